@@ -1,0 +1,40 @@
+# Thin front of meson and ninja. `make demo` and `make check` install by themselves what they need (Debian 12, root or sudo).
+BUILD ?= build
+JOBS  ?= $(shell nproc)
+
+.PHONY: all demo check bench lint coverage fuzz install clean deps-build deps-demo deps-all
+
+all: deps-build $(BUILD)/build.ninja
+	ninja -C $(BUILD) -j $(JOBS)
+
+$(BUILD)/build.ninja: | deps-build
+	meson setup $(BUILD) --buildtype=release >/dev/null
+
+deps-build deps-demo deps-all: deps-%:
+	@tools/install-deps $*
+
+demo: deps-demo $(BUILD)/build.ninja
+	@ninja -C $(BUILD) -j $(JOBS) --quiet
+	@lab/demo --build $(BUILD) $(if $(FAULT),--fault $(FAULT))
+
+check: deps-all
+	@tools/check
+
+bench: deps-all $(BUILD)/build.ninja
+	@ninja -C $(BUILD) -j $(JOBS) --quiet
+	@test/bench/run --build $(BUILD)
+
+lint: deps-all
+	@tools/lint
+
+coverage: deps-all
+	@tools/coverage
+
+fuzz: deps-all
+	@tools/fuzz
+
+install: all
+	meson install -C $(BUILD)
+
+clean:
+	rm -rf build build-*

@@ -1,0 +1,43 @@
+/* backup/backup.h -- Plain .sql.gz backups: made, listed, verified. SERVICE_backup_full_YYYYMMDD_HHMMSS.sql.gz with NAME.manifest.json. */
+#pragma once
+#include "base/base.h"
+#include "base/target.h"
+
+struct backup_table {
+    const char *name;          /* schema.table as pg_dump quotes it */
+    int64_t rows;
+};
+
+struct backup {
+    const char *path, *file;   /* whole path; name alone */
+    int64_t snapshot_wall_ms;  /* when the data was as it is in the file: from the manifest, else from the file's name */
+    int64_t bytes;
+    int64_t took_ms;
+    bool has_manifest;
+    const char *sha256;        /* of the file, from the manifest; NULL */
+    const char *server_version;
+    struct backup_table *tables;
+    size_t table_count;
+    int64_t verified_wall_ms;  /* newest successful verification; 0: never */
+    const char *verified_how;  /* "read" (whole and complete) or "restored"; NULL */
+    const char *damage;        /* why it cannot be used; NULL: nothing known against it */
+};
+
+struct backup_progress {
+    void (*fn)(void *arg, int64_t done_bytes, int64_t total_bytes, const char *what);
+    void *arg;
+};
+
+/* pg_dump of one snapshot through our own compressor into FOLDER under a temporary name; read back and verified; rows per table counted
+   from the stream; synced; renamed; manifest beside it. A failing pg_dump leaves nothing. `max_age_wall` etc. are the caller's business. */
+MUST_USE bool backup_make(struct arena *arena, const struct pgtarget *target, const char *service, const char *folder, const char *scratch_dir,
+                          const struct backup_progress *progress, struct backup *ret, struct err *err);
+/* Newest first. Temporary files and foreign names are left out. A folder that does not exist is ERR_NOT_FOUND. Cheap: manifests and names only. */
+MUST_USE bool backup_list(struct arena *arena, const char *service, const char *folder, struct backup **ret, size_t *ret_count, struct err *err);
+/* Reads the whole file: gzip sound, SHA-256 as in the manifest, SQL complete to its trailer, row counts as in the manifest. Records the
+   verification in NAME.verified.json. ERR_DATA says what is wrong and where. */
+MUST_USE bool backup_verify(struct arena *arena, struct backup *backup, const struct backup_progress *progress, struct err *err);
+MUST_USE bool backup_mark_verified(const struct backup *backup, const char *how, struct err *err);
+/* The newest that verifies; every newer one that was passed over is said in `skipped`, one line each. ERR_NOT_FOUND when none is good. */
+MUST_USE bool backup_newest_good(struct arena *arena, const char *service, const char *folder, const struct backup_progress *progress,
+                                 struct buf *skipped, struct backup *ret, struct err *err);

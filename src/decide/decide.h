@@ -1,0 +1,57 @@
+/* decide/decide.h -- (state, event, now) -> (state, orders). Pure: the same events give the same orders, byte for byte. */
+#pragma once
+#include "model/config.h"
+#include "model/incident.h"
+#include "model/record.h"
+
+struct decide;
+
+/* Orders made by one event. Memory belongs to the caller and is reused. */
+struct orders {
+    struct order *p;
+    size_t n, cap;
+    struct arena *arena;
+};
+
+struct decide *decide_open(struct arena *arena, const struct config *config);
+/* Feeds one event; now is event->at_ms. Appends to `out`. EVENT_FACT, EVENT_DELIVERED, EVENT_UNDELIVERED and EVENT_RUNNING change nothing here. */
+void decide_event(struct decide *decide, const struct event *event, struct orders *out);
+/* Core time at which a tick must be fed at the latest; TIME_NEVER. */
+int64_t decide_next_ms(const struct decide *decide);
+
+/* Reading. */
+size_t decide_incidents(const struct decide *decide);                      /* all that are remembered, oldest first */
+const struct incident *decide_incident_at(const struct decide *decide, size_t index);
+const struct incident *decide_incident(const struct decide *decide, int64_t id); /* NULL: none */
+const struct site *decide_active(const struct decide *decide, int service);  /* the site that serves the users */
+enum verdict_state decide_verdict(const struct decide *decide, int service, const char *check);
+/* The step that runs or waits now, or NULL. */
+const struct step *decide_step(const struct decide *decide, const struct incident *incident, const struct playbook **ret_playbook);
+
+/* ---- plan lint: what is wrong with playbooks before anything happens ---- */
+struct lint {
+    struct mark mark;
+    bool fatal;                /* false: a warning */
+    char text[MODEL_TEXT_SIZE];
+};
+struct lints {
+    struct lint *p;
+    size_t n, cap;
+};
+/* `action_known(words)` tells whether an action exists; NULL: not asked. */
+void playbook_lint(struct arena *arena, const struct service *service, bool (*action_known)(const char *action), struct lints *out);
+/* Longest and shortest time through a playbook by its budgets, sub-playbooks included, ms; -1 when it loops. */
+int64_t playbook_longest_ms(const struct service *service, const struct playbook *playbook);
+
+/* ---- conditions: "active.database is down and public is down" ---- */
+/* NAME is [not] STATE, joined by `and` and `or` (`and` binds tighter). NAMEs are check ids; a leading "active." or "standby." is the
+   site that serves or the other. */
+MUST_USE bool condition_valid(const char *text, const struct service *service, struct err *err);
+struct condition_world {
+    enum verdict_state (*verdict)(void *arg, const char *check);
+    void *arg;
+    const char *active, *standby; /* site names; NULL: no such site */
+};
+bool condition_holds(const char *text, const struct condition_world *world); /* NULL text holds */
+/* "{active}", "{standby}" and whole words "active", "standby", "active.x" in an action replaced by site names. */
+char *action_words(struct arena *arena, const char *action, const char *active, const char *standby);

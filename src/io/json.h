@@ -1,0 +1,16 @@
+/* io/json.h -- Reading JSON (jansson inside). Duplicate keys and trailing text are errors; depth and size are limited. */
+#pragma once
+#include "base/base.h"
+
+struct json; /* a value; lives as long as its document */
+
+MUST_USE bool json_parse(struct arena *arena, struct str text, const struct json **ret, struct err *err); /* line and column in the error */
+const struct json *json_get(const struct json *object, const char *key);  /* NULL when absent or not an object; NULL object is fine */
+const struct json *json_path(const struct json *root, const char *dotted); /* "a.b.0.c" */
+const struct json *json_at(const struct json *array, size_t index);
+size_t json_count(const struct json *array);                               /* 0 when not an array */
+const char *json_string(const struct json *value);                         /* NULL when not a string */
+bool json_integer(const struct json *value, int64_t *ret);
+bool json_truth(const struct json *value, bool *ret);
+/* A scalar as text ("true", "12", "1.5", "ok", "null"); NULL for arrays, objects and NULL. */
+const char *json_scalar(struct arena *arena, const struct json *value);

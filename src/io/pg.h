@@ -1,0 +1,38 @@
+/* io/pg.h -- PostgreSQL through libpq, with a deadline on every call. Blocking: for commands and actions, in processes of their own. */
+#pragma once
+#include "base/base.h"
+#include "base/target.h"
+
+struct pg;
+struct pg_rows;
+
+/* Opens a session. `deadline_ms`: milliseconds from now for name, connection and login together.
+   ERR_TIMEOUT, ERR_UNAVAILABLE (nothing listens, server starting or stopping), ERR_PERMISSION (login refused), ERR_NOT_FOUND (no such
+   database), else ERR_PROTOCOL. dbname NULL: that of the target. application_name is "bascule". */
+MUST_USE bool pg_open(const struct pgtarget *target, const char *dbname, int64_t deadline_ms, struct pg **ret, struct err *err);
+void pg_close(struct pg **pg);
+/* Runs one statement with text parameters ($1...), NULL for SQL null. `ret` may be NULL. On error the SQLSTATE stands in the message. */
+MUST_USE bool pg_exec(struct pg *pg, struct arena *arena, const char *sql, const char *const *params, size_t param_count, int64_t timeout_ms,
+                      struct pg_rows **ret, struct err *err);
+/* Runs text that may hold several statements (no parameters). Refused inside: none; the caller trusts the text. */
+MUST_USE bool pg_script(struct pg *pg, const char *sql, int64_t timeout_ms, struct err *err);
+size_t pg_count(const struct pg_rows *rows);
+const char *pg_text(const struct pg_rows *rows, size_t row, size_t column); /* NULL for SQL null */
+int64_t pg_int(const struct pg_rows *rows, size_t row, size_t column);      /* 0 for SQL null */
+/* COPY ... FROM STDIN: begin with the statement, give data in pieces of any size, end. `failure` non-NULL aborts with that reason. */
+MUST_USE bool pg_copy_in_begin(struct pg *pg, const char *sql, int64_t timeout_ms, struct err *err);
+MUST_USE bool pg_copy_in_put(struct pg *pg, const void *data, size_t size, int64_t timeout_ms, struct err *err);
+MUST_USE bool pg_copy_in_end(struct pg *pg, const char *failure, int64_t timeout_ms, int64_t *ret_rows, struct err *err);
+/* Quoted by the server's rules. */
+char *pg_identifier(struct pg *pg, struct arena *arena, const char *name);
+char *pg_literal(struct pg *pg, struct arena *arena, const char *value);
+int pg_server_version(const struct pg *pg); /* 150018 */
+int pg_socket(const struct pg *pg);
+const char *pg_sqlstate(const struct pg *pg); /* of the last error, "" when none */
+/* libpq connection string parameters as keyword/value arrays ended by NULL, shared with io/pgprobe; password resolved. */
+MUST_USE bool pg_params(struct arena *arena, const struct pgtarget *target, const char *dbname, const char *hostaddr,
+                        const char *const **ret_keywords, const char *const **ret_values, struct err *err);
+/* Environment additions for pg_dump and friends: PGHOST, PGPORT, PGUSER, PGDATABASE, PGSSLMODE and PGPASSFILE pointing at a 0600
+   file made in `folder`, which the caller removes. Passwords never enter the environment. */
+MUST_USE bool pg_client_env(struct arena *arena, const struct pgtarget *target, const char *folder, const char *const **ret_env,
+                            char **ret_passfile, struct err *err);

@@ -1,0 +1,41 @@
+/* io/pgprobe.h -- PostgreSQL on the event loop: a new connection, then statements one after another, each step with a deadline. */
+#pragma once
+#include "base/base.h"
+#include "base/target.h"
+#include "sys/loop.h"
+
+struct dns;
+
+/* A statement of the probe. Rows come as text. */
+struct pgprobe_step {
+    const char *name;          /* "read", "write": used in the sentence of a failure */
+    const char *sql;
+    const char *const *params;
+    size_t param_count;
+    int64_t timeout_ms;
+};
+
+struct pgprobe_spec {
+    const struct pgtarget *target;
+    int64_t connect_timeout_ms;
+    const struct pgprobe_step *steps;
+    size_t step_count;
+};
+
+/* What became of one step; index 0 is the connection itself, 1.. the statements. */
+struct pgprobe_outcome {
+    bool ok, reached;
+    int64_t took_ms;
+    size_t rows;
+    const char *value;         /* first column of the first row, or NULL */
+    const char *const *column; /* first column of every row (up to 1000) */
+    struct err err;
+};
+
+struct pgprobe;
+/* `outcomes` holds step_count + 1 elements; valid during the callback. */
+typedef void pgprobe_done_fn(void *arg, const struct pgprobe_outcome *outcomes, size_t count);
+
+/* Never blocks. `done` is called exactly once, later, unless pgprobe_cancel came first. Names are resolved through `dns`. */
+void pgprobe_start(struct loop *loop, struct dns *dns, const struct pgprobe_spec *spec, pgprobe_done_fn *done, void *arg, struct pgprobe **ret);
+void pgprobe_cancel(struct pgprobe **probe); /* no callback; the connection is dropped */

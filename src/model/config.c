@@ -1,0 +1,72 @@
+/* model/config.c -- Lookups by name. */
+#include "model/config.h"
+
+#define FIND(list, field, wanted)                                                                                      \
+    for (size_t i = 0; i < (list).n; i++)                                                                              \
+        if (same((list).p[i].field, wanted))                                                                           \
+            return &(list).p[i];                                                                                       \
+    return NULL
+
+const struct service *config_service(const struct config *config, const char *name)
+{
+    if (!name)
+        return config->services.n == 1 ? &config->services.p[0] : NULL;
+    FIND(config->services, name, name);
+}
+
+const struct site *service_site(const struct service *service, const char *name)
+{
+    FIND(service->sites, name, name);
+}
+
+const struct site *service_site_of(const struct service *service, enum site_role role)
+{
+    for (size_t i = 0; i < service->sites.n; i++)
+        if (service->sites.p[i].role == (int)role)
+            return &service->sites.p[i];
+    return NULL;
+}
+
+const struct playbook *service_playbook(const struct service *service, const char *name)
+{
+    FIND(service->playbooks, name, name);
+}
+
+const struct severity_conf *service_severity(const struct service *service, enum severity severity)
+{
+    for (size_t i = 0; i < service->severities.n; i++)
+        if (service->severities.p[i].severity == (int)severity)
+            return &service->severities.p[i];
+    return NULL;
+}
+
+const struct check_conf *service_check(const struct service *service, const char *id)
+{
+    FIND(service->checks, id, id);
+}
+
+const struct step *playbook_step(const struct playbook *playbook, const char *id)
+{
+    FIND(playbook->steps, id, id);
+}
+
+const struct contact *config_contact(const struct config *config, const char *name)
+{
+    FIND(config->contacts, name, name);
+}
+
+const struct contact_group *config_group(const struct config *config, const char *name)
+{
+    FIND(config->groups, name, name);
+}
+
+const struct channel_conf *config_channel(const struct config *config, const char *name)
+{
+    FIND(config->channels, name, name);
+}
+
+const char *text_in(struct text2 text, enum language language)
+{
+    const char *chosen = language == LANGUAGE_FR ? text.fr : text.en;
+    return chosen ? chosen : "";
+}

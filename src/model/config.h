@@ -1,0 +1,192 @@
+/* model/config.h -- The whole configuration as plain values. Filled by config/, read by everyone, changed by nobody. */
+#pragma once
+#include "base/base.h"
+#include "base/option.h"
+#include "base/target.h"
+#include "model/names.h"
+
+/* ---- playbooks ---- */
+
+enum approval { APPROVE_AUTO, APPROVE_PERSON };
+
+/* `then` of a step: a step id, or "next", "end" (the playbook succeeded), "fail" (it failed). */
+struct step {
+    struct mark mark;
+    const char *id;
+    struct text2 title;
+    const char *action;   /* "service restart {active}.database", "playbook failover", "wait", "notify STAGE" */
+    int64_t budget_ms;
+    const char *until;    /* condition that must hold before the budget ends, after the action succeeded; NULL: none */
+    const char *when;     /* condition without which the step is skipped; NULL: always */
+    int attempts;         /* tries in this run of the playbook; 1 */
+    int64_t pause_ms;     /* between tries */
+    int limit;            /* runs of this step within `window_ms`, over all incidents; 0: no limit */
+    int64_t window_ms;
+    const char *on_success, *on_failure, *on_expiry; /* "next", "fail", on_failure */
+    int approve;          /* enum approval */
+    int64_t approve_timeout_ms; /* 10m; at its end the step is denied and takes on_failure */
+    const char *undo;     /* action that takes the step's effect back, shown in the runbook and run by `traffic undo` and people */
+    struct text2 manual;  /* what a person does where the machine stopped: printed by `bascule runbook` */
+    const char *why;      /* reason recorded in the journal and the runbook */
+};
+
+struct playbook {
+    struct mark mark;
+    const char *name;
+    struct text2 title;
+    struct text2 symptoms;
+    int severity;          /* enum severity */
+    int64_t rto_ms;        /* 0: the severity's */
+    const char *opens_when;    /* condition; NULL: only a person or another playbook starts it */
+    const char *resolved_when; /* condition that must hold for `hold_ms` before the incident is resolved */
+    int64_t hold_ms;       /* 30s */
+    const char *over_rto;  /* why its longest path may exceed the RTO; without it such a playbook is refused */
+    int automatic_limit;   /* automatic runs within `automatic_window_ms`; beyond, a person approves. 0: no limit */
+    int64_t automatic_window_ms;
+    struct { struct step *p; size_t n, cap; } steps;
+};
+
+/* ---- who is told ---- */
+
+struct stage {
+    struct mark mark;
+    const char *name;      /* alert, on-call, runbook, status-page, management */
+    int64_t after_ms;      /* since the incident opened */
+    struct strs notify;    /* contacts or groups */
+};
+
+struct severity_conf {
+    struct mark mark;
+    int severity;          /* enum severity */
+    int64_t rto_ms, rpo_ms;
+    int impact_per_hour;   /* in `currency` of the service; 0: none stated */
+    struct text2 users;    /* "100 % of the service is unreachable" */
+    int64_t update_every_ms; /* 0: no periodic updates */
+    struct { struct stage *p; size_t n, cap; } stages;
+};
+
+struct contact_way {
+    struct mark mark;
+    const char *channel;   /* name of a channel */
+    const char *address;   /* what that channel calls one: a mail address, a phone number; NULL where it needs none */
+};
+
+struct contact {
+    struct mark mark;
+    const char *name;
+    struct text2 title;
+    int tier;              /* 1 to 3; 0: external */
+    int language;          /* enum language */
+    struct { struct contact_way *p; size_t n, cap; } ways; /* all are used, in this order */
+};
+
+struct contact_group {
+    struct mark mark;
+    const char *name;
+    struct strs members;
+};
+
+enum language { LANGUAGE_EN, LANGUAGE_FR };
+
+struct channel_conf {
+    struct mark mark;
+    const char *name;
+    const char *type;      /* a driver of tell/ */
+    void *options;         /* the driver's own struct, read through its option table */
+};
+
+/* ---- what is watched ---- */
+
+struct endpoint {
+    struct mark mark;
+    const char *path;      /* "/api/contracts?limit=1" */
+    struct ints accept;    /* [200] */
+    const char *json;      /* "status=ok": member (dots go deeper) equals text; NULL: body not looked at */
+    int64_t timeout_ms;
+};
+
+struct check_conf {
+    struct mark mark;
+    const char *id;        /* "production.database", "public" */
+    const char *type;      /* a driver of observe/ */
+    const char *site;      /* NULL: none (the public path) */
+    int64_t interval_ms, timeout_ms;
+    int fall, rise;        /* results in a row that turn the verdict */
+    int64_t fresh_ms;      /* a verdict older than this is unknown; 0: 3 intervals + timeout */
+    struct text2 title;
+    void *options;
+};
+
+struct site {
+    struct mark mark;
+    const char *name;
+    int role;              /* enum site_role */
+    struct host host;
+    struct {
+        struct pgtarget at;
+        const char *admin_dbname;    /* where CREATE DATABASE and RENAME are run: "postgres" */
+        struct strs critical_tables;
+        struct unit unit;
+        const char *data_directory;  /* NULL: not known; its disk is diagnosed when known */
+    } database;
+    struct {
+        const char *url;             /* base address of the application on this site */
+        const char *upstream;        /* "host:port" as the reverse proxy reaches it */
+        struct unit unit;
+    } application;
+    struct {
+        const char *folder;
+        int64_t retention_ms;
+    } backup;
+};
+
+struct traffic_conf {
+    struct mark mark;
+    const char *driver;    /* a driver of act/traffic */
+    void *options;
+    const char *identify_header; /* response header that names the site that answered, or NULL */
+    const char *identify_json;   /* else member of the JSON body of identify_path */
+    const char *identify_path;
+};
+
+struct service {
+    struct mark mark;
+    const char *name;
+    struct text2 title;
+    int users;
+    const char *currency;
+    struct text2 affected;     /* one component a line */
+    const char *status_page;   /* address people may follow; NULL: none */
+    const char *public_url;
+    bool enabled_automatic;    /* false: every playbook waits for a person */
+    struct { struct site *p; size_t n, cap; } sites;
+    struct { struct endpoint *p; size_t n, cap; } endpoints;
+    struct { struct check_conf *p; size_t n, cap; } checks;
+    struct traffic_conf traffic;
+    struct { struct severity_conf *p; size_t n, cap; } severities;
+    struct strs playbook_files; /* as written; loaded into playbooks */
+    struct { struct playbook *p; size_t n, cap; } playbooks;
+};
+
+struct config {
+    const char *path;          /* the file it was read from */
+    const char *state_dir;
+    int language;              /* enum language */
+    struct { struct service *p; size_t n, cap; } services;
+    struct { struct channel_conf *p; size_t n, cap; } channels;
+    struct { struct contact *p; size_t n, cap; } contacts;
+    struct { struct contact_group *p; size_t n, cap; } groups;
+};
+
+/* Lookups by name; NULL when there is none. Indices are stable for the life of the configuration. */
+const struct service *config_service(const struct config *config, const char *name); /* NULL name: the only service */
+const struct site *service_site(const struct service *service, const char *name);
+const struct site *service_site_of(const struct service *service, enum site_role role);
+const struct playbook *service_playbook(const struct service *service, const char *name);
+const struct severity_conf *service_severity(const struct service *service, enum severity severity);
+const struct check_conf *service_check(const struct service *service, const char *id);
+const struct step *playbook_step(const struct playbook *playbook, const char *id);
+const struct contact *config_contact(const struct config *config, const char *name);
+const struct contact_group *config_group(const struct config *config, const char *name);
+const struct channel_conf *config_channel(const struct config *config, const char *name);
+const char *text_in(struct text2 text, enum language language); /* "" when it has none */

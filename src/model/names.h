@@ -1,0 +1,95 @@
+/* model/names.h -- The enums that cross module borders, each from one list that also gives the name written in files. */
+#pragma once
+#include "base/base.h"
+
+#define MODEL_ENUM_MEMBER(id, name) id,
+
+/* What a check or a subject is judged to be. Order is severity. */
+#define VERDICTS(X)                                                                                                    \
+    X(VERDICT_UNKNOWN, "unknown")                                                                                      \
+    X(VERDICT_UP, "up")                                                                                                \
+    X(VERDICT_WARNING, "warning")                                                                                      \
+    X(VERDICT_DOWN, "down")
+enum verdict_state { VERDICTS(MODEL_ENUM_MEMBER) VERDICT_MAX };
+
+#define SEVERITIES(X)                                                                                                  \
+    X(SEVERITY_P1, "P1")                                                                                               \
+    X(SEVERITY_P2, "P2")                                                                                               \
+    X(SEVERITY_P3, "P3")
+enum severity { SEVERITIES(MODEL_ENUM_MEMBER) SEVERITY_MAX };
+
+#define INCIDENT_STATES(X)                                                                                             \
+    X(INCIDENT_OPEN, "open")                                                                                           \
+    X(INCIDENT_ACKNOWLEDGED, "acknowledged")                                                                           \
+    X(INCIDENT_MITIGATING, "mitigating")                                                                               \
+    X(INCIDENT_MONITORING, "monitoring")                                                                               \
+    X(INCIDENT_RESOLVED, "resolved")                                                                                   \
+    X(INCIDENT_REVIEWED, "reviewed")
+enum incident_state { INCIDENT_STATES(MODEL_ENUM_MEMBER) INCIDENT_MAX };
+
+#define SITE_ROLES(X)                                                                                                  \
+    X(SITE_PRODUCTION, "production")                                                                                   \
+    X(SITE_DR, "dr")
+enum site_role { SITE_ROLES(MODEL_ENUM_MEMBER) SITE_ROLE_MAX };
+
+/* How a step, or the child process that carries it out, ended. */
+#define OUTCOMES(X)                                                                                                    \
+    X(OUTCOME_SUCCESS, "success")                                                                                      \
+    X(OUTCOME_FAILURE, "failure")                                                                                      \
+    X(OUTCOME_EXPIRY, "expiry")   /* the budget ran out; the child was stopped */                                      \
+    X(OUTCOME_BLOCKED, "blocked") /* a safety rule needs a person; nothing was changed */                              \
+    X(OUTCOME_SKIPPED, "skipped") /* its `when` did not hold */
+enum outcome { OUTCOMES(MODEL_ENUM_MEMBER) OUTCOME_MAX };
+
+/* Rows of the journal that stand for something that happened: the inputs of decide, and facts. */
+#define EVENT_KINDS(X)                                                                                                 \
+    X(EVENT_STARTED, "controller.started")                                                                             \
+    X(EVENT_STOPPED, "controller.stopped")                                                                             \
+    X(EVENT_VERDICT, "verdict")           /* subject: check; number: verdict_state; ref: last good moment, wall ms */  \
+    X(EVENT_OUTCOME, "outcome")           /* subject: run id; number: outcome; text: one sentence */                   \
+    X(EVENT_TICK, "tick")                 /* recorded only when decide made orders of it */                            \
+    X(EVENT_OPEN, "person.open")          /* subject: playbook, or empty; who; text; number: severity */               \
+    X(EVENT_ACK, "person.ack")                                                                                         \
+    X(EVENT_NOTE, "person.note")                                                                                       \
+    X(EVENT_RESOLVE, "person.resolve")                                                                                 \
+    X(EVENT_REVIEW, "person.review")                                                                                   \
+    X(EVENT_APPROVE, "person.approve")    /* the waiting step of the incident */                                       \
+    X(EVENT_DENY, "person.deny")                                                                                       \
+    X(EVENT_CERTIFY, "person.certify")    /* subject: site fenced by hand; text: the loss accepted */                  \
+    X(EVENT_RETRY, "person.retry")        /* a blocked incident tries its blocked step again */                        \
+    X(EVENT_DELIVERED, "delivered")       /* subject: notice key; number: attempt; ref: ms from order to hand-over */  \
+    X(EVENT_UNDELIVERED, "undelivered")   /* subject: notice key; number: attempt; ref: next try, core ms, or -1 */    \
+    X(EVENT_FACT, "fact")                 /* subject: name; number or text: value; measured by an action */            \
+    X(EVENT_RUNNING, "running")           /* subject: run id; number: pid; the child process exists */
+enum event_kind { EVENT_KINDS(MODEL_ENUM_MEMBER) EVENT_MAX };
+
+/* Rows of the journal that stand for something decided: written before it is carried out. */
+#define ORDER_KINDS(X)                                                                                                 \
+    X(ORDER_OPEN, "incident.opened")      /* subject: playbook; number: severity; text: title */                       \
+    X(ORDER_STATE, "incident.state")      /* number: incident_state; text: the sentence of the table */                \
+    X(ORDER_STAGE, "stage")               /* subject: stage; number: lateness in ms */                                 \
+    X(ORDER_NOTIFY, "notice")             /* subject: key; text: subject line; detail: body as rendered */             \
+    X(ORDER_STEP, "step.started")         /* subject: run id; text: what begins */                                     \
+    X(ORDER_RUN, "run")                   /* subject: run id; text: command words; number: budget ms */                \
+    X(ORDER_CANCEL, "cancel")             /* subject: run id */                                                        \
+    X(ORDER_STEP_END, "step.ended")       /* subject: run id; number: outcome; text: why and where it goes on */       \
+    X(ORDER_ASK, "approval.asked")        /* subject: run id; number: timeout ms; text: the command to approve */      \
+    X(ORDER_BLOCKED, "blocked")           /* subject: run id; text: why, and the command that unblocks */              \
+    X(ORDER_PLAYBOOK_END, "playbook.ended") /* subject: playbook; number: outcome */                                   \
+    X(ORDER_ACTIVE, "site.active")        /* subject: site that now serves the users */
+enum order_kind { ORDER_KINDS(MODEL_ENUM_MEMBER) ORDER_MAX };
+
+const char *verdict_name(enum verdict_state v);
+const char *severity_name(enum severity s);
+const char *incident_state_name(enum incident_state s);
+const char *site_role_name(enum site_role r);
+const char *outcome_name(enum outcome o);
+const char *event_name(enum event_kind k);
+const char *order_name(enum order_kind k);
+/* Each returns false and leaves *ret alone when the name is not of its list. */
+bool verdict_of(const char *name, enum verdict_state *ret);
+bool severity_of(const char *name, enum severity *ret);
+bool incident_state_of(const char *name, enum incident_state *ret);
+bool outcome_of(const char *name, enum outcome *ret);
+bool event_of(const char *name, enum event_kind *ret);
+bool order_of(const char *name, enum order_kind *ret);

@@ -1,0 +1,26 @@
+/* restore/lexer.h -- The statements of a plain pg_dump, as they stream past. Backups are data: meta-commands are never executed.
+   Handles quotes, dollar quotes, E'' strings, nested comments, COPY ... FROM stdin blocks with their "\.", \restrict and \unrestrict
+   (known, skipped), \connect (refused). Bounded memory: a statement over LEXER_STATEMENT_MAX is an error; COPY data passes in pieces. */
+#pragma once
+#include "base/base.h"
+
+enum { LEXER_STATEMENT_MAX = 64 * 1024 * 1024 };
+
+enum lexer_item {
+    LEXER_STATEMENT, /* text: one SQL statement with its semicolon */
+    LEXER_COPY,      /* text: a COPY ... FROM stdin statement; LEXER_DATA items follow */
+    LEXER_DATA,      /* text: whole rows, each with its newline; `rows` of them */
+    LEXER_COPY_END,
+    LEXER_COMPLETE,  /* the trailer "PostgreSQL database dump complete" went by and the input ended */
+};
+
+struct lexer;
+typedef bool lexer_item_fn(void *arg, enum lexer_item item, struct str text, int64_t rows, struct err *err); /* false stops */
+
+struct lexer *lexer_open(lexer_item_fn *each, void *arg);
+void lexer_close(struct lexer **lexer);
+MUST_USE bool lexer_feed(struct lexer *lexer, const void *data, size_t size, struct err *err); /* errors name the line */
+MUST_USE bool lexer_end(struct lexer *lexer, struct err *err); /* ERR_DATA when cut: inside a statement, inside COPY, no trailer */
+int64_t lexer_line(const struct lexer *lexer);
+/* Table of a COPY statement, as written: "public.contracts". False when it is not one. */
+bool lexer_copy_table(struct str statement, struct str *ret);

@@ -1,0 +1,32 @@
+/* restore/restore.h -- A plain .sql.gz into a new database that takes the old one's name only after it was verified. */
+#pragma once
+#include "base/base.h"
+#include "base/target.h"
+
+struct restore_spec {
+    const struct pgtarget *target;      /* dbname: the final name */
+    const char *admin_dbname;           /* where CREATE DATABASE and RENAME run */
+    const char *file;                   /* .sql.gz, .sql */
+    const char *const *critical_tables; /* must exist and, when the manifest counted rows in them, hold as many */
+    size_t critical_count;
+    const struct restore_count { const char *table; int64_t rows; } *counts; /* from the manifest; NULL: none */
+    size_t count_count;
+    const char *tag;                    /* makes NAME_restoring_TAG this run's own */
+    bool keep_old;                      /* true: NAME becomes NAME_before_TIMESTAMP; false is refused for now */
+    void (*progress)(void *arg, int64_t done_bytes, int64_t total_bytes, const char *what);
+    void *progress_arg;
+};
+
+struct restore_result {
+    int64_t rows;
+    int64_t foreign_keys;               /* validated */
+    int64_t took_ms, load_ms, verify_ms;
+    const char *old_name;               /* what the replaced database is called now; NULL: there was none */
+    const char *database;               /* final name */
+    int64_t heartbeat_wall_ms;          /* newest heartbeat row in the restored data; 0: none */
+};
+
+/* Leaves nothing under the final name unless every check passed. */
+MUST_USE bool restore_run(struct arena *arena, const struct restore_spec *spec, struct restore_result *ret, struct err *err);
+/* Was this very file already restored under the final name (by a comment on the database)? */
+MUST_USE bool restore_done_already(struct arena *arena, const struct restore_spec *spec, bool *ret, struct err *err);
