@@ -14,3 +14,4 @@ typedef void dns_done_fn(void *arg, const char *address, const struct err *err);
 struct dns_query;
 struct dns_query *dns_resolve(struct dns *dns, const char *name, dns_done_fn *done, void *arg); /* NULL: already answered */
 void dns_cancel(struct dns_query *query);
+const char *dns_literal(const char *name); /* the address when `name` is one or is "localhost", else NULL */

@@ -11,7 +11,8 @@ struct pg_rows;
    database), else ERR_PROTOCOL. dbname NULL: that of the target. application_name is "bascule". */
 MUST_USE bool pg_open(const struct pgtarget *target, const char *dbname, int64_t deadline_ms, struct pg **ret, struct err *err);
 void pg_close(struct pg **pg);
-/* Runs one statement with text parameters ($1...), NULL for SQL null. `ret` may be NULL. On error the SQLSTATE stands in the message. */
+/* At a deadline the statement is cancelled and gets a second to end; if it does not, the session is given up and every later call says so.
+   Runs one statement with text parameters ($1...), NULL for SQL null. `ret` may be NULL. On error the SQLSTATE stands in the message. */
 MUST_USE bool pg_exec(struct pg *pg, struct arena *arena, const char *sql, const char *const *params, size_t param_count, int64_t timeout_ms,
                       struct pg_rows **ret, struct err *err);
 /* Runs text that may hold several statements (no parameters). Refused inside: none; the caller trusts the text. */
@@ -19,11 +20,13 @@ MUST_USE bool pg_script(struct pg *pg, const char *sql, int64_t timeout_ms, stru
 size_t pg_count(const struct pg_rows *rows);
 const char *pg_text(const struct pg_rows *rows, size_t row, size_t column); /* NULL for SQL null */
 int64_t pg_int(const struct pg_rows *rows, size_t row, size_t column);      /* 0 for SQL null */
-/* COPY ... FROM STDIN: begin with the statement, give data in pieces of any size, end. `failure` non-NULL aborts with that reason. */
+int64_t pg_affected(const struct pg_rows *rows);                             /* rows a command changed or returned */
+/* COPY ... FROM STDIN: begin with the statement, give data in pieces of any size, end. `failure` non-NULL aborts with that reason and
+   returns false with the server's confirmation (ERR_CANCELLED). A false from pg_copy_in_put means that the COPY is over. */
 MUST_USE bool pg_copy_in_begin(struct pg *pg, const char *sql, int64_t timeout_ms, struct err *err);
 MUST_USE bool pg_copy_in_put(struct pg *pg, const void *data, size_t size, int64_t timeout_ms, struct err *err);
 MUST_USE bool pg_copy_in_end(struct pg *pg, const char *failure, int64_t timeout_ms, int64_t *ret_rows, struct err *err);
-/* Quoted by the server's rules. */
+/* Quoted by the server's rules; NULL when the text is not valid UTF-8. */
 char *pg_identifier(struct pg *pg, struct arena *arena, const char *name);
 char *pg_literal(struct pg *pg, struct arena *arena, const char *value);
 int pg_server_version(const struct pg *pg); /* 150018 */
