@@ -1,5 +1,7 @@
 /* sys/file.h -- Files that are either whole or absent. */
 #pragma once
+#include_next <sys/file.h> /* src/ stands before the system's folders, so <sys/file.h> finds this file: pass it on (flock) */
+
 #include "base/base.h"
 
 /* Whole file, at most `max` bytes (ERR_LIMIT above), terminated by a 0 not counted. */

@@ -27,8 +27,17 @@ struct loop_fd *loop_fd_new(struct loop *loop, int fd, int wanted, loop_fd_fn *f
 void loop_fd_want(struct loop_fd *watch, int wanted);
 void loop_fd_free(struct loop_fd **watch); /* before the descriptor is closed */
 
+/* A watched signal alone does not keep loop_run going. */
 typedef void loop_signal_fn(void *arg, int signal_number);
 struct loop_signal *loop_signal_new(struct loop *loop, int signal_number, loop_signal_fn *fire, void *arg);
 void loop_signal_free(struct loop_signal **signal);
+
+/* Called once by loop_close, before anything is closed, for what would outlive the loop: children, pools. Embed it in your object. */
+struct loop_hook {
+    void (*closing)(struct loop_hook *hook);
+    struct loop_hook *next, **link;
+};
+void loop_hook_add(struct loop *loop, struct loop_hook *hook);
+void loop_hook_remove(struct loop_hook *hook);
 
 struct uv_loop_s *loop_uv(struct loop *loop); /* for io/, which joins foreign libraries to it */

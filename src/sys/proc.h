@@ -35,10 +35,13 @@ typedef void proc_done_fn(void *arg, const struct proc_result *result);
    False only when the kernel gives no process or descriptor; `done` is then not called. */
 MUST_USE bool proc_start(struct loop *loop, const struct proc_spec *spec, proc_done_fn *done, void *arg, struct proc **ret, struct err *err);
 void proc_cancel(struct proc *proc); /* TERM now, KILL in 2 s; `done` follows with PROC_CANCELLED */
-int proc_pid(const struct proc *proc);
+/* Kills the group at once and forgets it: no callback afterwards. Accepts NULL, sets NULL. loop_close does so to all but the detached. */
+void proc_abandon(struct proc **proc);
+int proc_pid(const struct proc *proc); /* 0: it could not be executed */
 bool proc_ok(const struct proc_result *result); /* exited with 0 */
 
-/* Runs to the end, blocking: for commands and actions, never for the controller. Uses a loop of its own. */
+/* Runs to the end, blocking: for commands and actions, never for the controller. Uses a loop of its own. SIGINT, SIGTERM and SIGHUP stop
+   the child too (it has a process group of its own, so a terminal's Ctrl-C would not reach it): false then, with ERR_CANCELLED. */
 MUST_USE bool proc_run(struct arena *arena, const struct proc_spec *spec, struct proc_result *ret, struct err *err);
 /* Several at once, blocking until all ended. results[i] belongs to specs[i]. */
 MUST_USE bool proc_run_all(struct arena *arena, const struct proc_spec *specs, size_t count, struct proc_result *results, struct err *err);
