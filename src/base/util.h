@@ -8,6 +8,10 @@
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
 #define UNUSED __attribute__((unused))
 
+/* Gives a function another name in the object file, where a shared library that is linked too exports the plain one: else its calls
+   to itself may end up here. */
+#define LINKED_AS(name) __asm__("bascule_" name)
+
 /* SCOPED(arena_close) struct arena *a = arena_open();  -- the destructor takes a pointer to the variable. */
 #define SCOPED(destructor) __attribute__((cleanup(destructor)))
 
