@@ -1,8 +1,13 @@
 /* cli/command.h -- One file per command; help, man page and completion come from the table. */
 #pragma once
+#include <libintl.h>
+
 #include "base/base.h"
 #include "config/load.h"
 #include "model/config.h"
+
+#define _(text) gettext(text)
+#define N_(text) text /* marks a table's text for translation; _() is applied where it is printed */
 
 struct cli {
     struct arena *arena;
@@ -25,7 +30,22 @@ struct command {
 };
 
 extern const struct command *const commands[]; /* ended by NULL */
+const struct command *command_find(const char *name);
 int cli_main(int argc, char **argv);
 int cli_fail(const struct err *err);           /* prints message and hint on stderr, gives the exit status */
 int cli_usage(const struct command *command, const char *fmt, ...) PRINTF_LIKE(2, 3); /* 64 */
 const struct config_hooks *cli_config_hooks(void);
+
+/* The service that --service names, or the only one; false with a list of the names when that is not clear. */
+MUST_USE bool cli_service(const struct cli *cli, const struct service **ret, struct err *err);
+/* Folder for the shared ssh connections, made when it is not there: under the state folder, or in /tmp when that path is too long. */
+const char *cli_control_dir(const struct cli *cli);
+/* Loads the configuration into cli->config unless it is there; problems are printed. */
+MUST_USE bool cli_load(struct cli *cli, struct err *err);
+/* Escape sequences when cli->colour, else "". */
+const char *cli_green(const struct cli *cli);
+const char *cli_yellow(const struct cli *cli);
+const char *cli_red(const struct cli *cli);
+const char *cli_plain(const struct cli *cli);
+/* Writes a buf to stdout whole; the exit status: 0, or 74 when it could not be written. */
+int cli_print(const struct buf *out);

@@ -1,0 +1,173 @@
+/* cli/cmd_status.c -- The runbook's status.sh: every check once, a line each, and an exit status that says it all. */
+#include <unistd.h>
+
+#include "base/jsonout.h"
+#include "cli/command.h"
+#include "observe/observe.h"
+
+extern const struct command cmd_status;
+
+struct survey {
+    struct loop *loop;
+    struct arena *arena;
+    VEC(struct result) results;
+};
+
+static void keep_result(void *arg, const struct result *result)
+{
+    struct survey *survey = arg;
+    *vec_add(survey->arena, &survey->results) = *result;
+}
+
+static void survey_over(void *arg)
+{
+    loop_stop(((struct survey *)arg)->loop);
+}
+
+/* Failure titles are the ones that the operators' habits know: "[✗] Database connectivity failed". */
+static const struct {
+    const char *type, *well, *ill;
+} titles[] = {
+    {"postgres", N_("Database connectivity"), N_("Database connectivity failed")},
+    {"tables", N_("Critical tables present"), N_("Critical tables missing")},
+    {"http", N_("Application health"), N_("Application health failed")},
+    {"backup", N_("Newest backup"), N_("Newest backup too old or not good")},
+    {"disk", N_("Disk space"), N_("Disk space low")},
+    {"unit", N_("Service unit running"), N_("Service unit not running")},
+    {"command", N_("External check"), N_("External check failed")},
+};
+
+static const char *title_of(const struct check_conf *conf, bool well, enum language language)
+{
+    if (conf->title.en)
+        return text_in(conf->title, language);
+    for (size_t i = 0; i < COUNT_OF(titles); i++)
+        if (same(conf->type, titles[i].type))
+            return _(well ? titles[i].well : titles[i].ill);
+    return conf->type;
+}
+
+/* Critical 1, warning or unknown 2, all well 0: an unknown is never taken for well. */
+static int status_of(const struct survey *survey)
+{
+    bool warning = false;
+    for (size_t i = 0; i < survey->results.n; i++) {
+        if (survey->results.p[i].state == VERDICT_DOWN)
+            return 1;
+        warning |= survey->results.p[i].state != VERDICT_UP;
+    }
+    return warning ? 2 : 0;
+}
+
+static void print_line(const struct cli *cli, const struct service *service, const struct result *r, struct buf *out)
+{
+    static const char *const marks[VERDICT_MAX] = {"[?]", "[✓]", "[!]", "[✗]"};
+    const char *colour = r->state == VERDICT_UP ? cli_green(cli) : r->state == VERDICT_DOWN ? cli_red(cli) : cli_yellow(cli);
+    const struct check_conf *conf = service_check(service, r->check);
+    buf_printf(out, "%s%s%s %s (%s): %s\n", colour, marks[r->state], cli_plain(cli), title_of(conf, r->state != VERDICT_DOWN, cli->language),
+               r->check, r->text);
+}
+
+static void print_text(const struct cli *cli, const struct service *service, const struct survey *survey, struct buf *out)
+{
+    int critical = 0, warnings = 0;
+    for (size_t i = 0; i < service->checks.n; i++) /* in the configuration's order, not that of arrival */
+        for (size_t k = 0; k < survey->results.n; k++)
+            if (same(survey->results.p[k].check, service->checks.p[i].id))
+                print_line(cli, service, &survey->results.p[k], out);
+    for (size_t i = 0; i < survey->results.n; i++) {
+        critical += survey->results.p[i].state == VERDICT_DOWN;
+        warnings += survey->results.p[i].state == VERDICT_WARNING || survey->results.p[i].state == VERDICT_UNKNOWN;
+    }
+    if (survey->results.n == 0)
+        buf_printf(out, "%s[?]%s %s\n", cli_yellow(cli), cli_plain(cli), _("no check is configured here: nothing is known"));
+    else if (critical || warnings)
+        buf_printf(out, _("%s✗ %d critical, %d warnings of %zu checks%s\n"), critical ? cli_red(cli) : cli_yellow(cli), critical, warnings,
+                   survey->results.n, cli_plain(cli));
+    else
+        buf_printf(out, "%s✓ All checks passed%s\n", cli_green(cli), cli_plain(cli)); /* not translated: scripts look for it */
+}
+
+static void print_json(const struct service *service, const struct survey *survey, struct buf *out)
+{
+    static const char *const words[] = {"ok", "critical", "warning"};
+    struct jsonout j = jsonout(out);
+    json_object(&j);
+    json_put_text(&j, "service", service->name);
+    json_put_text(&j, "status", survey->results.n ? words[status_of(survey)] : "unknown");
+    json_key(&j, "checks");
+    json_array(&j);
+    for (size_t i = 0; i < survey->results.n; i++) {
+        const struct result *r = &survey->results.p[i];
+        json_object(&j);
+        json_put_text(&j, "check", r->check);
+        json_put_text(&j, "state", verdict_name(r->state));
+        json_put_text(&j, "text", r->text);
+        json_put_int(&j, "took_ms", r->took_ms);
+        json_put_int(&j, "at_ms", r->wall_ms);
+        json_object_end(&j);
+    }
+    json_array_end(&j);
+    json_object_end(&j);
+    buf_putc(out, '\n');
+}
+
+static int look_once(struct cli *cli, const struct service *service, const char *site, bool clear)
+{
+    SCOPED(arena_close) struct arena *arena = arena_open();
+    SCOPED(buf_done) struct buf out = {.max = 4 * 1024 * 1024};
+    SCOPED(loop_close) struct loop *loop = loop_open();
+    struct survey survey = {.loop = loop, .arena = arena};
+    struct observe *observe = observe_open(loop, cli->config, cli_control_dir(cli), keep_result, &survey);
+    observe_once(observe, service->name, site, survey_over, &survey);
+    loop_run(loop);
+    observe_close(&observe);
+    if (clear)
+        buf_puts(&out, "\033[H\033[J");
+    if (cli->json)
+        print_json(service, &survey, &out);
+    else
+        print_text(cli, service, &survey, &out);
+    int printed = cli_print(&out);
+    if (printed)
+        return printed;
+    return survey.results.n ? status_of(&survey) : 2;
+}
+
+static int run_status(struct cli *cli, int argc, char **argv)
+{
+    const char *site = NULL;
+    bool watch = false;
+    for (int i = 1; i < argc; i++) {
+        if (same(argv[i], "--watch"))
+            watch = true;
+        else if (same(argv[i], "--site") && i + 1 < argc)
+            site = argv[++i];
+        else
+            return cli_usage(&cmd_status, _("unknown argument \"%s\""), argv[i]);
+    }
+    struct err err = {0};
+    const struct service *service;
+    if (!cli_service(cli, &service, &err))
+        return cli_fail(&err);
+    if (site && !service_site(service, site)) {
+        err_set(&err, ERR_NOT_FOUND, _("service \"%s\" has no site \"%s\""), service->name, site);
+        return cli_fail(&err);
+    }
+    for (;;) {
+        int status = look_once(cli, service, site, watch && cli->colour);
+        if (!watch)
+            return status;
+        sleep(2); /* a display's pace for a person, ended by Ctrl-C */
+    }
+}
+
+const struct command cmd_status = {
+    .name = "status",
+    .usage = "status [--site NAME] [--watch] [--json]",
+    .summary = N_("runs every check once and says what is well and what is not"),
+    .details = N_("One line a check: [✓] well, [!] warning, [✗] critical, [?] could not be told. Exit status 0 when all is well, 1 when\n"
+                  "something is critical, 2 when there are only warnings or unknowns. --watch looks again every 2 s."),
+    .wants_config = true,
+    .run = run_status,
+};

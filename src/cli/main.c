@@ -1,0 +1,7 @@
+/* cli/main.c -- The program's first and last line. */
+#include "cli/command.h"
+
+int main(int argc, char **argv)
+{
+    return cli_main(argc, argv);
+}

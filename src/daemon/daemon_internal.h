@@ -1,0 +1,62 @@
+/* daemon/daemon_internal.h -- What the files of this room share: the controller's whole state hangs from one struct. */
+#pragma once
+#include "act/runner.h"
+#include "daemon/daemon.h"
+#include "decide/decide.h"
+#include "io/dns.h"
+#include "io/http.h"
+#include "judge/judge.h"
+#include "observe/observe.h"
+#include "record/journal.h"
+#include "sys/clock.h"
+#include "sys/loop.h"
+#include "tell/outbox.h"
+
+/* A fact that an action measured, as later messages need it. */
+struct known_fact {
+    int64_t incident;
+    char run[MODEL_ID_SIZE], name[MODEL_ID_SIZE], value[MODEL_TEXT_SIZE];
+};
+
+struct daemon {
+    const struct daemon_spec *spec;
+    const struct config *config;
+    struct arena *arena;
+    struct loop *loop;
+    struct dns *dns;
+    struct http *http;
+    struct journal *journal;
+    struct core_clock clock;
+    struct observe *observe;
+    struct judge *judge;
+    struct decide *decide;
+    struct runner *runner;
+    struct outbox *outbox;
+    struct loop_timer *decide_timer, *judge_timer, *journal_timer;
+    struct loop_signal *on_term, *on_int;
+    struct orders orders;      /* reused for every event */
+    VEC(struct known_fact) facts;
+    int64_t last_seq;          /* newest row that decide has seen, or that it made */
+    int64_t mine;              /* one-playbook life: the incident it runs; 0: not known yet */
+    int lock_fd;
+    int exit_status;
+    bool stopping;             /* nothing more is fed or carried out */
+};
+
+/* feed.c: the one way in. Stamps, journals, decides, journals, carries out. */
+void daemon_feed(struct daemon *d, struct event *event, const char *detail);
+void daemon_take_in(struct daemon *d); /* rows that other processes appended */
+void daemon_wake(struct daemon *d);    /* sets the timers to what decide and judge want next */
+void daemon_fail(struct daemon *d, const struct err *err); /* stops the program: what cannot be recorded is not done */
+int64_t daemon_now(const struct daemon *d);
+
+/* carry.c: the one way out. */
+void daemon_carry_out(struct daemon *d, const struct order *orders, size_t count);
+void daemon_start_run(struct daemon *d, const char *service, int64_t incident, const char *run, const char *words, int64_t budget_ms);
+void daemon_keep_fact(struct daemon *d, int64_t incident, const char *run, const char *name, const char *value);
+bool daemon_knows_fact(const struct daemon *d, int64_t incident, const char *run, const char *name, const char *value);
+extern const struct runner_callbacks daemon_runner_callbacks;
+extern const struct outbox_callbacks daemon_outbox_callbacks;
+
+/* replay.c: from the journal to where the last run ended. */
+MUST_USE bool daemon_replay(struct daemon *d, struct err *err);
