@@ -4,6 +4,7 @@
 
 #include <ctype.h>
 #include <libpq-fe.h>
+#include <sys/socket.h>
 
 #include "io/pg.h"
 #include "sys/secret.h"
@@ -69,6 +70,14 @@ static void login_hint(const char *state, struct err *err)
         err_hint(err, "list the databases of the server with \"psql -l\"");
 }
 
+/* libpq drops the socket when reading failed, and keeps it when it did not like what it read; one that never connected has no peer. */
+static bool has_peer(struct pg_conn *conn)
+{
+    struct sockaddr_storage peer;
+    socklen_t size = sizeof(peer);
+    return PQsocket(conn) >= 0 && getpeername(PQsocket(conn), (struct sockaddr *)&peer, &size) == 0;
+}
+
 bool pg_connect_error(struct pg_conn *conn, char sqlstate[PG_SQLSTATE_SIZE], struct err *err)
 {
     const char *message = PQerrorMessage(conn);
@@ -91,9 +100,7 @@ bool pg_connect_error(struct pg_conn *conn, char sqlstate[PG_SQLSTATE_SIZE], str
         err_set(err, ERR_PERMISSION, "the server asks for a password and none is configured");
         return err_hint(err, "set \"password\" of the database to {file: PATH}");
     }
-    /* libpq drops the socket when connecting or reading failed, and keeps it when it did not like what it read. */
-    enum err_code kind = PQsocket(conn) < 0 ? ERR_UNAVAILABLE : ERR_PROTOCOL;
-    return err_set(err, kind, STR_FMT, STR_ARG(words));
+    return err_set(err, has_peer(conn) ? ERR_PROTOCOL : ERR_UNAVAILABLE, STR_FMT, STR_ARG(words));
 }
 
 bool pg_result_error(struct pg_conn *conn, const struct pg_result *result, char sqlstate[PG_SQLSTATE_SIZE], struct err *err)
