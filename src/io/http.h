@@ -7,8 +7,9 @@ struct dns;
 struct http;
 struct http_request;
 
+/* Ignores SIGPIPE from now on: OpenSSL writes to connections that may be gone. Redirects are not followed, proxies not used. */
 struct http *http_open(struct loop *loop, struct dns *dns);
-void http_close(struct http **http);
+void http_close(struct http **http); /* requests that are still open end without a callback */
 
 struct http_spec {
     const char *method;              /* "GET" */
@@ -20,6 +21,7 @@ struct http_spec {
     size_t max_body;                 /* answer bytes kept; beyond it the exchange fails with ERR_LIMIT. 0: 1 MiB */
     const char *want_header;         /* response header whose value is reported; NULL: none */
     bool fresh_connection;           /* do not reuse a kept-alive connection */
+    const char *ca_file;             /* certificates to trust; NULL: the system's */
 };
 
 struct http_response {
@@ -31,7 +33,8 @@ struct http_response {
     const char *content_type;
 };
 
-/* `response` is NULL when there was no whole answer; err says why (ERR_TIMEOUT, ERR_UNAVAILABLE, ERR_PROTOCOL, ERR_LIMIT). */
+/* `response` is NULL when there was no whole answer; err says why (ERR_TIMEOUT, ERR_UNAVAILABLE, ERR_PROTOCOL, ERR_LIMIT), naming the
+   host but never the rest of the URL, which may be a secret. Called exactly once, later; the request is gone then. */
 typedef void http_done_fn(void *arg, const struct http_response *response, const struct err *err);
 /* False when the request itself is wrong (URL, header); `done` is then not called. */
 MUST_USE bool http_start(struct http *http, const struct http_spec *spec, http_done_fn *done, void *arg, struct http_request **ret, struct err *err);
@@ -47,6 +50,7 @@ struct smtp_spec {
     const char *message;             /* whole message, CRLF lines */
     size_t message_size;
     int64_t timeout_ms;
+    const char *ca_file;             /* certificates to trust; NULL: the system's */
 };
 /* response->status is the SMTP reply code (250), body its text. 4yz and 5yz come as a response, not as an err. */
 MUST_USE bool smtp_start(struct http *http, const struct smtp_spec *spec, http_done_fn *done, void *arg, struct http_request **ret, struct err *err);
