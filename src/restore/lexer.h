@@ -9,18 +9,20 @@ enum { LEXER_STATEMENT_MAX = 64 * 1024 * 1024 };
 enum lexer_item {
     LEXER_STATEMENT, /* text: one SQL statement with its semicolon */
     LEXER_COPY,      /* text: a COPY ... FROM stdin statement; LEXER_DATA items follow */
-    LEXER_DATA,      /* text: whole rows, each with its newline; `rows` of them */
+    LEXER_DATA,      /* text: bytes of rows, in pieces cut anywhere; `rows` newlines, each the end of a row, are among them */
     LEXER_COPY_END,
     LEXER_COMPLETE,  /* the trailer "PostgreSQL database dump complete" went by and the input ended */
 };
 
 struct lexer;
-typedef bool lexer_item_fn(void *arg, enum lexer_item item, struct str text, int64_t rows, struct err *err); /* false stops */
+/* The text is followed by a 0 byte for statements and COPY, not for data. False stops, err being the caller's. */
+typedef bool lexer_item_fn(void *arg, enum lexer_item item, struct str text, int64_t rows, struct err *err);
 
 struct lexer *lexer_open(lexer_item_fn *each, void *arg);
 void lexer_close(struct lexer **lexer);
-MUST_USE bool lexer_feed(struct lexer *lexer, const void *data, size_t size, struct err *err); /* errors name the line */
+/* Errors name the line, those of the callback too. After an error the lexer may only be closed. */
+MUST_USE bool lexer_feed(struct lexer *lexer, const void *data, size_t size, struct err *err);
 MUST_USE bool lexer_end(struct lexer *lexer, struct err *err); /* ERR_DATA when cut: inside a statement, inside COPY, no trailer */
-int64_t lexer_line(const struct lexer *lexer);
+int64_t lexer_line(const struct lexer *lexer);       /* on which the item just given began */
 /* Table of a COPY statement, as written: "public.contracts". False when it is not one. */
 bool lexer_copy_table(struct str statement, struct str *ret);
