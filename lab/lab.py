@@ -1,0 +1,449 @@
+"""A miniature AKIG on loopback addresses of its own: two sites with PostgreSQL and the API, nginx at the edge, sshd on production,
+receivers of mail and webhooks. Nothing in it is mocked. See README.md.
+
+    with Lab.create(Path("build")) as lab: ...
+
+Whatever ends the program that made a lab, the lab ends too: the keeper (receivers.py) holds the read end of a pipe whose write end
+dies with its maker.
+"""
+from __future__ import annotations
+
+import atexit
+import concurrent.futures
+import fcntl
+import glob
+import json
+import os
+import pwd
+import random
+import re
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Iterator, Optional
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import procs  # noqa: E402
+import settings  # noqa: E402
+import unit  # noqa: E402
+import web  # noqa: E402
+
+SOURCE = Path(__file__).resolve().parent
+LOCKS = Path("/tmp/bascule-lab")
+SITES = ("production", "dr")
+PORTS = {"edge": (10, 8000), "ssh": (1, 2222), "smtp": (20, 2525), "webhook": (20, 9000), "tarpit": (20, 7000)}
+# Programs that may be left of a lab; nothing else is ever ended because it names the lab's folder.
+PROGRAMS = ("bascule", "akig-api", "postgres", "pg_", "psql", "nginx", "ssh", "python3", "gzip")
+START_S = 60.0
+
+
+class LabError(Exception):
+    """The lab could not be made."""
+
+
+# ---- addresses ----
+
+def claim_network() -> tuple[str, int, Path]:
+    """A /24 of 127.0.0.0/8 that no other lab has: its first three numbers, the descriptor that holds its lock, and the lock's file."""
+    for _ in range(200):
+        net = f"127.{random.randint(16, 250)}.{random.randint(0, 250)}"
+        path = LOCKS / f"{net}.lock"
+        try:
+            LOCKS.mkdir(exist_ok=True)
+            if LOCKS.stat().st_uid == os.getuid():
+                LOCKS.chmod(0o1777)
+            fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError:
+            continue  # another person's lock, or the folder went away in between
+        if _locked(fd, path):
+            return net, fd, path
+        os.close(fd)
+    raise LabError(f"could not claim a loopback network; see {LOCKS}")
+
+
+def _locked(fd: int, path: Path) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # The owner before us may have removed the file between our open and our lock: then the lock is on nothing.
+        return os.fstat(fd).st_ino == path.stat().st_ino
+    except OSError:
+        return False
+
+
+def free_port(address: str, wish: int) -> int:
+    """The port wished for, or any other when a program that listens on all addresses has it."""
+    for port in (wish, 0):
+        with socket.socket() as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                s.bind((address, port))
+                return s.getsockname()[1]
+            except OSError:
+                continue
+    raise LabError(f"no free port on {address}")
+
+
+def listens(address: str, port: int) -> bool:
+    with socket.create_connection((address, port), timeout=1):
+        return True
+
+
+def pg_bin() -> str:
+    candidates = []
+    if shutil.which("pg_config"):
+        candidates.append(subprocess.run(["pg_config", "--bindir"], capture_output=True, text=True).stdout.strip())
+    candidates += sorted(glob.glob("/usr/lib/postgresql/*/bin"), key=lambda p: float(p.split("/")[4]), reverse=True)
+    for folder in candidates:
+        if os.access(f"{folder}/initdb", os.X_OK):
+            return folder
+    raise LabError("no PostgreSQL server found; tools/install-deps demo installs it")
+
+
+# ---- the lab ----
+
+class Lab:
+    """A lab that runs. `create` makes one, `open` finds one by its folder."""
+
+    def __init__(self, folder: Path, state: dict) -> None:
+        self.folder = folder
+        self.state = state
+        self.net: str = state["net"]
+        self.config = folder / "bascule.yaml"
+        self.edge = f"http://{self.net}.10:{state['ports']['edge']}"
+        self.webhook = f"http://{self.net}.20:{state['ports']['webhook']}"
+        self.backups = folder / "backups"
+        self._watch = -1
+
+    @classmethod
+    def create(cls, build: Path, folder: Optional[Path] = None, *, rows: int = 200_000, stages: str = "demo", interval: str = "500ms",
+               extra_checks: str = "", playbook_edits: Optional[dict[str, str]] = None, keep: bool = False) -> "Lab":
+        """Makes and starts a lab; a `keep` one outlives this program. `extra_checks`: lines of YAML; `playbook_edits`: text by text."""
+        builder = Builder(build, folder, rows, keep)
+        try:
+            lab = builder.start(lambda state: settings.bascule_yaml(builder.folder, state, stages, interval, extra_checks), playbook_edits or {})
+        except BaseException:
+            builder.abandon()
+            raise
+        if not keep:
+            atexit.register(down, lab.folder)
+        return lab
+
+    @classmethod
+    def open(cls, folder: Path) -> "Lab":
+        return cls(folder, json.loads((folder / "lab.json").read_text()))
+
+    def down(self) -> None:
+        down(self.folder)
+        atexit.unregister(down)
+        if self._watch >= 0:
+            os.close(self._watch)
+            self._watch = -1
+
+    def __enter__(self) -> "Lab":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.down()
+
+    # -- asking --
+
+    def unit(self, site: str, kind: str) -> unit.Unit:
+        return unit.load(self.folder, site, kind)
+
+    def postmaster(self, site: str) -> Optional[procs.Proc]:
+        return unit.postmaster(self.folder / site / "data")
+
+    def api_url(self, site: str) -> str:
+        at = self.state["sites"][site]
+        return f"http://{at['address']}:{at['api_port']}"
+
+    def psql(self, site: str, sql: str, dbname: str = "akig", timeout: float = 20.0) -> str:
+        """The answer as bare text, one row a line, columns parted by |. OSError when the server does not give one."""
+        at = self.state["sites"][site]
+        where = f"host={at['address']} port={at['pg_port']} user=postgres dbname={dbname} connect_timeout=3"
+        done = subprocess.run([f"{self.state['pgbin']}/psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", where, "-c", sql], capture_output=True,
+                              text=True, timeout=timeout, stdin=subprocess.DEVNULL)
+        if done.returncode != 0:
+            raise OSError(done.stderr.strip())
+        return done.stdout.strip()
+
+    def served_by(self) -> Optional[str]:
+        """The site that answers health at the edge with 200; None when none does."""
+        try:
+            answer = web.get(self.edge + "/api/health", timeout=2)
+        except OSError:
+            return None
+        return answer.headers.get("x-served-by") if answer.status == 200 else None
+
+    def requests(self) -> list[dict]:
+        """What the webhook received, oldest first."""
+        return list(_json_lines(self.folder / "receivers" / "webhook.jsonl"))
+
+    def mails(self) -> list[dict]:
+        return list(_json_lines(self.folder / "receivers" / "mail.jsonl"))
+
+    def access_log(self) -> list[dict]:
+        return list(_json_lines(self.folder / "edge" / "access.log"))
+
+    def receiver_mode(self, receiver: str, mode: str, **more: Any) -> None:
+        answer = web.post(self.webhook + "/_mode", {"receiver": receiver, "mode": mode, **more})
+        if answer.status != 200:
+            raise ValueError(answer.body)
+
+    def ssh(self, *words: str, timeout: float = 30.0) -> subprocess.CompletedProcess:
+        """A command on production's host, as a person would reach it."""
+        home = self.folder / "ssh"
+        argv = ["ssh", "-F", "none", "-o", "BatchMode=yes", "-o", f"UserKnownHostsFile={home}/known_hosts", "-o", "IdentitiesOnly=yes",
+                "-i", f"{home}/client_key", "-p", str(self.state["ports"]["ssh"]), f"{self.state['ssh_user']}@{self.net}.1", *words]
+        return subprocess.run(argv, capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL)
+
+
+def _json_lines(path: Path) -> Iterator[dict]:
+    try:
+        text = path.read_text()
+    except FileNotFoundError:
+        return
+    for line in text.splitlines(keepends=True):
+        if line.endswith("\n"):  # the last one may be half written
+            yield json.loads(line)
+
+
+class Builder:
+    """Makes a lab, step by step; `abandon` takes back whatever was done."""
+
+    def __init__(self, build: Path, folder: Optional[Path], rows: int, keep: bool) -> None:
+        self.api = build / "lab" / "akig-api"
+        if not self.api.exists():
+            raise LabError(f'no "{self.api}"; build it first: ninja -C {build}')
+        self.rows = rows
+        self.keep = keep
+        self.user = "postgres" if os.geteuid() == 0 else None
+        self.watch = -1
+        self.net, self.lock_fd, lock = claim_network()
+        self.folder = _make_folder(folder)
+        me = pwd.getpwuid(os.geteuid()).pw_name
+        sites = {site: {"address": f"{self.net}.{n}", "pg_port": free_port(f"{self.net}.{n}", 5432), "api_port": free_port(f"{self.net}.{n}", 8080)}
+                 for n, site in enumerate(SITES, 1)}
+        self.state = {"net": self.net, "lock": str(lock), "user": self.user, "ssh_user": me, "pgbin": pg_bin(), "rows": rows, "sites": sites,
+                      "ports": {name: free_port(f"{self.net}.{n}", wish) for name, (n, wish) in PORTS.items()}, "procs": {}}
+        self.save()
+
+    def save(self) -> None:
+        temporary = self.folder / "lab.json.new"
+        temporary.write_text(json.dumps(self.state, indent=1))
+        temporary.rename(self.folder / "lab.json")
+
+    def abandon(self) -> None:
+        down(self.folder)
+        if self.lock_fd >= 0:
+            os.close(self.lock_fd)
+        if self.watch >= 0:
+            os.close(self.watch)
+
+    def start(self, make_config: Any, playbook_edits: dict[str, str]) -> Lab:
+        self.lay_out(make_config, playbook_edits)
+        self.start_keeper()
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            jobs = [pool.submit(self.start_site, site) for site in SITES] + [pool.submit(self.start_nginx), pool.submit(self.start_sshd)]
+            for job in jobs:
+                job.result()
+        lab = Lab(self.folder, self.state)
+        lab._watch, self.watch = self.watch, -1
+        procs.wait_until("the edge to serve from production", START_S, lambda: lab.served_by() == "production")
+        return lab
+
+    def lay_out(self, make_config: Any, playbook_edits: dict[str, str]) -> None:
+        for name in ("backups", "state", "secrets", "ssh", "edge", "edge/tmp", "receivers", "playbooks", *SITES):
+            (self.folder / name).mkdir()
+        for name in ("state", "secrets", "ssh"):
+            (self.folder / name).chmod(0o700)
+        for site in SITES:
+            self.give(self.folder / site)
+        shutil.copy(self.api, self.folder / "akig-api")
+        self.secret("smtp.password", secrets.token_urlsafe(12))
+        self.secret("slack.url", f"http://{self.net}.20:{self.state['ports']['webhook']}/services/akig-incidents")
+        (self.folder / "bascule.yaml").write_text(make_config(self.state))
+        source = Path(os.environ.get("BASCULE_PLAYBOOKS", SOURCE.parent / "etc" / "playbooks"))
+        for path in source.glob("*.yaml"):
+            text = path.read_text()
+            for old, new in playbook_edits.items():
+                text = re.sub(old, new, text)
+            (self.folder / "playbooks" / path.name).write_text(text)
+
+    def give(self, path: Path) -> None:
+        if self.user:
+            shutil.chown(path, self.user, self.user)
+
+    def secret(self, name: str, value: str) -> None:
+        path = self.folder / "secrets" / name
+        path.touch(0o600)
+        path.write_text(value + "\n")
+
+    def spawn(self, name: str, argv: list[str], **more: Any) -> subprocess.Popen:
+        """A server that runs in the foreground, out of reach of the terminal's signals."""
+        with open(self.folder / f"{name}.log", "a") as log:
+            child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=self.folder,
+                                     env={**os.environ, "BASCULE_LAB": str(self.folder)}, **more)
+        proc = procs.identify(child.pid)
+        if not proc:
+            raise LabError(f"{name} ended at once: {(self.folder / f'{name}.log').read_text()}")
+        self.state["procs"][name] = proc
+        self.save()
+        return child
+
+    def await_start(self, name: str, child: subprocess.Popen, question: Any) -> None:
+        procs.wait_until(f"{name} to start", START_S, lambda: child.poll() is not None or question())
+        if child.poll() is not None:
+            raise LabError(f"{name} ended with {child.returncode}: {(self.folder / f'{name}.log').read_text()[-2000:]}")
+
+    def start_keeper(self) -> None:
+        argv = ["/usr/bin/python3", str(SOURCE / "receivers.py"), str(self.folder)]
+        read_end = -1
+        if not self.keep:
+            read_end, self.watch = os.pipe()
+            argv.append(str(read_end))
+        inherited = tuple(fd for fd in (self.lock_fd, read_end) if fd >= 0)
+        child = self.spawn("keeper", argv, pass_fds=inherited)
+        for fd in inherited:
+            os.close(fd)  # from now on the keeper alone holds the lock
+        self.lock_fd = -1
+        self.await_start("keeper", child, (self.folder / "receivers" / "ready").exists)
+
+    def start_nginx(self) -> None:
+        edge = self.folder / "edge"
+        (edge / "upstream.conf").write_text(settings.upstream_conf(self.state))
+        (edge / "nginx.conf").write_text(settings.nginx_conf(self.folder, self.state))
+        child = self.spawn("nginx", ["/usr/sbin/nginx", "-e", f"{edge}/error.log", "-c", f"{edge}/nginx.conf", "-g", "daemon off;"])
+        self.await_start("nginx", child, lambda: listens(f"{self.net}.10", self.state["ports"]["edge"]))
+
+    def start_sshd(self) -> None:
+        home = self.folder / "ssh"
+        if os.geteuid() == 0:
+            os.makedirs("/run/sshd", 0o755, exist_ok=True)  # its privilege separation wants it; Debian's unit makes it at boot
+        for name in ("host_key", "client_key"):
+            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"lab {name}", "-f", str(home / name)], check=True)
+        shutil.copy(home / "client_key.pub", home / "authorized_keys")
+        host_key = (home / "host_key.pub").read_text()
+        (home / "known_hosts").write_text(f"[{self.net}.1]:{self.state['ports']['ssh']} {host_key}")
+        (home / "sshd_config").write_text(settings.sshd_config(self.folder, self.state, _needs_pam()))
+        child = self.spawn("sshd", ["/usr/sbin/sshd", "-D", "-e", "-f", str(home / "sshd_config")])
+        self.await_start("sshd", child, lambda: listens(f"{self.net}.1", self.state["ports"]["ssh"]))
+
+    def start_site(self, site: str) -> None:
+        """DR is not empty: it holds an older, smaller copy, as after its last restore test."""
+        home, db = self.folder / site, unit.load(self.folder, site, "db")
+        self.run_pg(["initdb", "-D", str(home / "data"), "-U", "postgres", "-A", "trust", "--no-sync", "--encoding=UTF8", "--locale=C.UTF-8"])
+        with open(home / "data" / "postgresql.conf", "a") as f:
+            f.write(settings.postgresql_conf(self.state, site))
+        (home / "data" / "pg_hba.conf").write_text(settings.PG_HBA)
+        db.start()
+        self.sql(site, "postgres", "-c", "CREATE ROLE bascule LOGIN SUPERUSER", "-c", "CREATE ROLE akig LOGIN",
+                 "-c", "CREATE DATABASE akig OWNER akig")
+        rows = self.rows if site == "production" else max(self.rows // 10, 200)
+        self.sql(site, "akig", "-c", "SET ROLE akig", "-v", f"rows={rows}", "-f", str(SOURCE / "schema.sql"), "-f", str(SOURCE / "generate.sql"))
+        unit.load(self.folder, site, "api").start()
+
+    def run_pg(self, argv: list[str]) -> None:
+        done = subprocess.run([f"{self.state['pgbin']}/{argv[0]}", *argv[1:]], cwd="/", capture_output=True, text=True, stdin=subprocess.DEVNULL,
+                              env={"PATH": f"{self.state['pgbin']}:/usr/bin:/bin", "LC_ALL": "C.UTF-8", "BASCULE_LAB": str(self.folder)},
+                              **unit.run_as(self.user))
+        if done.returncode != 0:
+            raise LabError(f"{argv[0]} failed: {done.stderr.strip() or done.stdout.strip()}")
+
+    def sql(self, site: str, dbname: str, *arguments: str) -> None:
+        at = self.state["sites"][site]
+        where = f"host={at['address']} port={at['pg_port']} user=postgres dbname={dbname}"
+        done = subprocess.run([f"{self.state['pgbin']}/psql", "-Xq", "-v", "ON_ERROR_STOP=1", "-d", where, *arguments], capture_output=True, text=True)
+        if done.returncode != 0:
+            raise LabError(f"psql on {site} failed: {done.stderr.strip()}")
+
+
+def _make_folder(folder: Optional[Path]) -> Path:
+    if folder is None:
+        folder = Path(tempfile.mkdtemp(prefix="bascule-lab-"))
+    else:
+        folder = folder.absolute()
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise LabError(f'"{folder}" is not empty')
+    folder.chmod(0o755)
+    for parent in folder.parents:
+        if os.geteuid() == 0 and not parent.stat().st_mode & 0o001:
+            raise LabError(f'user postgres cannot enter "{parent}", and PostgreSQL does not run as root; choose a folder in /tmp')
+    return folder
+
+
+def _needs_pam() -> bool:
+    """Without PAM sshd turns away a locked account, even with a key; with it, containers without audit fail. So only where it must be."""
+    try:
+        import spwd
+
+        return spwd.getspnam(pwd.getpwuid(os.geteuid()).pw_name).sp_pwdp.startswith("!")
+    except (ImportError, OSError, KeyError):
+        return False
+
+
+# ---- the end ----
+
+def down(folder: Path) -> None:
+    """Ends every process of the lab and removes its folder. May be called again, and from several programs at once."""
+    folder = Path(folder).absolute()
+    try:
+        state = json.loads((folder / "lab.json").read_text())
+    except FileNotFoundError:
+        _remove(folder)
+        return
+    servers = {name: procs.Proc(*value) for name, value in state["procs"].items()}
+    keeper = servers.pop("keeper", None)
+    # Controllers first: they would start again what is being ended.
+    _end_strays(folder, ("bascule",), keeper)
+    procs.end(servers.values())
+    for site in SITES:
+        for kind in ("api", "db"):
+            try:
+                unit.load(folder, site, kind).kill()
+            except (unit.Failed, OSError, ValueError) as error:
+                print(f"ending {kind} of {site}: {error}", file=sys.stderr)
+        _remove_shared_memory(folder / site / "data")
+    _end_strays(folder, PROGRAMS, keeper)
+    _remove(folder)
+    # The lock goes last of all, so that the addresses are free before another lab can have them.
+    Path(state["lock"]).unlink(missing_ok=True)
+    if keeper and keeper.pid != os.getpid():
+        procs.end([keeper])
+    try:
+        LOCKS.rmdir()
+    except OSError:
+        pass  # other labs are up
+
+
+def _end_strays(folder: Path, programs: tuple[str, ...], keeper: Optional[procs.Proc]) -> None:
+    """Shared ssh connections, orphaned actions: what names the folder but is nobody's child any more."""
+    for _ in range(5):
+        strays = [proc for proc in procs.mentions(str(folder), programs) if proc != keeper]
+        if not strays:
+            return
+        procs.end(strays, patience=1.0)
+
+
+def _remove_shared_memory(data: Path) -> None:
+    """A killed postmaster leaves its System V segment behind; the next start would remove it, but there is none."""
+    try:
+        line = (data / "postmaster.pid").read_text().splitlines()[6]
+        segment = line.split()[1]
+    except (OSError, IndexError):
+        return
+    subprocess.run(["ipcrm", "-m", segment], stderr=subprocess.DEVNULL)
+
+
+def _remove(folder: Path) -> None:
+    end = time.monotonic() + 10
+    while folder.exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        if folder.exists() and time.monotonic() > end:
+            raise LabError(f'could not remove "{folder}"')
