@@ -106,7 +106,7 @@ static void down_needs_an_unbroken_row_and_so_does_up(void **state)
 static void an_unknown_result_breaks_the_row_and_two_turn_it_unknown(void **state)
 {
     assert_row(*state, ".x?x?xx?.", "......xxx");
-    assert_row(*state, ".??xx??w", "xx??xx?w");
+    assert_row(*state, ".??xx??w", "..??xx?w");
 }
 
 static void warnings_have_rows_too(void **state)
