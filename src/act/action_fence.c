@@ -1,0 +1,196 @@
+/* act/action_fence.c -- The certificate without which no other site may take writes: the old primary is stopped, kept stopped, its
+   port refuses, and a session that was open before the stop can write no more. */
+#include "act/fence/fence.h"
+#include "act/host.h"
+#include "io/pg.h"
+#include "io/ssh.h"
+
+#include "base/banned.h"
+
+enum { SESSION_MS = 2 * MS_SECOND, WRITE_MS = 2 * MS_SECOND, PORT_MS = 2 * MS_SECOND, REFUSED_WITHIN_MS = 10 * MS_SECOND,
+       SESSION_DEAD_WITHIN_MS = 5 * MS_SECOND, LOOK_EVERY_MS = 100 };
+
+/* A write wherever the role may log in; it leaves nothing behind. */
+static const char a_write[] = "create temporary table bascule_fence (written timestamptz)";
+
+static bool valid(const struct action_ctx *ctx, struct err *err)
+{
+    const struct site *site;
+    if (!action_site(ctx, ctx->args.p[0], &site, err))
+        return false;
+    return site->database.at.host || err_set(err, ERR_CONFIG, "site \"%s\" has no database to fence", site->name);
+}
+
+/* The first that is configured; ERR_CONFIG with what the first lacks. */
+static bool choose(const struct action_ctx *ctx, const struct site *site, const struct fence_ops **ret, struct err *err)
+{
+    struct err first = {0};
+    for (size_t i = 0; fence_list[i]; i++) {
+        if (fence_list[i]->usable(ctx, site, err)) {
+            *ret = fence_list[i];
+            return true;
+        }
+        if (!i)
+            first = *err;
+    }
+    *err = first;
+    return false;
+}
+
+/* ---- blocked ---- */
+
+static char *unblocking(const struct action_ctx *ctx, const struct site *site)
+{
+    const char *incident = ctx->incident ? arena_printf(ctx->arena, "%lld", (long long)ctx->incident) : "N";
+    return action_command(ctx, "incident certify %s %s --accept-loss \"WHAT IS LOST\"", incident, site->name);
+}
+
+/* Nothing is known about the old primary, so it must be taken for alive. A person can see to it with their hands. */
+static bool blocked(const struct action_ctx *ctx, const struct site *site, const struct err *why, enum outcome *ret_outcome, char *ret_text)
+{
+    *ret_outcome = OUTCOME_BLOCKED;
+    action_say(ret_text, MODEL_TEXT_SIZE, "site \"%s\" is not fenced and may still take writes: %.240s; power its machine off, then: %s", site->name,
+             why->message, unblocking(ctx, site));
+    return true;
+}
+
+/* ---- evidence ---- */
+
+struct session {
+    struct pg *pg;
+    char why_not[300]; /* why there is none */
+};
+
+static void session_close(struct session *s)
+{
+    pg_close(&s->pg);
+}
+
+static void open_session(const struct action_ctx *ctx, const struct site *site, struct session *ret)
+{
+    struct err err = {0};
+    if (!pg_open(&site->database.at, NULL, action_time(ctx, SESSION_MS), &ret->pg, &err))
+        COPY_TO(ret->why_not, err.message);
+}
+
+struct old_session {
+    const struct action_ctx *ctx;
+    const struct site *site;
+    struct pg *pg;
+};
+
+/* Only a broken session proves anything. One that answers, were it with a refusal, belongs to a server that lives. */
+static bool session_is_dead(void *arg, struct err *err)
+{
+    const struct old_session *s = arg;
+    struct err failed = {0};
+    if (pg_exec(s->pg, s->ctx->arena, a_write, NULL, 0, action_time(s->ctx, WRITE_MS), NULL, &failed))
+        return err_set(err, ERR_FAILED, "a session with the database of site \"%s\" opened before the stop can still write", s->site->name);
+    const char *state = pg_sqlstate(s->pg);
+    if (failed.code == ERR_UNAVAILABLE && (!*state || strncmp(state, "57P0", 4) == 0))
+        return true;
+    return err_set(err, ERR_FAILED, "a session with the database of site \"%s\" opened before the stop still answers: %s", s->site->name,
+                   failed.message);
+}
+
+/* The processes of sessions outlive their postmaster by a moment. */
+static bool prove_session_dead(const struct action_ctx *ctx, const struct site *site, const struct session *s, char *say, size_t size,
+                               struct err *err)
+{
+    struct old_session old = {.ctx = ctx, .site = site, .pg = s->pg};
+    if (s->pg)
+        str_copy(say, size, "a write through a session opened before the stop failed");
+    else
+        action_say(say, size, "no session could be opened before the stop (%s)", s->why_not);
+    return !s->pg || action_wait(ctx, SESSION_DEAD_WITHIN_MS, LOOK_EVERY_MS, session_is_dead, &old, err);
+}
+
+struct port {
+    const struct action_ctx *ctx;
+    const struct site *site;
+    char say[256];
+};
+
+static bool port_refuses(void *arg, struct err *err)
+{
+    struct port *p = arg;
+    bool refuses;
+    if (!fence_port_refuses(&p->site->database.at, action_time(p->ctx, PORT_MS), &refuses, p->say, sizeof(p->say), err))
+        return false;
+    return refuses || err_set(err, ERR_FAILED, "the database of site \"%s\" is not proven to be off: %s", p->site->name, p->say);
+}
+
+/* ---- the action ---- */
+
+static bool describe(const struct action_ctx *ctx, struct buf *out, struct err *err)
+{
+    const struct site *site;
+    const struct fence_ops *fence;
+    if (!valid(ctx, err) || !action_site(ctx, ctx->args.p[0], &site, err))
+        return false;
+    if (!choose(ctx, site, &fence, err) || !fence->describe(ctx, site, out, err)) {
+        buf_printf(out, "as things stand a person must fence site \"%s\": power its machine off, then\n$ %s\n", site->name, unblocking(ctx, site));
+        return false;
+    }
+    return buf_printf(out, "then a session opened before the stop must be broken, and \"%s\" port %d must refuse\n", site->database.at.host,
+                      site->database.at.port ? site->database.at.port : 5432);
+}
+
+static bool done_already(const struct action_ctx *ctx, bool *ret, char *why, size_t why_size, struct err *err)
+{
+    const struct site *site;
+    const struct fence_ops *fence;
+    char evidence[FENCE_EVIDENCE_SIZE];
+    *ret = false;
+    if (!action_site(ctx, ctx->args.p[0], &site, err) || !choose(ctx, site, &fence, err))
+        return false;
+    bool stopped;
+    struct port port = {.ctx = ctx, .site = site};
+    if (!fence->stopped(ctx, site, &stopped, evidence, sizeof(evidence), err))
+        return false;
+    if (!stopped || !port_refuses(&port, err))
+        return true;
+    *ret = true;
+    action_say(why, why_size, "site \"%s\" is fenced: %s; %s", site->name, evidence, port.say);
+    report_fact(ctx->report, "fence.certificate", "found fenced: %s; %s", evidence, port.say);
+    return true;
+}
+
+static bool run(const struct action_ctx *ctx, enum outcome *ret_outcome, char *ret_text, struct err *err)
+{
+    const struct site *site;
+    const struct fence_ops *fence;
+    struct session session SCOPED(session_close) = {0};
+    char evidence[FENCE_EVIDENCE_SIZE] = "", write[400];
+    if (!action_site(ctx, ctx->args.p[0], &site, err))
+        return false;
+    struct port port = {.ctx = ctx, .site = site};
+    if (!choose(ctx, site, &fence, err))
+        return blocked(ctx, site, err, ret_outcome, ret_text);
+    report_progress(ctx->report, 0, 0, "opening a session with %s", site->name);
+    open_session(ctx, site, &session);
+    report_progress(ctx->report, 0, 0, "stopping the database of %s", site->name);
+    if (!fence->stop(ctx, site, evidence, sizeof(evidence), err))
+        return err->code == ERR_UNAVAILABLE ? blocked(ctx, site, err, ret_outcome, ret_text) : false;
+    if (!prove_session_dead(ctx, site, &session, write, sizeof(write), err) ||
+        !action_wait(ctx, REFUSED_WITHIN_MS, LOOK_EVERY_MS, port_refuses, &port, err))
+        return err_hint(err, "is the unit of \"%s\" the database that listens at its address? it was stopped: %s", site->name, evidence);
+    report_fact(ctx->report, "fence.certificate", "by %s: %s; %s; %s", fence->name, evidence, write, port.say);
+    *ret_outcome = OUTCOME_SUCCESS;
+    action_say(ret_text, MODEL_TEXT_SIZE, "site \"%s\" is fenced: %s; %s; %s", site->name, evidence, write, port.say);
+    return true;
+}
+
+extern const struct action_ops action_fence;
+const struct action_ops action_fence = {
+    .name = "fence",
+    .usage = "fence SITE",
+    .summary = "stops the database of a site, keeps it from starting, and proves that it takes no write any more",
+    .changes = true,
+    .args_min = 1,
+    .args_max = 1,
+    .valid = valid,
+    .describe = describe,
+    .done_already = done_already,
+    .run = run,
+};

@@ -1,0 +1,228 @@
+/* act/action_restore.c -- The newest good backup, or a named one, becomes the database of a site. */
+#include <ctype.h>
+
+#include "act/action.h"
+#include "act/host.h"
+#include "backup/backup.h"
+#include "io/ssh.h"
+#include "restore/restore.h"
+#include "sys/clock.h"
+#include "sys/file.h"
+
+#include "base/banned.h"
+
+enum { SKIPPED_MAX = 4096, TAG_MAX = 24, CANDIDATES = 8 };
+
+/* ---- arguments ---- */
+
+struct wanted {
+    const struct site *site;
+    const char *file; /* NULL: the newest good one */
+};
+
+static bool find_wanted(const struct action_ctx *ctx, struct wanted *ret, struct err *err)
+{
+    *ret = (struct wanted){0};
+    if (!action_site(ctx, ctx->args.p[0], &ret->site, err))
+        return false;
+    if (ctx->args.n > 1) {
+        if (ctx->args.n != 3 || !same(ctx->args.p[1], "--file"))
+            return err_set(err, ERR_USAGE, "\"%s\" is not understood; it is written: restore SITE [--file FILE]", ctx->args.p[1]);
+        ret->file = ctx->args.p[2];
+    }
+    if (!ret->site->database.at.host || !ret->site->database.at.dbname)
+        return err_set(err, ERR_CONFIG, "site \"%s\" has no database to restore into", ret->site->name);
+    if (!ret->file && !ret->site->backup.folder)
+        return err_set(err, ERR_CONFIG, "site \"%s\" has no backup folder", ret->site->name);
+    if (!host_is_local(&ret->site->host)) {
+        err_set(err, ERR_REFUSED, "the backups of site \"%s\" lie on host \"%s\", and a restore reads them where they lie", ret->site->name,
+                ret->site->host.address);
+        return err_hint(err, "run this command on that host");
+    }
+    return true;
+}
+
+static bool valid(const struct action_ctx *ctx, struct err *err)
+{
+    struct wanted w;
+    return find_wanted(ctx, &w, err);
+}
+
+/* ---- what restore/ is asked ---- */
+
+/* Part of a database's name: short, lower case, and for a person's restore new each time, since asking twice means wanting it twice. */
+static const char *tag_of(const struct action_ctx *ctx)
+{
+    if (same(ctx->run, "manual"))
+        return arena_printf(ctx->arena, "manual_%lld", (long long)(ctx->started_ms % 100000000));
+    char *tag = arena_strndup(ctx->arena, ctx->run, TAG_MAX);
+    for (char *p = tag; *p; p++)
+        *p = isalnum((unsigned char)*p) ? (char)tolower((unsigned char)*p) : '_';
+    return tag;
+}
+
+static void pass_progress(void *arg, int64_t done, int64_t total, const char *what)
+{
+    const struct action_ctx *ctx = arg;
+    report_progress(ctx->report, done, total, "%s", what);
+}
+
+static struct restore_spec spec_for(const struct action_ctx *ctx, const struct wanted *w, const struct backup *backup)
+{
+    struct restore_count *counts = arena_array(ctx->arena, struct restore_count, backup->table_count);
+    for (size_t i = 0; i < backup->table_count; i++)
+        counts[i] = (struct restore_count){.table = backup->tables[i].name, .rows = backup->tables[i].rows};
+    return (struct restore_spec){
+        .target = &w->site->database.at,
+        .admin_dbname = w->site->database.admin_dbname ? w->site->database.admin_dbname : "postgres",
+        .file = backup->path,
+        .critical_tables = w->site->database.critical_tables.p,
+        .critical_count = w->site->database.critical_tables.n,
+        .counts = counts,
+        .count_count = backup->table_count,
+        .tag = tag_of(ctx),
+        .keep_old = true,
+        .progress = pass_progress,
+        .progress_arg = (void *)(uintptr_t)ctx,
+    };
+}
+
+/* A named file that has a manifest is as well known as one that was found; without one its name may still tell its moment. */
+static bool named_backup(const struct action_ctx *ctx, const char *path, struct backup *ret, struct err *err)
+{
+    const char *slash = strrchr(path, '/');
+    const char *folder = slash ? arena_strndup(ctx->arena, path, (size_t)(slash - path)) : ".";
+    struct backup *all;
+    size_t n;
+    if (!file_exists(path))
+        return err_set(err, ERR_NOT_FOUND, "there is no file \"%s\"", path);
+    if (backup_list(ctx->arena, ctx->service->name, *folder ? folder : "/", &all, &n, NULL))
+        for (size_t i = 0; i < n; i++)
+            if (same(all[i].file, file_name_of(path))) {
+                *ret = all[i];
+                return true;
+            }
+    *ret = (struct backup){.path = path, .file = file_name_of(path)};
+    return true;
+}
+
+/* ---- the action ---- */
+
+static bool describe(const struct action_ctx *ctx, struct buf *out, struct err *err)
+{
+    struct wanted w;
+    struct backup *all = NULL, named;
+    size_t n = 0;
+    if (!find_wanted(ctx, &w, err))
+        return false;
+    if (w.file) {
+        if (!named_backup(ctx, w.file, &named, err))
+            return false;
+        all = &named;
+        n = 1;
+    } else if (!backup_list(ctx->arena, ctx->service->name, w.site->backup.folder, &all, &n, err)) {
+        return false;
+    }
+    while (n && all->damage) {
+        buf_printf(out, "passes over \"%s\": %s\n", all->file, all->damage);
+        all++;
+        n--;
+    }
+    if (!n)
+        return err_set(err, ERR_NOT_FOUND, "there is no good backup of \"%s\" in \"%s\"", ctx->service->name, w.site->backup.folder);
+    const struct pgtarget *at = &w.site->database.at;
+    buf_printf(out, "restores \"%s\"%s into database \"%s\" on \"%s\"; the database of that name is kept under another one\n", all->path,
+               all->snapshot_wall_ms ? arena_printf(ctx->arena, " (as of %s)", moment_iso(ctx->arena, all->snapshot_wall_ms)) : "", at->dbname,
+               at->host);
+    buf_printf(out, "$ %s\n", action_command(ctx, "restore %s --file %s", w.site->name, all->path));
+    return true;
+}
+
+/* By the mark that a finished restore leaves on its database, for the newest files that this run can have taken. */
+static bool done_already(const struct action_ctx *ctx, bool *ret, char *why, size_t why_size, struct err *err)
+{
+    struct wanted w;
+    struct backup *all, named;
+    size_t n;
+    *ret = false;
+    if (!find_wanted(ctx, &w, err))
+        return false;
+    if (same(ctx->run, "manual"))
+        return true;
+    if (w.file) {
+        if (!named_backup(ctx, w.file, &named, err))
+            return false;
+        all = &named;
+        n = 1;
+    } else if (!backup_list(ctx->arena, ctx->service->name, w.site->backup.folder, &all, &n, err)) {
+        return false;
+    }
+    for (size_t i = 0; i < n && i < CANDIDATES && !*ret; i++) {
+        struct restore_spec spec = spec_for(ctx, &w, &all[i]);
+        if (!restore_done_already(ctx->arena, &spec, ret, err))
+            return false;
+        action_say(why, why_size, "\"%s\" was restored into database \"%s\" on site \"%s\" by this run", all[i].file, w.site->database.at.dbname,
+                 w.site->name);
+    }
+    return true;
+}
+
+static bool choose(const struct action_ctx *ctx, const struct wanted *w, struct backup *ret, struct err *err)
+{
+    SCOPED(buf_done) struct buf skipped = {.max = SKIPPED_MAX};
+    struct backup_progress progress = {.fn = pass_progress, .arg = (void *)(uintptr_t)ctx};
+    if (w->file)
+        return named_backup(ctx, w->file, ret, err) && backup_verify(ctx->arena, ret, &progress, err);
+    bool ok = backup_newest_good(ctx->arena, ctx->service->name, w->site->backup.folder, &progress, &skipped, ret, err);
+    if (skipped.n)
+        report_fact(ctx->report, "restore.skipped", STR_FMT, STR_ARG(str_trim(buf_str(&skipped))));
+    return ok;
+}
+
+static void tell_facts(const struct action_ctx *ctx, const struct backup *backup, const struct restore_result *r)
+{
+    int64_t point = r->heartbeat_wall_ms ? r->heartbeat_wall_ms : backup->snapshot_wall_ms;
+    report_fact(ctx->report, "restore.file", "%s", backup->file);
+    if (backup->snapshot_wall_ms)
+        report_fact(ctx->report, "restore.snapshot_ms", "%lld", (long long)backup->snapshot_wall_ms);
+    if (point)
+        report_fact(ctx->report, "restore.recovery_point_ms", "%lld", (long long)point);
+    report_fact(ctx->report, "restore.rows", "%lld", (long long)r->rows);
+    report_fact(ctx->report, "restore.foreign_keys", "%lld", (long long)r->foreign_keys);
+    if (r->old_name)
+        report_fact(ctx->report, "restore.old_database", "%s", r->old_name);
+}
+
+static bool run(const struct action_ctx *ctx, enum outcome *ret_outcome, char *ret_text, struct err *err)
+{
+    struct wanted w;
+    struct backup backup = {0};
+    struct restore_result result = {0};
+    if (!find_wanted(ctx, &w, err))
+        return false;
+    if (!choose(ctx, &w, &backup, err))
+        return err_prefix(err, "choosing a backup for site \"%s\"", w.site->name);
+    struct restore_spec spec = spec_for(ctx, &w, &backup);
+    if (!restore_run(ctx->arena, &spec, &result, err))
+        return err_prefix(err, "restoring \"%s\" into site \"%s\"", backup.file, w.site->name);
+    tell_facts(ctx, &backup, &result);
+    *ret_outcome = OUTCOME_SUCCESS;
+    action_say(ret_text, MODEL_TEXT_SIZE, "database \"%s\" of site \"%s\" was restored from \"%s\": %lld rows, %lld foreign keys checked, in %s",
+             w.site->database.at.dbname, w.site->name, backup.file, (long long)result.rows, (long long)result.foreign_keys,
+             duration_say(ctx->arena, result.took_ms));
+    return true;
+}
+
+extern const struct action_ops action_restore;
+const struct action_ops action_restore = {
+    .name = "restore",
+    .usage = "restore SITE [--file FILE]",
+    .summary = "restores the newest good backup, or FILE, into the database of a site",
+    .changes = true,
+    .args_min = 1,
+    .args_max = 3,
+    .valid = valid,
+    .describe = describe,
+    .done_already = done_already,
+    .run = run,
+};

@@ -1,0 +1,10 @@
+/* act/actions.c -- All actions. A new one adds one line here and one above. */
+#include "act/action.h"
+
+#include "base/banned.h"
+
+extern const struct action_ops action_diagnose, action_service, action_restore, action_verify, action_status, action_traffic, action_fence;
+
+const struct action_ops *const action_list[] = {
+    &action_diagnose, &action_service, &action_restore, &action_verify, &action_status, &action_traffic, &action_fence, NULL,
+};

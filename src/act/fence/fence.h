@@ -1,0 +1,29 @@
+/* act/fence/fence.h -- Ways to make sure that the database of a site accepts no write any more, and to prove it. */
+#pragma once
+#include "act/action.h"
+
+enum { FENCE_EVIDENCE_SIZE = 512 };
+
+/* A fence stops the site's database by its own means and gives the evidence of those means. That no session and no port of it
+   answers any more is proven by the action for every fence alike. All calls may block. */
+struct fence_ops {
+    const char *name;
+    const char *summary;                      /* one line for help */
+    /* Mandatory. Is it configured for this site? err says what is missing. */
+    bool (*usable)(const struct action_ctx *ctx, const struct site *site, struct err *err);
+    /* Mandatory. Read-only checks, and what stop would do, one line each. */
+    bool (*describe)(const struct action_ctx *ctx, const struct site *site, struct buf *out, struct err *err);
+    /* Mandatory. Is the database stopped and kept from starting? False in *ret when that cannot be told. Changes nothing. */
+    bool (*stopped)(const struct action_ctx *ctx, const struct site *site, bool *ret, char *evidence, size_t size, struct err *err);
+    /* Mandatory. Stops it, keeps it from starting, and looks that both are so. ERR_UNAVAILABLE: it could not be reached, so nothing is
+       known about it. Repeating it does no harm. */
+    bool (*stop)(const struct action_ctx *ctx, const struct site *site, char *evidence, size_t size, struct err *err);
+};
+
+extern const struct fence_ops *const fence_list[]; /* ended by NULL, tried in this order; one line each in fences.c */
+
+/* ---- evidence that no fence brings itself ---- */
+
+/* Does the database's port (or socket) refuse? `say` receives one phrase. False in *ret for a port that takes a connection and for
+   one that stays silent: silence proves nothing. */
+MUST_USE bool fence_port_refuses(const struct pgtarget *target, int64_t time_ms, bool *ret, char *say, size_t size, struct err *err);
