@@ -28,7 +28,8 @@ struct channel_ops {
     bool (*valid)(const struct channel_conf *conf, struct err *err);             /* mandatory */
     bool (*address_valid)(const char *address, struct err *err);                 /* mandatory; address may be NULL */
     /* Mandatory. Starts handing over; `done` is called exactly once, later. ret_handle is given to cancel. The same notice key must
-       lead to the same identity at the receiver, however often it is sent. */
+       lead to the same identity at the receiver, however often it is sent. False when it could not begin and `done` will not be
+       called: ERR_DATA means DELIVERY_REFUSED, anything else (a secret that cannot be read) DELIVERY_RETRY. */
     bool (*start)(const struct channel_env *env, const struct channel_conf *conf, const struct notice *notice, channel_done_fn *done, void *arg,
                   void **ret_handle, struct err *err);
     void (*cancel)(void **handle);                                               /* mandatory; no callback afterwards */
