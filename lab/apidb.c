@@ -130,12 +130,13 @@ static bool connect_session(const struct apidb *db, struct session *session, int
 }
 
 /* A server that went away has closed the socket, which shows as something to read: better noticed before a statement is sent,
-   since afterwards nobody could say whether it was committed. */
+   since afterwards nobody could say whether it was committed. Its last words come before the end, so one look is not enough. */
 static bool still_good(PGconn *conn)
 {
     struct pollfd fd = {.fd = PQsocket(conn), .events = POLLIN};
-    if (fd.fd >= 0 && poll(&fd, 1, 0) > 0 && !PQconsumeInput(conn))
-        return false;
+    for (int look = 0; look < 8 && fd.fd >= 0 && poll(&fd, 1, 0) > 0; look++)
+        if (!PQconsumeInput(conn))
+            return false;
     return PQstatus(conn) == CONNECTION_OK;
 }
 

@@ -1,0 +1,151 @@
+"""Drives the built program on a lab: commands, the controller, and what its journal says. For the demo and the tests."""
+from __future__ import annotations
+
+import collections
+import json
+import os
+import re
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any, Callable, Iterator, Optional
+
+from lab import Lab, LabError
+from procs import wait_until
+
+RESOLVED = 4  # INCIDENT_RESOLVED, the number of incident.state
+
+
+def find_program(build: Path) -> Path:
+    for path in (build / "src" / "cli" / "bascule", build / "src" / "bascule", build / "bascule"):
+        if path.is_file() and os.access(path, os.X_OK):
+            return path
+    raise LabError(f'no program "bascule" in "{build}"; build it first: ninja -C {build}')
+
+
+class Bascule:
+    """The program with a lab's configuration."""
+
+    def __init__(self, program: Path, lab: Lab) -> None:
+        self.program = program
+        self.lab = lab
+        self.log = lab.folder / "serve.log"
+        self.controller: Optional[subprocess.Popen] = None
+        self.environment = {**os.environ, "LC_ALL": "C.UTF-8", "BASCULE_LAB": str(lab.folder)}
+
+    def argv(self, *words: str) -> list[str]:
+        return [str(self.program), "-c", str(self.lab.config), *words]
+
+    def run(self, *words: str, timeout: float = 60.0) -> subprocess.CompletedProcess:
+        return subprocess.run(self.argv(*words), capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=timeout, env=self.environment)
+
+    def ok(self, *words: str, timeout: float = 60.0) -> str:
+        done = self.run(*words, timeout=timeout)
+        if done.returncode != 0:
+            raise AssertionError(f"bascule {' '.join(words)}: exit {done.returncode}\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    # -- the controller --
+
+    def serve(self) -> None:
+        with open(self.log, "ab") as log:
+            self.controller = subprocess.Popen(self.argv("serve"), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment,
+                                               start_new_session=True)
+
+    def serve_and_settle(self, seconds: float = 30.0) -> None:
+        """Starts the controller and waits until every check was judged."""
+        self.serve()
+        wanted = set(re.findall(r"- \{id: ([\w.-]+)", self.lab.config.read_text()))
+        wait_until("a verdict on every check", seconds, lambda: self.running() and wanted <= {r["subject"] for r in self.rows("verdict")})
+
+    def running(self) -> bool:
+        """True, or AssertionError when the controller has ended by itself."""
+        if self.controller and self.controller.poll() is not None:
+            raise AssertionError(f"the controller ended with {self.controller.returncode}:\n{self.log.read_text()[-4000:]}")
+        return self.controller is not None
+
+    def kill(self) -> None:
+        """kill -9 of the controller alone; its actions go on."""
+        assert self.controller
+        self.controller.send_signal(signal.SIGKILL)
+        self.controller.wait()
+        self.controller = None
+
+    def stop(self) -> int:
+        """SIGTERM, as systemd; the exit status."""
+        if not self.controller:
+            return 0
+        if self.controller.poll() is None:
+            self.controller.terminate()
+        try:
+            return self.controller.wait(15)
+        except subprocess.TimeoutExpired:
+            self.controller.kill()
+            self.controller.wait()
+            raise AssertionError("the controller did not end within 15 s of SIGTERM") from None
+        finally:
+            self.controller = None
+
+    # -- its journal --
+
+    def journal(self, after: int = 0) -> list[dict]:
+        """All rows; none when there is no journal yet."""
+        done = self.run("journal", "show", "--json", "--after", str(after))
+        return [json.loads(line) for line in done.stdout.splitlines()] if done.returncode == 0 else []
+
+    def rows(self, kind: str, **fields: Any) -> list[dict]:
+        return [r for r in self.journal() if r["kind"] == kind and all(r.get(k) == v for k, v in fields.items())]
+
+    def await_row(self, seconds: float, kind: str, **fields: Any) -> dict:
+        return wait_until(f"{kind} {fields} in the journal", seconds, lambda: self.running() and self.rows(kind, **fields))[0]
+
+    def resolved(self, seconds: float, incident: int = 1) -> dict:
+        return self.await_row(seconds, "incident.state", incident=incident, number=RESOLVED)
+
+    def verify(self) -> str:
+        return self.ok("journal", "verify")
+
+    def story(self) -> str:
+        """For a failed test: the timeline and the controller's own log."""
+        lines = [f"{r['seq']:4} {r['wall_ms'] % 10**7 / 1000:9.3f} {r['kind']:18} {r['subject']} {r.get('number', '')} {r['text']}" for r in self.journal()]
+        log = self.log.read_text(errors="replace")[-8000:] if self.log.exists() else ""
+        return "\n".join([*lines, "-- controller's log --", log])
+
+
+# ---- what the receivers got ----
+
+KEY = re.compile(r"\b\d+/[\w.-]+(?:/[\w.-]+)+")
+
+
+def slack_key(request: dict) -> str:
+    """The notice's identity, which the message carries."""
+    return _key(json.dumps(request["headers"]) + request["body"], request)
+
+
+def mail_key(mail: dict) -> str:
+    return _key(json.dumps(mail["headers"]), mail)
+
+
+def _key(text: str, whole: dict) -> str:
+    found = KEY.search(text)
+    if not found:
+        raise AssertionError(f"no notice key in {whole}")
+    return found.group(0)
+
+
+def deliveries(lab: Lab) -> dict[str, collections.Counter]:
+    """How often each notice was taken by each receiver."""
+    return {
+        "slack": collections.Counter(slack_key(r) for r in lab.requests() if r["taken"]),
+        "mail": collections.Counter(mail_key(m) for m in lab.mails() if m["taken"]),
+    }
+
+
+def follow(bascule: Bascule, each: Callable[[dict], None]) -> Iterator[None]:
+    """Yields again and again; every new row of the journal was given to `each` before."""
+    seq = 0
+    while True:
+        for row in bascule.journal(after=seq):
+            seq = row["seq"]
+            each(row)
+        yield
