@@ -16,6 +16,8 @@ struct backup {
     bool has_manifest;
     const char *sha256;        /* of the file, from the manifest; NULL */
     const char *server_version;
+    const char *system_identifier; /* of the cluster it was taken from; NULL: not known */
+    int64_t rows;              /* of all tables; -1: not counted yet */
     struct backup_table *tables;
     size_t table_count;
     int64_t verified_wall_ms;  /* newest successful verification; 0: never */
@@ -29,13 +31,18 @@ struct backup_progress {
 };
 
 /* pg_dump of one snapshot through our own compressor into FOLDER under a temporary name; read back and verified; rows per table counted
-   from the stream; synced; renamed; manifest beside it. A failing pg_dump leaves nothing. `max_age_wall` etc. are the caller's business. */
+   from the stream; synced; renamed; manifest beside it. A failing pg_dump leaves nothing. `folder` is made when it is missing;
+   `scratch_dir` holds the password file while pg_dump runs. ERR_REFUSED when another backup of the service runs there, or when the disk
+   has less room than the newest backup took and a tenth more. */
 MUST_USE bool backup_make(struct arena *arena, const struct pgtarget *target, const char *service, const char *folder, const char *scratch_dir,
                           const struct backup_progress *progress, struct backup *ret, struct err *err);
-/* Newest first. Temporary files and foreign names are left out. A folder that does not exist is ERR_NOT_FOUND. Cheap: manifests and names only. */
+/* Newest snapshot first. Temporary files and foreign names are left out. A folder that does not exist is ERR_NOT_FOUND. Cheap: manifests
+   and names only. A file without a manifest (made by pg_dump | gzip) counts with the moment in its name, the earlier one where local
+   time and UTC differ, and never later than the file was written. */
 MUST_USE bool backup_list(struct arena *arena, const char *service, const char *folder, struct backup **ret, size_t *ret_count, struct err *err);
 /* Reads the whole file: gzip sound, SHA-256 as in the manifest, SQL complete to its trailer, row counts as in the manifest. Records the
-   verification in NAME.verified.json. ERR_DATA says what is wrong and where. */
+   verification, or the damage, in NAME.verified.json; the record holds as long as size and time of the file stay as they were.
+   ERR_DATA says what is wrong and where; ERR_OS also when the file is good and only the record could not be written. */
 MUST_USE bool backup_verify(struct arena *arena, struct backup *backup, const struct backup_progress *progress, struct err *err);
 MUST_USE bool backup_mark_verified(const struct backup *backup, const char *how, struct err *err);
 /* The newest that verifies; every newer one that was passed over is said in `skipped`, one line each. ERR_NOT_FOUND when none is good. */
