@@ -4,11 +4,13 @@ from __future__ import annotations
 import collections
 import json
 import os
+import queue
 import re
 import signal
 import subprocess
+import threading
 from pathlib import Path
-from typing import Any, Callable, Iterator, Optional
+from typing import Any, Optional
 
 from lab import Lab, LabError
 from procs import wait_until
@@ -114,23 +116,13 @@ class Bascule:
 
 # ---- what the receivers got ----
 
-KEY = re.compile(r"\b\d+/[\w.-]+(?:/[\w.-]+)+")
-
-
 def slack_key(request: dict) -> str:
     """The notice's identity, which the message carries."""
-    return _key(json.dumps(request["headers"]) + request["body"], request)
+    return request["headers"]["Idempotency-Key"]
 
 
 def mail_key(mail: dict) -> str:
-    return _key(json.dumps(mail["headers"]), mail)
-
-
-def _key(text: str, whole: dict) -> str:
-    found = KEY.search(text)
-    if not found:
-        raise AssertionError(f"no notice key in {whole}")
-    return found.group(0)
+    return mail["headers"]["X-Bascule-Key"]
 
 
 def deliveries(lab: Lab) -> dict[str, collections.Counter]:
@@ -141,11 +133,42 @@ def deliveries(lab: Lab) -> dict[str, collections.Counter]:
     }
 
 
-def follow(bascule: Bascule, each: Callable[[dict], None]) -> Iterator[None]:
-    """Yields again and again; every new row of the journal was given to `each` before."""
-    seq = 0
-    while True:
-        for row in bascule.journal(after=seq):
-            seq = row["seq"]
-            each(row)
-        yield
+def miscounted(bascule: Bascule) -> list[str]:
+    """What is wrong with the messages: each notice ordered for a receiver must have been taken by it exactly once, and nothing else."""
+    taken = deliveries(bascule.lab)
+    wrong = []
+    for channel, counts in taken.items():
+        ordered = {r["subject"] for r in bascule.rows("notice", channel=channel)}
+        wrong += [f"{key} arrived {counts[key]} times over {channel}" for key in sorted(ordered) if counts[key] != 1]
+        wrong += [f"{key} arrived over {channel} and was never ordered" for key in sorted(counts.keys() - ordered)]
+        if not ordered:
+            wrong.append(f"nothing was sent over {channel}")
+    return wrong
+
+
+class Follower:
+    """Rows of the journal as they are written, read by a thread from `journal show --follow`."""
+
+    def __init__(self, bascule: Bascule) -> None:
+        self.rows: list[dict] = []
+        self.fresh: "queue.SimpleQueue[dict]" = queue.SimpleQueue()
+        self.process = subprocess.Popen(bascule.argv("journal", "show", "--follow", "--json"), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                        stderr=subprocess.DEVNULL, text=True, env=bascule.environment, start_new_session=True)
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        assert self.process.stdout
+        for line in self.process.stdout:
+            self.fresh.put(json.loads(line))
+
+    def take(self) -> list[dict]:
+        """The rows that came since the last call."""
+        new = []
+        while not self.fresh.empty():
+            new.append(self.fresh.get())
+        self.rows += new
+        return new
+
+    def close(self) -> None:
+        self.process.terminate()
+        self.process.wait(10)

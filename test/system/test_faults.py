@@ -1,0 +1,221 @@
+"""What goes wrong beside the disaster: each fault of the surroundings, with the rule that must hold all the same."""
+from __future__ import annotations
+
+import re
+
+import faults
+import pytest
+from drive import Bascule, deliveries, miscounted
+from procs import wait_until
+
+RESOLVED_S = 90
+
+
+def runs(bascule: Bascule, action: str) -> list[dict]:
+    return [r for r in bascule.rows("run") if r["text"].startswith(action)]
+
+
+def upstream(bascule: Bascule) -> str:
+    text = (bascule.lab.folder / "edge" / "upstream.conf").read_text()
+    return re.search(r"server\s+([\d.]+):", text).group(1)
+
+
+def not_moved(bascule: Bascule) -> None:
+    lab = bascule.lab
+    assert upstream(bascule) == lab.state["sites"]["production"]["address"]
+    assert not [r for r in lab.access_log() if r["site"] == "dr"]
+    assert "dr" not in [r["subject"] for r in bascule.rows("site.active")]
+
+
+def ended(bascule: Bascule, step: str) -> list[dict]:
+    return [r for r in bascule.rows("step.ended") if r["subject"].split(".")[1] == step]
+
+
+# ---- backups ----
+
+@pytest.mark.parametrize("damage", ["truncate-backup", "empty-backup"])
+def test_a_damaged_newest_backup_is_passed_over(bascule: Bascule, damage: str) -> None:
+    lab = bascule.lab
+    bascule.ok("backup")
+    good = faults.newest_backup(lab)
+    lab.psql("production", "INSERT INTO payments (contract_id, amount, reference) VALUES (1, 1, 'between')")
+    wait_until("another second for the next name", 5, lambda: bascule.ok("backup") and faults.newest_backup(lab) != good)
+    bad = faults.newest_backup(lab)
+    faults.FAULTS[damage](lab)
+    bascule.serve_and_settle()
+    faults.cannot_restart(lab)
+    bascule.resolved(RESOLVED_S)
+    facts = {r["subject"]: r["text"] for r in bascule.rows("fact")}
+    assert facts["restore.file"] == good.name
+    assert bad.name in facts["restore.skipped"]
+    assert bad.name in bascule.ok("incident", "report", "1")
+    assert lab.served_by() == "dr"
+    assert lab.psql("dr", "SELECT count(*) FROM payments WHERE reference = 'between'") == "0"
+
+
+def test_without_any_good_backup_nothing_is_moved(bascule: Bascule) -> None:
+    lab = bascule.lab
+    bascule.ok("backup")
+    faults.empty_backup(lab)
+    rows = lab.psql("dr", "SELECT count(*) FROM payments")
+    bascule.serve_and_settle()
+    faults.cannot_restart(lab)
+    wait_until("the restore to fail", 60, lambda: ended(bascule, "restore"))
+    assert ended(bascule, "restore")[0]["number"] == 1
+    wait_until("people to be told that it is blocked", 30, lambda: bascule.rows("blocked"))
+    not_moved(bascule)
+    assert lab.psql("dr", "SELECT count(*) FROM payments") == rows, "what DR had is still there"
+
+
+# ---- the other site ----
+
+def test_a_failover_to_a_dead_dr_is_not_begun(bascule: Bascule) -> None:
+    lab = bascule.lab
+    bascule.ok("backup")
+    bascule.serve_and_settle()
+    faults.dr_down(lab)
+    bascule.await_row(30, "verdict", subject="dr.database", number=3)
+    faults.cannot_restart(lab)
+    wait_until("the failover to stop", 150, lambda: bascule.rows("blocked"))
+    assert not runs(bascule, "restore ") and not runs(bascule, "traffic switch ")
+    not_moved(bascule)
+    wait_until("people to hear of it", 20, lambda: [k for k in deliveries(lab)["slack"] if "/blocked" in k])
+
+
+# ---- the edge ----
+
+def test_an_edge_that_does_not_validate_is_left_as_it_was(bascule: Bascule) -> None:
+    lab = bascule.lab
+    before = (lab.folder / "edge" / "upstream.conf").read_text()
+    bascule.ok("backup")
+    bascule.serve_and_settle()
+    faults.break_edge(lab)
+    faults.cannot_restart(lab)
+    wait_until("the redirect to fail", 90, lambda: ended(bascule, "redirect"))
+    assert ended(bascule, "redirect")[0]["number"] == 1
+    assert (lab.folder / "edge" / "upstream.conf").read_text() == before
+    not_moved(bascule)
+    # A person repairs it and asks for the step again.
+    faults.repair_edge(lab)
+    wait_until("people to be told", 20, lambda: bascule.rows("blocked"))
+    bascule.ok("incident", "retry", "1")
+    bascule.resolved(RESOLVED_S)
+    assert lab.served_by() == "dr" and len(runs(bascule, "restore ")) == 1
+
+
+# ---- messages ----
+
+def hold_up_and_free(bascule: Bascule, fault: str, receiver: str) -> None:
+    """With one receiver broken the recovery is not delayed; once it is mended every message arrives, once."""
+    lab = bascule.lab
+    bascule.ok("backup")
+    faults.FAULTS[fault](lab)
+    bascule.serve_and_settle()
+    faults.restartable(lab)
+    bascule.resolved(RESOLVED_S)
+    took = (bascule.rows("incident.state", number=4)[0]["wall_ms"] - bascule.rows("incident.opened")[0]["wall_ms"]) / 1000
+    assert took < 30, "a broken receiver must not delay the recovery"
+    broken, other = ("slack", "mail") if receiver == "webhook" else ("mail", "slack")
+    ordered = {channel: {r["subject"] for r in bascule.rows("notice", channel=channel)} for channel in (broken, other)}
+    wait_until(f"all of {other} meanwhile", 20, lambda: deliveries(lab)[other].keys() == ordered[other])
+    assert not deliveries(lab)[broken]
+    assert bascule.rows("undelivered"), "what was not delivered is on record"
+    faults.FAULTS[f"{receiver}-ok"](lab)
+    wait_until(f"all of {broken}", 120, lambda: deliveries(lab)[broken].keys() == ordered[broken])
+    assert miscounted(bascule) == []
+
+
+@pytest.mark.parametrize("fault", ["webhook-500", "webhook-429", "webhook-reset", "webhook-silent"])
+def test_a_broken_webhook(bascule: Bascule, fault: str) -> None:
+    hold_up_and_free(bascule, fault, "webhook")
+
+
+@pytest.mark.parametrize("fault", ["smtp-451", "smtp-silent"])
+def test_a_broken_mail_server(bascule: Bascule, fault: str) -> None:
+    hold_up_and_free(bascule, fault, "smtp")
+
+
+def test_retry_after_is_honoured(bascule: Bascule) -> None:
+    lab = bascule.lab
+    bascule.ok("backup")
+    lab.receiver_mode("webhook", "429", retry_after=3)
+    bascule.serve_and_settle()
+    faults.restartable(lab)
+    first = wait_until("the first request", 30, lab.requests)[0]
+    second = wait_until("the second request", 30, lambda: [r for r in lab.requests() if r["headers"]["Idempotency-Key"]
+                                                         == first["headers"]["Idempotency-Key"]][1:])[0]
+    assert 2.9 < second["time"] - first["time"] < 6
+    lab.receiver_mode("webhook", "ok")
+
+
+def test_a_refused_mail_is_given_up_and_said(bascule: Bascule) -> None:
+    lab = bascule.lab
+    bascule.ok("backup")
+    lab.receiver_mode("smtp", "550")
+    bascule.serve_and_settle()
+    faults.restartable(lab)
+    bascule.resolved(RESOLVED_S)
+    ordered = {r["subject"] for r in bascule.rows("notice", channel="mail")}
+    wait_until("every refusal on record", 20, lambda: {r["subject"] for r in bascule.rows("undelivered", ref=-1)} == ordered)
+    assert not deliveries(lab)["mail"]
+
+
+# ---- databases and targets that hang ----
+
+def test_a_stopped_postmaster_is_restarted(bascule: Bascule) -> None:
+    """It accepts connections and answers none; old sessions go on, so the users hardly notice."""
+    lab = bascule.lab
+    bascule.ok("backup")
+    bascule.serve_and_settle()
+    faults.sigstop(lab)
+    bascule.resolved(RESOLVED_S)
+    assert len(runs(bascule, "service restart ")) == 1
+    assert lab.psql("production", "SELECT 1") == "1"
+    not_moved(bascule)
+
+
+def test_a_target_that_never_answers_delays_nobody(make_bascule) -> None:
+    hang = ("\n      - {id: hang, type: http, url: \"http://%NET%.20:7000/\", interval: 1s, timeout: 2s}"
+            "\n      - {id: hang2, type: http, url: \"http://%NET%.20:7000/\", interval: 1s, timeout: 2s}")
+    bascule = make_bascule(extra_checks=hang)
+    lab = bascule.lab
+    lab.config.write_text(lab.config.read_text().replace("%NET%", lab.net).replace(":7000/", f":{lab.state['ports']['tarpit']}/"))
+    bascule.ok("backup")
+    bascule.serve_and_settle()
+    down = bascule.await_row(15, "verdict", subject="hang", number=3)
+    assert down["text"]
+    asked = [r["time"] for r in lab.access_log() if r["uri"] == "/api/health"][-20:]
+    wait_until("more looks", 20, lambda: len([r for r in lab.access_log() if r["uri"] == "/api/health" and r["time"] > asked[-1]]) >= 10)
+    times = [r["time"] for r in lab.access_log() if r["uri"] == "/api/health" and r["time"] > asked[-1]]
+    assert max(b - a for a, b in zip(times, times[1:])) < 1.5, "the public check has an interval of 0.5 s"
+    faults.restartable(lab)
+    bascule.resolved(RESOLVED_S)
+
+
+# ---- a controller that is killed ----
+
+# Kinds of rows of the journal, and which of them in a failover: the controller is killed as soon as the row is seen.
+MOMENTS = [("incident.opened", 1), ("notice", 1), ("run", 1), ("running", 2), ("outcome", 2), ("delivered", 3), ("run", 5), ("fact", 3),
+           ("site.active", 1), ("incident.state", 2)]
+
+
+@pytest.mark.parametrize("kind, nth", MOMENTS, ids=[f"{kind}-{nth}" for kind, nth in MOMENTS])
+def test_a_killed_controller_goes_on_where_it_was(bascule: Bascule, kind: str, nth: int) -> None:
+    lab = bascule.lab
+    bascule.ok("backup")
+    bascule.serve_and_settle()
+    settled = bascule.journal()[-1]["seq"]
+    faults.cannot_restart(lab)
+    wait_until(f"{kind} number {nth}", 90, lambda: len([r for r in bascule.journal(after=settled) if r["kind"] == kind]) >= nth)
+    bascule.kill()
+    bascule.verify()
+    bascule.serve()
+    bascule.resolved(RESOLVED_S)
+    assert lab.served_by() == "dr" and not lab.postmaster("production")
+    assert len(runs(bascule, "restore ")) == 1 and len(runs(bascule, "traffic switch ")) == 1
+    databases = lab.psql("dr", "SELECT datname FROM pg_database WHERE datname LIKE 'akig%'", dbname="postgres").split()
+    assert len(databases) == 2, f"one restore leaves the database and the one before: {databases}"
+    assert len(bascule.rows("incident.opened")) == 1
+    wait_until("all messages", 30, lambda: {r["subject"] for r in bascule.rows("delivered")} >= {r["subject"] for r in bascule.rows("notice")})
+    assert miscounted(bascule) == []
+    bascule.verify()
