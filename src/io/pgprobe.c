@@ -80,6 +80,7 @@ static void on_timer(void *arg)
     struct pgprobe_outcome *o = current(p);
     if (o->err.code == ERR_NONE)
         pg_timeout_error(limit_ms(p), &o->err);
+    o->unresolved |= p->lookup != NULL;
     end_step(p, false);
 }
 
@@ -128,6 +129,7 @@ static void connect_to(struct pgprobe *p, const char *hostaddr)
     const char *const *keywords, *const *values;
     struct err err = {0};
     if (!pg_params(p->arena, p->spec.target, NULL, hostaddr, &keywords, &values, &err)) {
+        current(p)->local_fault = true;
         fail_later(p, &err);
         return;
     }
@@ -149,10 +151,12 @@ static void on_name(void *arg, const char *address, const struct err *err)
 {
     struct pgprobe *p = arg;
     p->lookup = NULL;
-    if (address)
+    if (address) {
         connect_to(p, address);
-    else
-        fail_later(p, err);
+        return;
+    }
+    current(p)->unresolved = true;
+    fail_later(p, err);
 }
 
 /* ---- the statements ---- */

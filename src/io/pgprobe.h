@@ -27,6 +27,8 @@ struct pgprobe_spec {
 struct pgprobe_outcome {
     bool ok, reached;
     bool skipped;              /* by skip_when; ok, and not reached */
+    bool unresolved;           /* of the connection: the name was not resolved, so nothing is known of the server */
+    bool local_fault;          /* of the connection: it could not be tried, since its password was not to be had */
     int64_t took_ms;
     size_t rows;
     const char *value;         /* first column of the first row, or NULL */

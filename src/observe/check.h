@@ -32,6 +32,9 @@ struct check_ops {
     bool (*valid)(const struct check_conf *conf, const struct service *service, struct err *err);
     void (*start)(struct check *check);   /* mandatory; must not block */
     void (*cancel)(struct check *check);  /* mandatory; no report afterwards; safe when idle */
+    /* Optional. May a run that passed its deadline be the fault of the way to the target, rather than of the target? Then it is
+       reported UNKNOWN instead of DOWN: unreachable is not dead. NULL: never. */
+    bool (*way_may_be_lost)(const struct check *check);
 };
 
 struct check {
