@@ -1,0 +1,319 @@
+/* config/tables.c -- Every key of the configuration. Nested mappings that only group keys have offset 0 or that of the nested struct;
+   the tables inside count from there. Samples come from sample.c, so `sample` here serves the keys that its document leaves out. */
+#include "config/tables.h"
+
+#include <limits.h>
+
+#define AT(type, member) .offset = offsetof(struct type, member)
+#define LIST_OF(element, table) .sub = table, .size = sizeof(struct element)
+
+static const char *const language_names[] = {"en", "fr", NULL};
+static const char *const approval_names[] = {"auto", "person", NULL};
+const char *const sslmode_names[] = {"disable", "allow", "prefer", "require", "verify-ca", "verify-full", NULL};
+
+#define NAME_ONLY(id, name) [id] = name,
+static const char *const role_names[] = {SITE_ROLES(NAME_ONLY) [SITE_ROLE_MAX] = NULL};
+static const char *const severity_names[] = {SEVERITIES(NAME_ONLY) [SEVERITY_MAX] = NULL};
+
+/* ---- hosts and secrets ---- */
+
+const struct option host_options[] = {
+    {"address", OPTION_STRING, AT(host, address), .required = true, .help = "name or address of the host", .sample = "db1.example.org"},
+    {"port", OPTION_INT, AT(host, port), .fallback = "22", .min = 1, .max = 65535, .help = "port of its SSH server"},
+    {"user", OPTION_STRING, AT(host, user), .help = "login name; else OpenSSH's own choice", .sample = "ops"},
+    {"identity", OPTION_PATH, AT(host, identity), .help = "private key file; else OpenSSH's own choice", .sample = "/etc/bascule/id_ed25519"},
+    {"known_hosts", OPTION_PATH, AT(host, known_hosts), .help = "file of known host keys; else OpenSSH's own", .sample = "/etc/bascule/known_hosts"},
+    OPTION_END,
+};
+
+const struct option secret_options[] = {
+    {"file", OPTION_PATH, .help = "a file that only its owner may read; its first line is the secret", .sample = "/etc/bascule/pg.password"},
+    {"env", OPTION_NAME, .help = "an environment variable of bascule", .sample = "PG_PASSWORD"},
+    {"credential", OPTION_STRING, .help = "a systemd credential (LoadCredential=)", .sample = "pg.password"},
+    OPTION_END,
+};
+
+/* ---- sites ---- */
+
+static const struct option unit_options[] = {
+    {"name", OPTION_STRING, AT(unit, name), .help = "systemd unit; each command below replaces what systemctl would do", .sample = "postgresql@15-main"},
+    {"start", OPTION_ARGV, AT(unit, start), .help = "command that starts it", .sample = "[pg_ctlcluster, \"15\", main, start]"},
+    {"stop", OPTION_ARGV, AT(unit, stop), .help = "command that stops it", .sample = "[pg_ctlcluster, \"15\", main, stop]"},
+    {"restart", OPTION_ARGV, AT(unit, restart), .help = "command that restarts it", .sample = "[pg_ctlcluster, \"15\", main, restart]"},
+    {"status", OPTION_ARGV, AT(unit, status), .help = "command whose exit code 0 means that it runs", .sample = "[pg_ctlcluster, \"15\", main, status]"},
+    {"mask", OPTION_ARGV, AT(unit, mask), .help = "command that makes every later start fail", .sample = "[systemctl, mask, postgresql@15-main]"},
+    {"unmask", OPTION_ARGV, AT(unit, unmask), .help = "command that allows starting again", .sample = "[systemctl, unmask, postgresql@15-main]"},
+    {"kill", OPTION_ARGV, AT(unit, kill), .help = "command that stops it at once, without waiting for clients", .sample = "[pg_ctlcluster, \"15\", main, stop, -m, immediate]"},
+    {"log", OPTION_ARGV, AT(unit, log), .help = "command that prints the last lines of its log", .sample = "[tail, -n, \"50\", /var/log/postgresql/postgresql-15-main.log]"},
+    OPTION_END,
+};
+
+static const struct option database_options[] = {
+    {"host", OPTION_STRING, AT(site, database.at.host), .required = true, .help = "name, address, or folder of a Unix socket, as bascule reaches the server", .sample = "127.0.0.1"},
+    {"port", OPTION_INT, AT(site, database.at.port), .fallback = "5432", .min = 1, .max = 65535, .help = "port of the server"},
+    {"dbname", OPTION_STRING, AT(site, database.at.dbname), .required = true, .help = "database of the service", .sample = "akig"},
+    {"user", OPTION_STRING, AT(site, database.at.user), .required = true, .help = "role that bascule logs in as", .sample = "bascule"},
+    {"password", OPTION_SECRET, AT(site, database.at.password), .help = "its password; none for peer, trust or certificate logins", .sample = "{file: /etc/bascule/pg.password}"},
+    {"sslmode", OPTION_STRING, AT(site, database.at.sslmode), .fallback = "prefer", .names = sslmode_names, .help = "TLS, as libpq's sslmode"},
+    {"admin_dbname", OPTION_STRING, AT(site, database.admin_dbname), .fallback = "postgres", .help = "database from which others are created and renamed"},
+    {"data_directory", OPTION_PATH, AT(site, database.data_directory), .help = "of the server, on its host; its disk is part of the diagnosis", .sample = "/var/lib/postgresql/15/main"},
+    {"critical_tables", OPTION_STRINGS, AT(site, database.critical_tables), .help = "tables that must be there, and are counted after a restore", .sample = "[users, contracts]"},
+    {"unit", OPTION_GROUP, AT(site, database.unit), .sub = unit_options, .help = "how the server is started and stopped"},
+    OPTION_END,
+};
+
+static const struct option application_options[] = {
+    {"url", OPTION_URL, AT(site, application.url), .help = "base address of the application on this site", .sample = "https://production.akig.com"},
+    {"upstream", OPTION_STRING, AT(site, application.upstream), .help = "HOST:PORT as the reverse proxy reaches it", .sample = "production.akig.com:8080"},
+    {"unit", OPTION_GROUP, AT(site, application.unit), .sub = unit_options, .help = "how the application is started and stopped"},
+    OPTION_END,
+};
+
+static const struct option backup_options[] = {
+    {"folder", OPTION_PATH, AT(site, backup.folder), .required = true, .help = "folder of the backups, seen from this site", .sample = "/backups/akig"},
+    {"retention", OPTION_DURATION, AT(site, backup.retention_ms), .fallback = "30d", .min = MS_HOUR, .max = 3650 * MS_DAY, .help = "older backups are deleted, never the last good ones"},
+    OPTION_END,
+};
+
+static const struct option site_options[] = {
+    {"name", OPTION_NAME, AT(site, name), .required = true, .help = "name of the site", .sample = "production"},
+    {"role", OPTION_ENUM, AT(site, role), .required = true, .names = role_names, .help = "production serves the users on a normal day, dr takes over", .sample = "production"},
+    {"host", OPTION_HOST, AT(site, host), .fallback = "local", .help = "where commands of this site run: local, or a host reached by OpenSSH"},
+    {"database", OPTION_GROUP, .offset = 0, .sub = database_options, .required = true, .help = "the PostgreSQL server of this site"},
+    {"application", OPTION_GROUP, .offset = 0, .sub = application_options, .help = "the application of this site"},
+    {"backup", OPTION_GROUP, .offset = 0, .sub = backup_options, .help = "where this site finds and keeps backups"},
+    OPTION_END,
+};
+
+/* ---- what is watched ---- */
+
+static const struct option endpoint_options[] = {
+    {"path", OPTION_STRING, AT(endpoint, path), .required = true, .help = "path and query, after the base address", .sample = "/api/health"},
+    {"accept", OPTION_INTS, AT(endpoint, accept), .fallback = "[200]", .min = 100, .max = 599, .help = "status codes that count as up"},
+    {"json", OPTION_STRING, AT(endpoint, json), .help = "MEMBER=TEXT that the JSON answer must hold; dots go deeper", .sample = "status=ok"},
+    {"timeout", OPTION_DURATION, AT(endpoint, timeout_ms), .fallback = "5s", .min = 10, .max = 10 * MS_MINUTE, .help = "for the whole exchange"},
+    OPTION_END,
+};
+
+static const struct option check_options[] = {
+    {"id", OPTION_STRING, AT(check_conf, id), .required = true, .help = "NAME, or SITE.NAME so that playbooks can say active.NAME and standby.NAME", .sample = "production.database"},
+    {"type", OPTION_STRING, AT(check_conf, type), .required = true, .help = "which check; its own keys are listed with it", .sample = "postgres"},
+    {"site", OPTION_STRING, AT(check_conf, site), .help = "site that it looks at; none for the public path", .sample = "production"},
+    {"title", OPTION_TEXT2, AT(check_conf, title), .help = "what people read", .sample = "{en: Database, fr: Base de données}"},
+    {"interval", OPTION_DURATION, AT(check_conf, interval_ms), .fallback = "10s", .min = 50, .max = 7 * MS_DAY, .help = "from one run to the next"},
+    {"timeout", OPTION_DURATION, AT(check_conf, timeout_ms), .fallback = "5s", .min = 10, .max = MS_HOUR, .help = "a run that takes longer has failed"},
+    {"fall", OPTION_INT, AT(check_conf, fall), .fallback = "3", .min = 1, .max = 1000, .help = "failures in a row that make it down"},
+    {"rise", OPTION_INT, AT(check_conf, rise), .fallback = "2", .min = 1, .max = 1000, .help = "successes in a row that make it up again"},
+    {"fresh", OPTION_DURATION, AT(check_conf, fresh_ms), .max = 7 * MS_DAY, .help = "a verdict older than this is unknown; else three intervals and the timeout", .sample = "2m"},
+    OPTION_END,
+};
+
+static const struct option identify_options[] = {
+    {"path", OPTION_STRING, AT(traffic_conf, identify_path), .required = true, .help = "path that is asked on the public address", .sample = "/api/health"},
+    {"json", OPTION_STRING, AT(traffic_conf, identify_json), .help = "member of the JSON answer that names the site", .sample = "site"},
+    {"header", OPTION_STRING, AT(traffic_conf, identify_header), .help = "else the response header that names the site", .sample = "X-Served-By"},
+    OPTION_END,
+};
+
+static const struct option traffic_options[] = {
+    {"driver", OPTION_STRING, AT(traffic_conf, driver), .required = true, .help = "how users are moved; its own keys are listed with it", .sample = "nginx"},
+    {"identify", OPTION_GROUP, .offset = 0, .sub = identify_options, .required = true, .help = "how an answer shows which site gave it: a redirection is believed only then"},
+    OPTION_END,
+};
+
+/* ---- severities ---- */
+
+static const struct option stage_options[] = {
+    {"name", OPTION_NAME, AT(stage, name), .required = true, .help = "name of the stage; texts exist for alert, on-call, runbook, status-page, management", .sample = "alert"},
+    {"after", OPTION_DURATION, AT(stage, after_ms), .required = true, .max = 30 * MS_DAY, .help = "since the incident opened", .sample = "5s"},
+    {"notify", OPTION_STRINGS, AT(stage, notify), .required = true, .help = "contacts and groups that are told", .sample = "[ops]"},
+    OPTION_END,
+};
+
+static const struct option severity_options[] = {
+    {"name", OPTION_ENUM, AT(severity_conf, severity), .required = true, .names = severity_names, .help = "which severity", .sample = "P1"},
+    {"rto", OPTION_DURATION, AT(severity_conf, rto_ms), .required = true, .min = MS_SECOND, .max = 365 * MS_DAY, .help = "recovery time objective: until the users are served again", .sample = "15m"},
+    {"rpo", OPTION_DURATION, AT(severity_conf, rpo_ms), .max = 365 * MS_DAY, .help = "recovery point objective: the newest data that may be lost", .sample = "1h"},
+    {"impact_per_hour", OPTION_INT, AT(severity_conf, impact_per_hour), .max = INT_MAX, .help = "money lost an hour, in the service's currency", .sample = "50000"},
+    {"users", OPTION_TEXT2, AT(severity_conf, users), .help = "what users notice, as messages say it", .sample = "{en: some functions are unavailable, fr: certaines fonctions sont indisponibles}"},
+    {"update_every", OPTION_DURATION, AT(severity_conf, update_every_ms), .max = 7 * MS_DAY, .help = "periodic updates while the incident is open", .sample = "5m"},
+    {"stages", OPTION_LIST, AT(severity_conf, stages), LIST_OF(stage, stage_options), .required = true, .help = "who is told when, in ascending order"},
+    OPTION_END,
+};
+
+/* ---- services ---- */
+
+static const struct option service_options[] = {
+    {"name", OPTION_NAME, AT(service, name), .required = true, .help = "name of the service; backups carry it", .sample = "akig"},
+    {"title", OPTION_TEXT2, AT(service, title), .required = true, .help = "what people call it", .sample = "AKIG Platform"},
+    {"users", OPTION_INT, AT(service, users), .max = INT_MAX, .help = "how many people use it, for messages", .sample = "15000"},
+    {"currency", OPTION_STRING, AT(service, currency), .help = "sign before amounts", .sample = "$"},
+    {"affected", OPTION_TEXT2, AT(service, affected), .help = "its parts as users know them, one a line", .sample = "{en: \"API\\nMobile App\", fr: \"API\\nApplication mobile\"}"},
+    {"status_page", OPTION_URL, AT(service, status_page), .help = "address that messages tell people to follow", .sample = "https://status.akig.com/"},
+    {"public_url", OPTION_URL, AT(service, public_url), .help = "address that the users open", .sample = "https://akig.com"},
+    {"automatic", OPTION_BOOL, AT(service, enabled_automatic), .fallback = "true", .help = "false: every playbook waits for a person"},
+    {"sites", OPTION_LIST, AT(service, sites), LIST_OF(site, site_options), .required = true, .help = "one production site, and a dr site when there is one"},
+    {"endpoints", OPTION_LIST, AT(service, endpoints), LIST_OF(endpoint, endpoint_options), .help = "what must answer before a recovery is believed (verify)"},
+    {"checks", OPTION_LIST, AT(service, checks), LIST_OF(check_conf, check_options), .required = true, .help = "what is watched"},
+    {"traffic", OPTION_GROUP, AT(service, traffic), .sub = traffic_options, .help = "how users are moved from one site to the other"},
+    {"severities", OPTION_LIST, AT(service, severities), LIST_OF(severity_conf, severity_options), .required = true, .help = "objectives and escalation"},
+    {"playbooks", OPTION_STRINGS, AT(service, playbook_files), .help = "playbook files: beside this file, in playbooks/ beside it, or in the installed share folder", .sample = "[database-down.yaml, failover.yaml]"},
+    OPTION_END,
+};
+
+/* ---- who is told ---- */
+
+static const struct option channel_options[] = {
+    {"name", OPTION_NAME, AT(channel_conf, name), .required = true, .help = "name of the channel", .sample = "mail"},
+    {"type", OPTION_STRING, AT(channel_conf, type), .required = true, .help = "which channel; its own keys are listed with it", .sample = "smtp"},
+    OPTION_END,
+};
+
+static const struct option way_options[] = {
+    {"channel", OPTION_STRING, AT(contact_way, channel), .required = true, .help = "name of a channel", .sample = "mail"},
+    {"address", OPTION_STRING, AT(contact_way, address), .help = "mail address, phone number, ...; none where the channel needs none", .sample = "ops@akig.com"},
+    OPTION_END,
+};
+
+static const struct option contact_options[] = {
+    {"name", OPTION_NAME, AT(contact, name), .required = true, .help = "name of the contact", .sample = "ops"},
+    {"title", OPTION_TEXT2, AT(contact, title), .help = "what people read", .sample = "{en: Operations, fr: Exploitation}"},
+    {"tier", OPTION_INT, AT(contact, tier), .fallback = "1", .max = 3, .help = "1 first responders, 2 escalation, 3 executive, 0 external"},
+    {"language", OPTION_ENUM, AT(contact, language), .names = language_names, .help = "of the messages; else that of the configuration", .sample = "fr"},
+    {"ways", OPTION_LIST, AT(contact, ways), LIST_OF(contact_way, way_options), .help = "how it is reached: all are used, in this order"},
+    OPTION_END,
+};
+
+static const struct option group_options[] = {
+    {"name", OPTION_NAME, AT(contact_group, name), .required = true, .help = "name of the group", .sample = "on-call"},
+    {"members", OPTION_STRINGS, AT(contact_group, members), .required = true, .help = "contacts in it", .sample = "[ops]"},
+    OPTION_END,
+};
+
+const struct option config_options[] = {
+    {"state_dir", OPTION_PATH, AT(config, state_dir), .fallback = "/var/lib/bascule", .help = "the journal and what else must survive a restart; on a local disk"},
+    {"language", OPTION_ENUM, AT(config, language), .fallback = "en", .names = language_names, .help = "of messages to contacts that name none"},
+    {"channels", OPTION_LIST, AT(config, channels), LIST_OF(channel_conf, channel_options), .required = true, .help = "ways out of here"},
+    {"contacts", OPTION_LIST, AT(config, contacts), LIST_OF(contact, contact_options), .required = true, .help = "who can be told"},
+    {"groups", OPTION_LIST, AT(config, groups), LIST_OF(contact_group, group_options), .help = "contacts that are told together"},
+    {"services", OPTION_LIST, AT(config, services), LIST_OF(service, service_options), .required = true, .help = "what is protected"},
+    OPTION_END,
+};
+
+/* ---- playbooks ---- */
+
+static const struct option then_options[] = {
+    {"success", OPTION_STRING, AT(step, on_success), .fallback = "next", .help = "step id, next, end (the playbook succeeded) or fail"},
+    {"failure", OPTION_STRING, AT(step, on_failure), .fallback = "fail", .help = "the same, when it failed"},
+    {"expiry", OPTION_STRING, AT(step, on_expiry), .help = "the same, when its budget ran out; else as for failure", .sample = "fail"},
+    OPTION_END,
+};
+
+static const struct option limit_options[] = {
+    {"runs", OPTION_INT, AT(step, limit), .required = true, .min = 1, .max = 1000, .help = "runs of this step, over all incidents", .sample = "3"},
+    {"within", OPTION_DURATION, AT(step, window_ms), .required = true, .min = MS_SECOND, .max = 365 * MS_DAY, .help = "sliding window", .sample = "1h"},
+    OPTION_END,
+};
+
+static const struct option automatic_limit_options[] = {
+    {"runs", OPTION_INT, AT(playbook, automatic_limit), .required = true, .min = 1, .max = 1000, .help = "automatic runs; beyond them a person approves", .sample = "1"},
+    {"within", OPTION_DURATION, AT(playbook, automatic_window_ms), .required = true, .min = MS_SECOND, .max = 365 * MS_DAY, .help = "sliding window", .sample = "24h"},
+    OPTION_END,
+};
+
+static const struct option step_options[] = {
+    {"id", OPTION_NAME, AT(step, id), .required = true, .help = "name of the step", .sample = "restart"},
+    {"title", OPTION_TEXT2, AT(step, title), .help = "what people read; else the id", .sample = "{en: Restart, fr: Redémarrage}"},
+    {"do", OPTION_STRING, AT(step, action), .required = true, .help = "action and its words; active and standby stand for the sites", .sample = "service restart active.database"},
+    {"budget", OPTION_DURATION, AT(step, budget_ms), .min = 100, .max = 7 * MS_DAY, .help = "time for all tries and the postcondition; required, but for `playbook NAME` and `notify STAGE`", .sample = "90s"},
+    {"until", OPTION_STRING, AT(step, until), .help = "condition that must hold within the budget, after the action", .sample = "active.database is up"},
+    {"when", OPTION_STRING, AT(step, when), .help = "condition without which the step is skipped", .sample = "standby.application is not up"},
+    {"attempts", OPTION_INT, AT(step, attempts), .fallback = "1", .min = 1, .max = 100, .help = "tries in one run of the playbook"},
+    {"pause", OPTION_DURATION, AT(step, pause_ms), .max = MS_DAY, .help = "between tries", .sample = "5s"},
+    {"limit", OPTION_GROUP, .offset = 0, .sub = limit_options, .help = "how often it may run at all"},
+    {"then", OPTION_GROUP, .offset = 0, .sub = then_options, .help = "where the playbook goes on"},
+    {"approve", OPTION_ENUM, AT(step, approve), .fallback = "auto", .names = approval_names, .help = "person: waits for `bascule incident approve`"},
+    {"approve_timeout", OPTION_DURATION, AT(step, approve_timeout_ms), .fallback = "10m", .min = MS_SECOND, .max = 7 * MS_DAY, .help = "at its end the step is denied and goes on as failed"},
+    {"undo", OPTION_STRING, AT(step, undo), .help = "action that takes its effect back", .sample = "traffic switch active"},
+    {"manual", OPTION_TEXT2, AT(step, manual), .help = "what a person does by hand; {active} and {standby} stand for the sites", .sample = "sudo systemctl restart postgresql"},
+    {"why", OPTION_STRING, AT(step, why), .help = "reason, shown in the runbook and the journal", .sample = "the runbook allows 5 minutes"},
+    OPTION_END,
+};
+
+const struct option playbook_options[] = {
+    {"playbook", OPTION_NAME, AT(playbook, name), .required = true, .help = "name of the playbook", .sample = "database-down"},
+    {"title", OPTION_TEXT2, AT(playbook, title), .required = true, .help = "what people read", .sample = "{en: Database unavailable, fr: Base de données indisponible}"},
+    {"symptoms", OPTION_TEXT2, AT(playbook, symptoms), .help = "what people notice", .sample = "/api/health answers with an error"},
+    {"severity", OPTION_ENUM, AT(playbook, severity), .required = true, .names = severity_names, .help = "severity of the incidents that it opens", .sample = "P1"},
+    {"rto", OPTION_DURATION, AT(playbook, rto_ms), .max = 365 * MS_DAY, .help = "recovery time objective; else the severity's", .sample = "15m"},
+    {"opens_when", OPTION_STRING, AT(playbook, opens_when), .help = "condition; without one only a person or another playbook starts it", .sample = "active.database is down"},
+    {"resolved_when", OPTION_STRING, AT(playbook, resolved_when), .help = "condition that must hold before the incident is resolved", .sample = "public is up"},
+    {"hold", OPTION_DURATION, AT(playbook, hold_ms), .fallback = "30s", .max = MS_DAY, .help = "how long it must hold"},
+    {"over_rto", OPTION_STRING, AT(playbook, over_rto), .help = "why its longest path may take more than the RTO; refused without it", .sample = "a failover alone takes 25 minutes"},
+    {"automatic_limit", OPTION_GROUP, .offset = 0, .sub = automatic_limit_options, .help = "how often it may run without a person"},
+    {"steps", OPTION_LIST, AT(playbook, steps), LIST_OF(step, step_options), .required = true, .help = "the steps, in their order"},
+    OPTION_END,
+};
+
+/* ---- drivers ---- */
+
+const struct driven driven_tables[] = {
+    {check_options, "check", "type", offsetof(struct check_conf, type), offsetof(struct check_conf, options)},
+    {channel_options, "channel", "type", offsetof(struct channel_conf, type), offsetof(struct channel_conf, options)},
+    {traffic_options, "traffic", "driver", offsetof(struct traffic_conf, driver), offsetof(struct traffic_conf, options)},
+    {0},
+};
+
+const struct driven *driven_of(const struct option *table)
+{
+    for (const struct driven *d = driven_tables; d->table; d++)
+        if (d->table == table)
+            return d;
+    return NULL;
+}
+
+/* ---- words ---- */
+
+static const char *one_of(struct arena *arena, const char *const *names)
+{
+    const char *text = "one of ";
+    for (size_t i = 0; names[i]; i++)
+        text = arena_printf(arena, "%s%s%s", text, i ? ", " : "", names[i]);
+    return text;
+}
+
+const char *option_type_words(struct arena *arena, const struct option *option)
+{
+    static const char *const words[] = {
+        [OPTION_STRING] = "text",
+        [OPTION_NAME] = "name (letters, digits, - and _)",
+        [OPTION_PATH] = "absolute path",
+        [OPTION_URL] = "http:// or https:// address",
+        [OPTION_INT] = "number",
+        [OPTION_BOOL] = "true or false",
+        [OPTION_DURATION] = "duration",
+        [OPTION_STRINGS] = "list of texts",
+        [OPTION_ARGV] = "command (list of words)",
+        [OPTION_INTS] = "list of numbers",
+        [OPTION_SECRET] = "secret",
+        [OPTION_HOST] = "host",
+        [OPTION_TEXT2] = "text, or {en, fr}",
+        [OPTION_GROUP] = "mapping",
+        [OPTION_LIST] = "list of mappings",
+    };
+    return option->names ? one_of(arena, option->names) : words[option->type];
+}
+
+const char *option_bounds_words(struct arena *arena, const struct option *option)
+{
+    bool duration = option->type == OPTION_DURATION;
+    if (!duration && option->type != OPTION_INT && option->type != OPTION_INTS)
+        return "";
+    bool top = option->max && option->max < INT_MAX;
+    top = duration ? option->max > 0 : top;
+    const char *low = duration ? duration_print(arena, option->min) : arena_printf(arena, "%lld", (long long)option->min);
+    if (!top)
+        return option->min ? arena_printf(arena, "%s or more", low) : "";
+    const char *high = duration ? duration_print(arena, option->max) : arena_printf(arena, "%lld", (long long)option->max);
+    return arena_printf(arena, "from %s to %s", low, high);
+}
