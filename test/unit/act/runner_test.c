@@ -211,6 +211,14 @@ static void until_fact(struct world *w, int count)
     assert_false(w->late);
 }
 
+/* What was killed needs a moment to be gone. */
+static void until_dead(int pid)
+{
+    for (int64_t end = clock_boot_ms() + PATIENCE_MS; pids_start(pid) && clock_boot_ms() < end;)
+        nap(10);
+    assert_int_equal(pids_start(pid), 0);
+}
+
 /* ---- runs that are followed by who started them ---- */
 
 static void a_run_tells_and_ends(void **state)
@@ -313,7 +321,7 @@ static void the_budget_ends_a_run_and_its_children(void **state)
     assert_string_equal(w->text, "stopped: its budget of 600 ms ran out");
     assert_true(clock_boot_ms() - began < 2000); /* TERM was enough */
     assert_true(w->grandchild > 1);
-    assert_int_equal(pids_start(w->grandchild), 0);
+    until_dead(w->grandchild);
 }
 
 static void what_ignores_term_is_killed(void **state)
@@ -325,9 +333,9 @@ static void what_ignores_term_is_killed(void **state)
     until_ended(w, 1);
     assert_int_equal(w->outcome, OUTCOME_EXPIRY);
     assert_true(clock_boot_ms() - began >= 2500);
-    assert_int_equal(pids_start(pid), 0);
+    until_dead(pid);
     assert_true(w->grandchild > 1);
-    assert_int_equal(pids_start(w->grandchild), 0);
+    until_dead(w->grandchild);
 }
 
 static void a_result_counts_even_when_its_process_lingers(void **state)
@@ -429,13 +437,6 @@ static int start_and_be_killed(struct world *w, const char *run, const char *mod
     return child;
 }
 
-static void until_dead(int pid)
-{
-    for (int64_t end = clock_boot_ms() + PATIENCE_MS; pids_start(pid) && clock_boot_ms() < end;)
-        nap(10);
-    assert_int_equal(pids_start(pid), 0);
-}
-
 static void a_living_run_is_followed_again(void **state)
 {
     struct world *w = *state;
@@ -475,8 +476,8 @@ static void an_adopted_run_keeps_its_budget(void **state)
     assert_int_equal(runner_adopt(w->runner, "r", 300, &line), RUNNER_RUNNING);
     until_ended(w, 1);
     assert_int_equal(w->outcome, OUTCOME_EXPIRY);
-    assert_int_equal(pids_start(child), 0);
-    assert_int_equal(pids_start(w->grandchild), 0);
+    until_dead(child);
+    until_dead(w->grandchild);
 }
 
 static void an_adopted_run_without_budget_left_is_stopped_at_once(void **state)
@@ -487,7 +488,7 @@ static void an_adopted_run_without_budget_left_is_stopped_at_once(void **state)
     assert_int_equal(runner_adopt(w->runner, "r", -5000, &line), RUNNER_RUNNING);
     until_ended(w, 1);
     assert_int_equal(w->outcome, OUTCOME_EXPIRY);
-    assert_int_equal(pids_start(child), 0);
+    until_dead(child);
 }
 
 static void a_run_that_ended_meanwhile_tells_its_result(void **state)
