@@ -58,8 +58,8 @@ static size_t on_reply(char *data, size_t one, size_t size, void *arg)
     struct conversation *c = arg;
     struct str line = str_trim((struct str){data, size});
     int64_t code = 0;
-    if (line.n < 3 || !str_int((struct str){line.p, 3}, &code) || code < 200)
-        return size;
+    if (line.n < 3 || !str_int((struct str){line.p, 3}, &code) || code < 200 || code == 221)
+        return size; /* 221 answers the QUIT that curl sends after a refusal, which is what we want to know */
     if (c->complete)
         buf_clear(&c->reply);
     c->complete = line.n == 3 || line.p[3] != '-';
