@@ -14,7 +14,15 @@ struct orders {
 };
 
 struct decide *decide_open(struct arena *arena, const struct config *config);
-/* Feeds one event; now is event->at_ms. Appends to `out`. EVENT_FACT, EVENT_DELIVERED, EVENT_UNDELIVERED and EVENT_RUNNING change nothing here. */
+/* Feeds one event; now is event->at_ms. Appends to `out`. EVENT_FACT, EVENT_NOTE, EVENT_STOPPED, EVENT_DELIVERED, EVENT_UNDELIVERED and
+   EVENT_RUNNING leave no trace here. Every other event that was fed must be in the journal, or a replay comes out differently; only an
+   EVENT_TICK that gave no orders may be left out.
+   While a step is in STEP_CHECKING, a verdict is to be fed for every result of a check, turned or not: a postcondition counts only
+   what was seen after its command was ordered.
+   After ORDER_CANCEL the outcome of that run is still wanted: the step ends with it, or 5 s later.
+   An EVENT_OPEN while the service has an unresolved incident joins it: no ORDER_OPEN, the playbook named replaces what runs there.
+   EVENT_APPROVE and EVENT_DENY may name a run id in `subject`; then they count for that run alone. Events of people with incident 0
+   mean the newest unresolved one (of the service, when one is named). */
 void decide_event(struct decide *decide, const struct event *event, struct orders *out);
 /* Core time at which a tick must be fed at the latest; TIME_NEVER. */
 int64_t decide_next_ms(const struct decide *decide);
@@ -45,7 +53,8 @@ int64_t playbook_longest_ms(const struct service *service, const struct playbook
 
 /* ---- conditions: "active.database is down and public is down" ---- */
 /* NAME is [not] STATE, joined by `and` and `or` (`and` binds tighter). NAMEs are check ids; a leading "active." or "standby." is the
-   site that serves or the other. */
+   site that serves or the other. A check in warning is up, too. Of a check whose verdict is unknown, only "is unknown" can be said:
+   it is neither up nor "not up". */
 MUST_USE bool condition_valid(const char *text, const struct service *service, struct err *err);
 struct condition_world {
     enum verdict_state (*verdict)(void *arg, const char *check);

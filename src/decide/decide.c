@@ -1,0 +1,254 @@
+/* decide/decide.c -- The fold: one event in, orders out. Holds what is known, opens incidents, and lets the tables move them. */
+#include "decide/decide_internal.h"
+
+/* ---- small services to the other files ---- */
+
+void say(char *to, size_t size, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(to, size, fmt, args);
+    va_end(args);
+}
+
+struct order *order_add(struct decide *d, enum order_kind kind, const struct inc *inc)
+{
+    struct order *order = vec_add(d->out->arena, d->out);
+    memset(order, 0, sizeof(*order)); /* the place may hold an order of an earlier event */
+    order->kind = kind;
+    order->incident = inc->pub.id;
+    COPY_TO(order->service, svc_of(d, inc)->conf->name);
+    return order;
+}
+
+struct svc *svc_of(const struct decide *d, const struct inc *inc)
+{
+    return &d->services[inc->pub.service];
+}
+
+const char *site_name(const struct svc *svc, int site)
+{
+    return site == NOTHING ? NULL : svc->conf->sites.p[site].name;
+}
+
+bool is_unresolved(const struct inc *inc)
+{
+    return inc->pub.state < INCIDENT_RESOLVED;
+}
+
+/* ---- what is known ---- */
+
+struct known *known_of(const struct svc *svc, const char *check)
+{
+    const struct check_conf *conf = service_check(svc->conf, check);
+    return conf ? &svc->known[conf - svc->conf->checks.p] : NULL;
+}
+
+static enum verdict_state view_verdict(void *arg, const char *check)
+{
+    const struct view *view = arg;
+    const struct known *known = known_of(view->svc, check);
+    return known && known->seq > view->after_seq ? known->state : VERDICT_UNKNOWN;
+}
+
+int other_site(const struct service *conf, int site)
+{
+    for (size_t i = 0; site != NOTHING && i < conf->sites.n; i++)
+        if (conf->sites.p[i].role != conf->sites.p[site].role)
+            return (int)i;
+    return NOTHING;
+}
+
+struct condition_world world_of(struct view *view, int active, int standby)
+{
+    return (struct condition_world){
+        .verdict = view_verdict, .arg = view, .active = site_name(view->svc, active), .standby = site_name(view->svc, standby)};
+}
+
+enum truth truth_pinned(const struct svc *svc, const struct inc *inc, const char *condition, int64_t after_seq)
+{
+    struct view view = {.svc = svc, .after_seq = after_seq};
+    struct condition_world world = world_of(&view, inc->pub.from, inc->pub.to);
+    return condition_truth(condition, &world);
+}
+
+enum truth truth_now(const struct svc *svc, const char *condition)
+{
+    struct view view = {.svc = svc};
+    struct condition_world world = world_of(&view, svc->active, other_site(svc->conf, svc->active));
+    return condition_truth(condition, &world);
+}
+
+void certify(struct decide *d, struct inc *inc, int site)
+{
+    svc_of(d, inc)->fenced[site] = true;
+    if (site == inc->pub.from)
+        inc->pub.fenced = true;
+    if (site == inc->pub.to)
+        inc->fenced_to = true;
+}
+
+void learn(struct decide *d, struct inc *inc, const char *run)
+{
+    struct svc *svc = svc_of(d, inc);
+    if (*run && same(run, inc->fence.run) && inc->fence.site != NOTHING) {
+        inc->fence.run[0] = 0;
+        certify(d, inc, inc->fence.site);
+    }
+    if (*run && same(run, inc->redirect.run)) {
+        inc->redirect.run[0] = 0;
+        svc->active = inc->redirect.site;
+        svc->fenced[svc->active] = false;
+        svc->turned = true;
+        COPY_TO(order_add(d, ORDER_ACTIVE, inc)->subject, site_name(svc, svc->active));
+    }
+}
+
+/* ---- the fold ---- */
+
+static bool move_one(struct decide *d, struct inc *inc)
+{
+    bool moved = false;
+    /* What an earlier one of these did may have resolved it. */
+    while (is_unresolved(inc) && (engine_move(d, inc) || incident_move(d, inc) || stages_move(d, inc)))
+        moved = true;
+    if (moved && !is_unresolved(inc))
+        svc_of(d, inc)->turned = true;
+    return moved;
+}
+
+static void settle(struct decide *d)
+{
+    for (bool moved = true; moved;) {
+        moved = false;
+        for (size_t i = 0; i < d->incidents.n; i++)
+            moved = move_one(d, d->incidents.p[i]) || moved;
+        for (size_t i = 0; i < d->config->services.n; i++) {
+            struct svc *svc = &d->services[i];
+            if (svc->turned)
+                moved = openings(d, svc, false) || moved;
+            svc->turned = false;
+        }
+    }
+}
+
+static void forget_oldest(struct decide *d)
+{
+    size_t resolved = 0;
+    for (size_t i = 0; i < d->incidents.n; i++)
+        resolved += !is_unresolved(d->incidents.p[i]);
+    for (size_t i = 0; resolved > RESOLVED_KEPT; i++) {
+        if (is_unresolved(d->incidents.p[i]))
+            continue;
+        *vec_add(d->arena, &d->spare) = d->incidents.p[i];
+        memmove(&d->incidents.p[i], &d->incidents.p[i + 1], (--d->incidents.n - i) * sizeof(*d->incidents.p));
+        return;
+    }
+}
+
+void decide_event(struct decide *d, const struct event *event, struct orders *out)
+{
+    if ((unsigned)event->kind >= EVENT_MAX || !event_handlers[event->kind])
+        return; /* must leave no trace, not even a look at the clocks */
+    d->now_ms = MAX_OF(d->now_ms, event->at_ms);
+    d->wall_ms = event->wall_ms;
+    d->who = event->who;
+    d->out = out;
+    d->seq++;
+    event_handlers[event->kind](d, event);
+    settle(d);
+    forget_oldest(d);
+}
+
+int64_t decide_next_ms(const struct decide *d)
+{
+    int64_t next = TIME_NEVER;
+    for (size_t i = 0; i < d->incidents.n; i++) {
+        const struct inc *inc = d->incidents.p[i];
+        if (!is_unresolved(inc))
+            continue;
+        next = MIN_OF(next, stages_next_ms(d, inc));
+        next = MIN_OF(next, incident_next_ms(d, inc));
+        next = MIN_OF(next, engine_next_ms(d, inc));
+    }
+    return next;
+}
+
+/* ---- opening and reading ---- */
+
+static void window_init(struct arena *arena, struct window *window, int size)
+{
+    window->size = MAX_OF(0, size);
+    window->at_ms = arena_array(arena, int64_t, window->size);
+    for (int i = 0; i < window->size; i++)
+        window->at_ms[i] = TIME_NEVER;
+}
+
+static void svc_init(struct arena *arena, struct svc *svc, const struct service *conf, int index)
+{
+    const struct site *production = service_site_of(conf, SITE_PRODUCTION);
+    *svc = (struct svc){.conf = conf, .index = index};
+    svc->active = production ? (int)(production - conf->sites.p) : conf->sites.n ? 0 : NOTHING;
+    svc->fenced = arena_array(arena, bool, conf->sites.n);
+    svc->known = arena_array(arena, struct known, conf->checks.n);
+    svc->books = arena_array(arena, struct book, conf->playbooks.n);
+    for (size_t i = 0; i < conf->playbooks.n; i++) {
+        const struct playbook *playbook = &conf->playbooks.p[i];
+        window_init(arena, &svc->books[i].automatic, playbook->automatic_limit);
+        svc->books[i].steps = arena_array(arena, struct window, playbook->steps.n);
+        for (size_t s = 0; s < playbook->steps.n; s++)
+            window_init(arena, &svc->books[i].steps[s], playbook->steps.p[s].limit);
+    }
+}
+
+struct decide *decide_open(struct arena *arena, const struct config *config)
+{
+    struct decide *d = arena_new(arena, struct decide);
+    *d = (struct decide){.arena = arena, .config = config, .next_id = 1};
+    d->services = arena_array(arena, struct svc, config->services.n);
+    for (size_t i = 0; i < config->services.n; i++)
+        svc_init(arena, &d->services[i], &config->services.p[i], (int)i);
+    return d;
+}
+
+size_t decide_incidents(const struct decide *d)
+{
+    return d->incidents.n;
+}
+
+const struct incident *decide_incident_at(const struct decide *d, size_t index)
+{
+    return index < d->incidents.n ? &d->incidents.p[index]->pub : NULL;
+}
+
+const struct incident *decide_incident(const struct decide *d, int64_t id)
+{
+    for (size_t i = 0; i < d->incidents.n; i++)
+        if (d->incidents.p[i]->pub.id == id)
+            return &d->incidents.p[i]->pub;
+    return NULL;
+}
+
+const struct site *decide_active(const struct decide *d, int service)
+{
+    if (service < 0 || (size_t)service >= d->config->services.n || d->services[service].active == NOTHING)
+        return NULL;
+    return &d->services[service].conf->sites.p[d->services[service].active];
+}
+
+enum verdict_state decide_verdict(const struct decide *d, int service, const char *check)
+{
+    if (service < 0 || (size_t)service >= d->config->services.n)
+        return VERDICT_UNKNOWN;
+    const struct known *known = known_of(&d->services[service], check);
+    return known ? known->state : VERDICT_UNKNOWN;
+}
+
+const struct step *decide_step(const struct decide *d, const struct incident *incident, const struct playbook **ret_playbook)
+{
+    const struct inc *inc = (const struct inc *)incident; /* every incident that is handed out is the head of one */
+    const struct step *step = engine_step(d, inc);
+    if (step && ret_playbook)
+        *ret_playbook = &d->services[incident->service].conf->playbooks.p[incident->frames[incident->depth - 1].playbook];
+    return step;
+}

@@ -1,0 +1,297 @@
+/* decide/decide_internal.h -- What the files of decide share. Nobody outside this folder and its tests includes it. */
+#pragma once
+#include "decide/decide.h"
+
+enum {
+    NOTHING = -1,        /* an index that points nowhere: no site, no playbook */
+    RESOLVED_KEPT = 100, /* resolved incidents that are remembered */
+    MOVES_MAX = 100,     /* of one incident by one event; more is a circle that takes no time */
+};
+
+#define BUDGET_FALLBACK_MS (5 * MS_MINUTE)    /* of a step without one, so that nothing waits for ever */
+#define APPROVAL_FALLBACK_MS (10 * MS_MINUTE)
+#define CANCEL_GRACE_MS (5 * MS_SECOND)       /* a cancelled command is gone by then: TERM, and KILL 2 s later */
+#define PATIENCE_MS (60 * MS_SECOND)          /* how long a recovery, or a cause, may take to show in the verdicts */
+
+/* ---- condition.c ---- */
+
+/* A condition about a check nobody can see is neither true nor false: it opens nothing, ends nothing and is no relapse. */
+enum truth { TRUTH_NO, TRUTH_MAYBE, TRUTH_YES };
+enum truth condition_truth(const char *text, const struct condition_world *world); /* NULL text: yes */
+/* The check of the first comparison that holds, for the sentence that says why; false when there is none. */
+bool condition_cause(const char *text, const struct condition_world *world, char check[MODEL_ID_SIZE]);
+
+/* ---- words.c ---- */
+
+/* What an action does as far as safety is concerned. */
+enum deed_kind {
+    DEED_LOOK,    /* diagnose, verify, status, traffic show: changes nothing */
+    DEED_SAY,     /* notify STAGE */
+    DEED_WAIT,    /* awaits its `until` */
+    DEED_CALL,    /* playbook NAME */
+    DEED_START,   /* service start|restart SITE.UNIT */
+    DEED_RESTORE, /* restore SITE */
+    DEED_SWITCH,  /* traffic switch SITE */
+    DEED_FENCE,   /* fence SITE */
+    DEED_UNDO,    /* traffic undo: where it leads is not known here */
+    DEED_OTHER,   /* changes something that the rules do not know */
+};
+struct deed {
+    enum deed_kind kind;
+    int site;                     /* index, or NOTHING */
+    char argument[MODEL_ID_SIZE]; /* the word after the verb: a playbook, a stage */
+};
+/* Of words in which the sites' names stand already. */
+struct deed deed_of(const struct service *service, const char *words);
+bool deed_changes(enum deed_kind kind);
+/* action_words() into a fixed place, for what is asked at every event. */
+void words_fill(char to[MODEL_TEXT_SIZE], const char *action, const char *active, const char *standby);
+bool names_standby(const char *action); /* does it speak of the other site? */
+
+/* ---- state ---- */
+
+struct known {
+    enum verdict_state state;
+    int64_t seq; /* number of the event that said so last: a postcondition wants one newer than its command */
+    int64_t good_wall_ms;
+    char text[MODEL_TEXT_SIZE];
+};
+
+/* The last `size` moments of something limited: enough to tell whether its window is full. */
+struct window {
+    int64_t *at_ms; /* a ring; TIME_NEVER: not used yet */
+    int size, next;
+};
+
+struct book { /* what is remembered about a playbook of a service, over all incidents */
+    bool held;    /* opens_when held after the last event */
+    bool waiting; /* it came to hold while another incident was unresolved */
+    struct window automatic;
+    struct window *steps;
+};
+
+struct svc {
+    const struct service *conf;
+    int index;
+    int active;   /* index of the site that serves the users, or NOTHING */
+    bool turned;  /* something changed by which a playbook may open */
+    bool *fenced; /* per site: fenced, and neither started again nor made active since */
+    struct known *known;
+    struct book *books;
+};
+
+enum ask { /* why a person must approve a step */
+    ASK_NOT,
+    ASK_STEP,     /* the playbook says so */
+    ASK_MANUAL,   /* automatic action is switched off */
+    ASK_FAILBACK,
+    ASK_SERVING,  /* a restore over the database that serves the users */
+    ASK_LIMIT,    /* the playbook ran by itself as often as it may */
+};
+
+struct frame_more { /* beside struct frame */
+    int64_t run_seq;        /* number of the event that ordered the command */
+    enum ask ask;           /* ASKING: why */
+    bool begun;             /* ORDER_STEP was written for frame.run, ORDER_STEP_END not yet */
+    bool stopping;          /* ORDER_CANCEL was written */
+    bool approved;          /* a person approved this step */
+    bool playbook_approved; /* a person approved this run of the playbook beyond its automatic limit */
+    bool counted;           /* this run of the playbook counts as an automatic one */
+    bool approvable;        /* BLOCKED: a person's approval is enough to go on */
+};
+
+enum notice_kind {
+    NOTICE_UPDATE,
+    NOTICE_MONITORING,
+    NOTICE_RESOLVED,
+    NOTICE_BLOCKED,
+    NOTICE_APPROVAL,
+    NOTICE_RELAPSE,
+    NOTICE_MAX
+};
+
+struct late_run { /* a command whose success is a fact about the world, however late it is told */
+    char run[MODEL_ID_SIZE];
+    int site;
+};
+
+struct inc {
+    struct incident pub; /* first: readers get a pointer to it */
+    struct frame_more more[INCIDENT_DEPTH_MAX];
+    int root;                  /* the playbook that was started last, or NOTHING */
+    int wanted;                /* a person wants this one instead of what runs; NOTHING: no */
+    char wanted_by[MODEL_ID_SIZE];
+    uint32_t told;             /* bit per stage whose people were told */
+    int said[NOTICE_MAX];
+    bool blocked;              /* changes nothing until a person acts */
+    bool by_person;            /* a person started it: no limits for automatic runs, the safety guard stays */
+    bool retried;              /* a person asked for another run: likewise, but a failback still asks */
+    bool unattended;           /* a person approved, though automatic action is switched off */
+    bool fenced_to;            /* a certificate for `to` stands */
+    bool switched;             /* a redirection was ordered in this incident */
+    bool relapsed;             /* the fault came back; the playbook may start again when its cause shows */
+    bool was_well;             /* resolved_when has held since monitoring began */
+    enum truth well;           /* resolved_when after the last event */
+    int64_t relapse_until_ms;
+    int64_t moved_seq;         /* event during which `moves` were counted */
+    int moves;
+    struct late_run fence, redirect;
+    char why[MODEL_TEXT_SIZE]; /* how the last step that did not succeed ended */
+};
+
+struct decide {
+    struct arena *arena;
+    const struct config *config;
+    struct svc *services;
+    struct {
+        struct inc **p;
+        size_t n, cap;
+    } incidents, spare; /* oldest first; forgotten ones for reuse, so that memory has a bound */
+    int64_t next_id;
+    /* while an event is fed: */
+    int64_t now_ms, wall_ms;
+    int64_t seq;
+    const char *who;
+    struct orders *out;
+};
+
+/* ---- opening.c ---- */
+
+struct inc *unresolved_of(const struct decide *d, const struct svc *svc); /* NULL: the service has none */
+struct inc *open_incident(struct decide *d, struct svc *svc, int playbook, enum severity severity, const struct event *person); /* NULL person: automatic */
+bool openings(struct decide *d, struct svc *svc, bool started); /* opens what has come to hold; `started`: what holds at all */
+
+/* ---- events.c ---- */
+
+extern void (*const event_handlers[EVENT_MAX])(struct decide *d, const struct event *event); /* NULL: means nothing here */
+
+/* ---- decide.c ---- */
+
+struct view { /* what a condition looks through */
+    const struct svc *svc;
+    int64_t after_seq;
+};
+struct condition_world world_of(struct view *view, int active, int standby);
+struct known *known_of(const struct svc *svc, const char *check); /* NULL: no such check */
+int other_site(const struct service *conf, int site);             /* the first of another role */
+
+struct order *order_add(struct decide *d, enum order_kind kind, const struct inc *inc); /* zeroed but for incident and service */
+void say(char *to, size_t size, const char *fmt, ...) PRINTF_LIKE(3, 4);                 /* cut to fit */
+#define SAY(array, ...) say((array), sizeof(array), __VA_ARGS__)
+struct svc *svc_of(const struct decide *d, const struct inc *inc);
+const char *site_name(const struct svc *svc, int site); /* NULL when it points nowhere */
+bool is_unresolved(const struct inc *inc);
+/* Truth with the sites pinned by the incident, counting only verdicts newer than `after_seq`. */
+enum truth truth_pinned(const struct svc *svc, const struct inc *inc, const char *condition, int64_t after_seq);
+enum truth truth_now(const struct svc *svc, const char *condition); /* with the site that is active now */
+/* A command said that it succeeded: is that news about which site serves, or which one cannot write any more? */
+void learn(struct decide *d, struct inc *inc, const char *run);
+void certify(struct decide *d, struct inc *inc, int site);
+
+/* ---- states.c ---- */
+
+enum incident_on {
+    ON_ACK,        /* a person took it */
+    ON_BEGIN,      /* the first step of a playbook begins */
+    ON_MENDED,     /* the playbook ended in success */
+    ON_WELL,       /* resolved_when holds while no playbook runs */
+    ON_HELD,       /* it held long enough */
+    ON_ILL,        /* it holds no longer */
+    ON_UPDATE_DUE, /* the clock of updates */
+    ON_RESOLVE,    /* a person */
+    ON_REVIEW,     /* a person */
+    ON_MAX
+};
+struct state_row {
+    enum incident_state state;
+    enum incident_on on;
+    bool (*guard)(const struct inc *inc);
+    enum incident_state next;
+    enum notice_kind notice; /* NOTICE_MAX: nobody is told */
+    const char *sentence;
+};
+extern const struct state_row state_rows[];
+extern const size_t state_row_count;
+bool incident_walk(struct decide *d, struct inc *inc, enum incident_on on); /* false: no row, nothing happened */
+bool incident_move(struct decide *d, struct inc *inc);  /* what verdicts and clocks do to it by themselves */
+void incident_block(struct decide *d, struct inc *inc, const char *run, const char *why);
+int64_t incident_next_ms(const struct decide *d, const struct inc *inc);
+
+/* ---- stages.c ---- */
+
+extern const char *const notice_names[NOTICE_MAX];
+bool stages_move(struct decide *d, struct inc *inc); /* fires what is due */
+int64_t stages_next_ms(const struct decide *d, const struct inc *inc);
+void stage_say(struct decide *d, struct inc *inc, const char *stage); /* `notify STAGE`: now, if it was not said before */
+void tell(struct decide *d, struct inc *inc, enum notice_kind kind, const char *text); /* text: NULL, the incident's title alone */
+int64_t update_after(const struct decide *d, const struct inc *inc); /* moment of the next periodic update */
+
+/* ---- guard.c ---- */
+
+bool guard_certified(const struct inc *inc, int site); /* has this incident proved that nothing writes at `site` any more? */
+enum safety { SAFE, REFUSED, REFUSED_UNLESS_APPROVED };
+/* The rules that stand above every playbook. */
+enum safety guard_safety(const struct svc *svc, const struct inc *inc, const struct deed *deed, bool approved, char why[MODEL_TEXT_SIZE]);
+enum ask guard_ask(const struct decide *d, const struct inc *inc, const struct deed *deed); /* must a person approve it first? */
+extern const char *const ask_reasons[];
+void guard_approve(struct inc *inc); /* a person approved the step on top: how far does that reach? */
+bool guard_limited(const struct decide *d, const struct inc *inc, char why[MODEL_TEXT_SIZE]); /* is the step's own limit reached? */
+bool guard_exhausted(const struct decide *d, const struct svc *svc, int playbook);      /* is the playbook's automatic limit? */
+void guard_count(struct decide *d, struct inc *inc, const struct deed *deed);          /* a command is about to run */
+bool guard_recovered(const struct decide *d, const struct inc *inc);                   /* did the service come back by itself? */
+
+/* ---- engine.c ---- */
+
+enum happening {
+    STEP_SKIPS, STEP_RECOVERED, STEP_CERTIFIED, STEP_LIMITED, STEP_CANNOT, STEP_REFUSED, STEP_ASKS,
+    STEP_GOES, STEP_CALLS, STEP_SAYS, STEP_AWAITS,       /* found when a step is looked at before it begins */
+    STEP_SUCCEEDS, STEP_FAILS, STEP_EXPIRES,             /* its command, or the playbook it called */
+    STEP_HOLDS, STEP_DUE,                                /* the postcondition; the phase's clock */
+    STEP_APPROVED, STEP_DENIED, STEP_RETRIED, STEP_REPLACED, /* people */
+    HAPPENING_MAX
+};
+struct move {
+    enum step_phase phase;
+    enum happening on;
+    bool (*guard)(const struct decide *d, const struct inc *inc);
+    enum step_phase next;  /* STEP_NONE: the step ends with `outcome` */
+    enum outcome outcome;
+    const char *sentence;
+};
+extern const struct move engine_moves[]; /* moves.c; the first row that fits counts */
+extern const size_t engine_move_count;
+/* Of the step on top; all but engine_step need a playbook that runs. */
+const struct step *engine_step(const struct decide *d, const struct inc *inc); /* NULL: no playbook runs */
+const struct playbook *engine_playbook(const struct decide *d, const struct inc *inc);
+struct deed engine_deed(const struct decide *d, const struct inc *inc, char words[MODEL_TEXT_SIZE]);
+int64_t engine_budget_ends_ms(const struct decide *d, const struct inc *inc);
+const char *engine_target(const struct step *step, enum outcome outcome); /* a step id, "next", "end" or "fail" */
+
+void engine_start(struct decide *d, struct inc *inc, int playbook);
+bool engine_happens(struct decide *d, struct inc *inc, enum happening on, const char *detail); /* to the step on top; false: ignored */
+bool engine_move(struct decide *d, struct inc *inc); /* what can happen by itself now; false: nothing */
+/* Ends everything that runs: the steps with `step`, the playbooks with `playbook`. Nothing follows from it. */
+void engine_unwind(struct decide *d, struct inc *inc, enum outcome step, enum outcome playbook, const char *why);
+int64_t engine_next_ms(const struct decide *d, const struct inc *inc);
+
+/* ---- paths.c ---- */
+
+enum { PATH_END = -1, PATH_FAIL = -2, PATH_UNKNOWN = -3 };
+int path_target(const struct playbook *playbook, int step, enum outcome outcome); /* index of a step, or one of the above */
+/* Is there a way round that never ends by itself? With `limited`, steps that have a limit break the circle. */
+bool path_circles(const struct playbook *playbook, bool limited);
+const bool *path_reached(struct arena *arena, const struct playbook *playbook); /* per step: can it be reached from the first? */
+/* Does the playbook call itself, directly or through others, or nest deeper than the engine goes? */
+bool path_recurses(const struct service *service, const struct playbook *playbook);
+/* The first redirection that may come before the site that serves was fenced, on any way through `playbook`; NULL: none. */
+const struct step *path_unfenced(const struct service *service, const struct playbook *playbook);
+struct deed path_deed(const struct service *service, const char *action); /* as if production were active */
+
+static inline struct frame *top(struct inc *inc)
+{
+    return inc->pub.depth ? &inc->pub.frames[inc->pub.depth - 1] : NULL;
+}
+static inline struct frame_more *top_more(struct inc *inc)
+{
+    return inc->pub.depth ? &inc->more[inc->pub.depth - 1] : NULL;
+}

@@ -1,0 +1,183 @@
+/* decide/events.c -- What each kind of event means: one function each, in a table. */
+#include "decide/decide_internal.h"
+
+static struct svc *svc_named(const struct decide *d, const char *name)
+{
+    const struct service *conf = config_service(d->config, *name ? name : NULL);
+    return conf ? &d->services[conf - d->config->services.p] : NULL;
+}
+
+/* Which incident a person means: the one named, else the newest that is unresolved. */
+static struct inc *inc_meant(const struct decide *d, const struct event *event)
+{
+    const struct svc *svc = *event->service ? svc_named(d, event->service) : NULL;
+    for (size_t i = d->incidents.n; i-- > 0;) {
+        struct inc *inc = d->incidents.p[i];
+        if (event->incident ? inc->pub.id == event->incident : is_unresolved(inc) && (!svc || inc->pub.service == svc->index))
+            return inc;
+    }
+    return NULL;
+}
+
+/* "anna: I pulled its power cord" */
+static const char *words_of(const struct event *event, char words[MODEL_TEXT_SIZE])
+{
+    say(words, MODEL_TEXT_SIZE, "%s%s%s", event->who, *event->who && *event->text ? ": " : "", event->text);
+    return words;
+}
+
+static void on_started(struct decide *d, const struct event *event UNUSED)
+{
+    for (size_t i = 0; i < d->config->services.n; i++)
+        openings(d, &d->services[i], true);
+}
+
+static void on_verdict(struct decide *d, const struct event *event)
+{
+    struct svc *svc = svc_named(d, event->service);
+    struct known *known = svc ? known_of(svc, event->subject) : NULL;
+    if (!known || event->number < 0 || event->number >= VERDICT_MAX)
+        return;
+    known->state = (enum verdict_state)event->number;
+    known->seq = d->seq;
+    known->good_wall_ms = MAX_OF(known->good_wall_ms, event->ref);
+    COPY_TO(known->text, event->text);
+    svc->turned = true;
+}
+
+static void on_outcome(struct decide *d, const struct event *event)
+{
+    static const enum happening happenings[OUTCOME_MAX] = {
+        [OUTCOME_SUCCESS] = STEP_SUCCEEDS, [OUTCOME_FAILURE] = STEP_FAILS,     [OUTCOME_EXPIRY] = STEP_EXPIRES,
+        [OUTCOME_BLOCKED] = STEP_REFUSED,  [OUTCOME_SKIPPED] = STEP_SUCCEEDS,
+    };
+    bool known = event->number >= 0 && event->number < OUTCOME_MAX;
+    enum happening on = known ? happenings[event->number] : STEP_FAILS;
+    for (size_t i = 0; i < d->incidents.n; i++) {
+        struct inc *inc = d->incidents.p[i];
+        if (on == STEP_SUCCEEDS)
+            learn(d, inc, event->subject); /* what is done is done, even when the step was given up meanwhile */
+        struct frame *frame = top(inc);
+        if (frame && frame->phase == STEP_RUNNING && same(frame->run, event->subject))
+            engine_happens(d, inc, on, event->text);
+    }
+}
+
+/* A person who starts a playbook while an incident of the service is unresolved takes that incident over. */
+static void join(struct decide *d, struct inc *inc, int playbook, const struct event *event)
+{
+    if (playbook == NOTHING)
+        return;
+    if (inc->pub.playbook == NOTHING)
+        inc->pub.playbook = playbook;
+    inc->wanted = playbook;
+    COPY_TO(inc->wanted_by, event->who);
+    if (inc->pub.depth && top(inc)->phase == STEP_RUNNING && !top_more(inc)->stopping) /* never two commands at once: its end is awaited */
+        engine_happens(d, inc, STEP_REPLACED, "");
+}
+
+static void on_open(struct decide *d, const struct event *event)
+{
+    struct svc *svc = svc_named(d, event->service);
+    if (!svc)
+        return;
+    const struct playbook *playbook = service_playbook(svc->conf, event->subject);
+    int index = playbook ? (int)(playbook - svc->conf->playbooks.p) : NOTHING;
+    bool stated = event->number >= 0 && event->number < SEVERITY_MAX;
+    int severity = stated ? (int)event->number : playbook ? playbook->severity : SEVERITY_P2;
+    struct inc *inc = unresolved_of(d, svc);
+    if (inc)
+        join(d, inc, index, event);
+    else
+        open_incident(d, svc, index, (enum severity)severity, event);
+}
+
+static void on_ack(struct decide *d, const struct event *event)
+{
+    struct inc *inc = inc_meant(d, event);
+    if (!inc || inc->pub.acked_at_ms || !incident_walk(d, inc, ON_ACK))
+        return;
+    inc->pub.acked_at_ms = d->now_ms;
+    COPY_TO(inc->pub.who_acked, event->who);
+}
+
+static void on_resolve(struct decide *d, const struct event *event)
+{
+    struct inc *inc = inc_meant(d, event);
+    if (!inc || !is_unresolved(inc))
+        return;
+    char why[MODEL_TEXT_SIZE];
+    SAY(why, "%s resolved the incident", *event->who ? event->who : "a person");
+    inc->wanted = NOTHING;
+    engine_unwind(d, inc, OUTCOME_FAILURE, OUTCOME_FAILURE, why);
+    incident_walk(d, inc, ON_RESOLVE);
+    svc_of(d, inc)->turned = true;
+    if (inc->pub.playbook != NOTHING) /* what a person declares done does not open again by itself before it has been well */
+        svc_of(d, inc)->books[inc->pub.playbook].waiting = false;
+}
+
+static void on_review(struct decide *d, const struct event *event)
+{
+    struct inc *inc = inc_meant(d, event);
+    if (inc)
+        incident_walk(d, inc, ON_REVIEW);
+}
+
+/* An answer that names a run is for that run alone: it may be late, and another step may be asking by now. */
+static struct inc *inc_asked(const struct decide *d, const struct event *event)
+{
+    struct inc *inc = inc_meant(d, event);
+    struct frame *frame = inc ? top(inc) : NULL;
+    return frame && (!*event->subject || same(event->subject, frame->run)) ? inc : NULL;
+}
+
+static void on_approve(struct decide *d, const struct event *event)
+{
+    char words[MODEL_TEXT_SIZE];
+    struct inc *inc = inc_asked(d, event);
+    if (inc && engine_happens(d, inc, STEP_APPROVED, words_of(event, words)))
+        guard_approve(inc);
+}
+
+static void on_deny(struct decide *d, const struct event *event)
+{
+    char words[MODEL_TEXT_SIZE];
+    struct inc *inc = inc_asked(d, event);
+    if (inc)
+        engine_happens(d, inc, STEP_DENIED, words_of(event, words));
+}
+
+static void on_certify(struct decide *d, const struct event *event)
+{
+    char words[MODEL_TEXT_SIZE];
+    struct inc *inc = inc_meant(d, event);
+    const struct site *site = inc ? service_site(svc_of(d, inc)->conf, event->subject) : NULL;
+    if (!site || !is_unresolved(inc))
+        return;
+    certify(d, inc, (int)(site - svc_of(d, inc)->conf->sites.p));
+    engine_happens(d, inc, STEP_CERTIFIED, words_of(event, words));
+}
+
+static void on_retry(struct decide *d, const struct event *event)
+{
+    char words[MODEL_TEXT_SIZE];
+    struct inc *inc = inc_meant(d, event);
+    if (!inc || !inc->blocked)
+        return;
+    inc->retried = true;
+    if (inc->pub.depth)
+        engine_happens(d, inc, STEP_RETRIED, words_of(event, words));
+    else if (inc->root != NOTHING)
+        engine_start(d, inc, inc->root);
+}
+
+static void on_tick(struct decide *d UNUSED, const struct event *event UNUSED)
+{
+    /* the clocks are looked at after every event */
+}
+
+void (*const event_handlers[EVENT_MAX])(struct decide *, const struct event *) = {
+    [EVENT_STARTED] = on_started, [EVENT_VERDICT] = on_verdict, [EVENT_OUTCOME] = on_outcome, [EVENT_TICK] = on_tick,
+    [EVENT_OPEN] = on_open,       [EVENT_ACK] = on_ack,         [EVENT_RESOLVE] = on_resolve, [EVENT_REVIEW] = on_review,
+    [EVENT_APPROVE] = on_approve, [EVENT_DENY] = on_deny,       [EVENT_CERTIFY] = on_certify, [EVENT_RETRY] = on_retry,
+};

@@ -1,0 +1,176 @@
+/* decide/guard.c -- What no playbook can talk its way around: one writer, certificates, limits, approvals. */
+#include "decide/decide_internal.h"
+
+bool guard_certified(const struct inc *inc, int site)
+{
+    return (site == inc->pub.from && inc->pub.fenced) || (site == inc->pub.to && inc->fenced_to);
+}
+
+static enum safety refuse_without_certificate(const struct svc *svc, const struct inc *inc, const char *what, char *why)
+{
+    const char *site = site_name(svc, svc->active);
+    say(why, MODEL_TEXT_SIZE,
+        "%s needs a fence certificate for \"%s\", which may still accept writes; a person who has made sure that it does not: "
+        "bascule incident certify %lld %s",
+        what, site, (long long)inc->pub.id, site);
+    return REFUSED;
+}
+
+static enum safety refuse_without_approval(const struct svc *svc, const struct inc *inc, int site, const char *what, char *why)
+{
+    say(why, MODEL_TEXT_SIZE,
+        "\"%s\" was fenced, so %s would void its certificate; to do it all the same: bascule incident approve %lld; "
+        "to go on with the failover: bascule failover",
+        site_name(svc, site), what, (long long)inc->pub.id);
+    return REFUSED_UNLESS_APPROVED;
+}
+
+static enum safety guard_switch(const struct svc *svc, const struct inc *inc, int site, bool approved, char *why)
+{
+    if (site == NOTHING)
+        return say(why, MODEL_TEXT_SIZE, "the site to redirect to is not known"), REFUSED;
+    if (site != svc->active && svc->active != NOTHING && !guard_certified(inc, svc->active))
+        return refuse_without_certificate(svc, inc, "redirecting the traffic", why);
+    if (site == inc->pub.from && svc->fenced[site] && !approved)
+        return refuse_without_approval(svc, inc, site, "sending the users back there", why);
+    return SAFE;
+}
+
+/* A fenced server that comes back is the second writer, unless the one that took over is fenced in its turn. */
+static enum safety guard_start(const struct svc *svc, const struct inc *inc, int site, bool approved, char *why)
+{
+    if (site == NOTHING || !svc->fenced[site])
+        return SAFE;
+    if (svc->active != site && svc->active != NOTHING && !guard_certified(inc, svc->active))
+        return refuse_without_certificate(svc, inc, "starting a fenced site again", why);
+    return approved ? SAFE : refuse_without_approval(svc, inc, site, "starting it again", why);
+}
+
+enum safety guard_safety(const struct svc *svc, const struct inc *inc, const struct deed *deed, bool approved, char why[MODEL_TEXT_SIZE])
+{
+    switch (deed->kind) {
+    case DEED_SWITCH:
+        return guard_switch(svc, inc, deed->site, approved, why);
+    case DEED_START:
+        return guard_start(svc, inc, deed->site, approved, why);
+    case DEED_UNDO:
+        say(why, MODEL_TEXT_SIZE, "where \"traffic undo\" leads is not known here; name the site, or run it by hand");
+        return REFUSED;
+    default:
+        return SAFE;
+    }
+}
+
+/* ---- limits ---- */
+
+static bool window_full(const struct window *w, int64_t now_ms, int64_t within_ms)
+{
+    /* The slot that would be written next holds the oldest moment. */
+    return w->size && w->at_ms[w->next] != TIME_NEVER && now_ms - w->at_ms[w->next] < within_ms;
+}
+
+static void window_add(struct window *w, int64_t now_ms)
+{
+    if (!w->size)
+        return;
+    w->at_ms[w->next] = now_ms;
+    w->next = (w->next + 1) % w->size;
+}
+
+static const struct playbook *top_playbook(const struct decide *d, const struct inc *inc)
+{
+    return &svc_of(d, inc)->conf->playbooks.p[inc->pub.frames[inc->pub.depth - 1].playbook];
+}
+
+bool guard_limited(const struct decide *d, const struct inc *inc, char why[MODEL_TEXT_SIZE])
+{
+    const struct frame *frame = &inc->pub.frames[inc->pub.depth - 1];
+    const struct step *step = &top_playbook(d, inc)->steps.p[frame->step];
+    if (inc->by_person || !window_full(&svc_of(d, inc)->books[frame->playbook].steps[frame->step], d->now_ms, step->window_ms))
+        return false;
+    SCOPED(arena_close) struct arena *scratch = arena_open();
+    say(why, MODEL_TEXT_SIZE, "limit of %d run%s in %s reached", step->limit, step->limit == 1 ? "" : "s", duration_print(scratch, step->window_ms));
+    return true;
+}
+
+bool guard_exhausted(const struct decide *d, const struct svc *svc, int playbook)
+{
+    return window_full(&svc->books[playbook].automatic, d->now_ms, svc->conf->playbooks.p[playbook].automatic_window_ms);
+}
+
+void guard_count(struct decide *d, struct inc *inc, const struct deed *deed)
+{
+    struct frame *frame = top(inc);
+    struct frame_more *more = top_more(inc);
+    struct book *book = &svc_of(d, inc)->books[frame->playbook];
+    window_add(&book->steps[frame->step], d->now_ms);
+    /* A playbook has run when it has changed something: one that found the service well again costs no failover. */
+    if (!deed_changes(deed->kind) || more->counted || more->playbook_approved || inc->by_person)
+        return;
+    window_add(&book->automatic, d->now_ms);
+    more->counted = true;
+}
+
+/* ---- approvals ---- */
+
+/* Moving the users back to the site that is production by its role is never the machine's own idea. */
+static bool is_failback(const struct svc *svc, const struct inc *inc, const struct deed *deed)
+{
+    const struct site *sites = svc->conf->sites.p;
+    if (deed->kind == DEED_SWITCH)
+        return deed->site != svc->active && sites[deed->site].role == SITE_PRODUCTION;
+    return (deed->kind == DEED_RESTORE || deed->kind == DEED_FENCE) && inc->pub.to != NOTHING &&
+           sites[inc->pub.to].role == SITE_PRODUCTION && sites[inc->pub.from].role != SITE_PRODUCTION;
+}
+
+const char *const ask_reasons[] = {
+    [ASK_NOT] = "",
+    [ASK_STEP] = "the playbook leaves this step to a person",
+    [ASK_MANUAL] = "automatic action is switched off for this service",
+    [ASK_FAILBACK] = "a failback is never automatic",
+    [ASK_SERVING] = "it replaces the database that serves the users",
+    [ASK_LIMIT] = "the playbook has reached its limit of automatic runs",
+};
+
+enum ask guard_ask(const struct decide *d, const struct inc *inc, const struct deed *deed)
+{
+    const struct frame *frame = &inc->pub.frames[inc->pub.depth - 1];
+    const struct frame_more *more = &inc->more[inc->pub.depth - 1];
+    const struct svc *svc = svc_of(d, inc);
+    if (more->approved)
+        return ASK_NOT;
+    if (top_playbook(d, inc)->steps.p[frame->step].approve == APPROVE_PERSON)
+        return ASK_STEP;
+    if (inc->by_person || !deed_changes(deed->kind))
+        return ASK_NOT;
+    if (!svc->conf->enabled_automatic && !inc->unattended)
+        return ASK_MANUAL;
+    if (is_failback(svc, inc, deed))
+        return ASK_FAILBACK;
+    if (deed->kind == DEED_RESTORE && deed->site == svc->active)
+        return ASK_SERVING;
+    if (!inc->retried && !more->counted && !more->playbook_approved && guard_exhausted(d, svc, frame->playbook))
+        return ASK_LIMIT;
+    return ASK_NOT;
+}
+
+void guard_approve(struct inc *inc)
+{
+    struct frame_more *more = top_more(inc);
+    more->approved = true;
+    if (more->ask == ASK_MANUAL)
+        inc->unattended = true; /* "go" said once is said for the incident */
+    if (more->ask == ASK_LIMIT)
+        more->playbook_approved = true;
+    more->ask = ASK_NOT;
+}
+
+bool guard_recovered(const struct decide *d, const struct inc *inc)
+{
+    if (!inc->pub.automatic || inc->by_person || inc->root == NOTHING || inc->pub.fenced || inc->switched)
+        return false;
+    const struct svc *svc = svc_of(d, inc);
+    const struct playbook *root = &svc->conf->playbooks.p[inc->root];
+    return root->opens_when && root->resolved_when && truth_pinned(svc, inc, root->opens_when, 0) == TRUTH_NO &&
+           truth_now(svc, root->resolved_when) == TRUTH_YES;
+}

@@ -1,0 +1,84 @@
+/* decide/opening.c -- When an incident opens, and what it knows from the first moment. */
+#include "decide/decide_internal.h"
+
+struct inc *unresolved_of(const struct decide *d, const struct svc *svc)
+{
+    for (size_t i = 0; i < d->incidents.n; i++)
+        if (is_unresolved(d->incidents.p[i]) && d->incidents.p[i]->pub.service == svc->index)
+            return d->incidents.p[i];
+    return NULL;
+}
+
+static struct inc *inc_new(struct decide *d)
+{
+    struct inc *inc = d->spare.n ? d->spare.p[--d->spare.n] : arena_new(d->arena, struct inc);
+    memset(inc, 0, sizeof(*inc));
+    *vec_add(d->arena, &d->incidents) = inc;
+    return inc;
+}
+
+/* The verdict that opened it, in its own words, and when the database was last seen to commit. */
+static void set_cause(struct inc *inc, const struct svc *svc, const struct playbook *playbook)
+{
+    struct view view = {.svc = svc};
+    struct condition_world world = world_of(&view, inc->pub.from, inc->pub.to);
+    char check[MODEL_ID_SIZE], database[MODEL_ID_SIZE];
+    const struct known *cause = condition_cause(playbook->opens_when, &world, check) ? known_of(svc, check) : NULL;
+    if (cause)
+        COPY_TO(inc->pub.cause, cause->text);
+    SAY(database, "%s.database", inc->pub.from == NOTHING ? "" : site_name(svc, inc->pub.from));
+    const struct known *good = known_of(svc, database) ? known_of(svc, database) : cause;
+    inc->pub.good_wall_ms = good ? good->good_wall_ms : 0;
+}
+
+struct inc *open_incident(struct decide *d, struct svc *svc, int playbook, enum severity severity, const struct event *person)
+{
+    const struct playbook *book = playbook == NOTHING ? NULL : &svc->conf->playbooks.p[playbook];
+    struct inc *inc = inc_new(d);
+    inc->root = inc->wanted = NOTHING;
+    inc->pub.id = d->next_id++;
+    inc->pub.service = svc->index;
+    inc->pub.playbook = playbook;
+    inc->pub.severity = severity;
+    inc->pub.opened_at_ms = inc->pub.state_at_ms = d->now_ms;
+    inc->pub.opened_wall_ms = d->wall_ms;
+    inc->pub.from = svc->active;
+    inc->pub.to = other_site(svc->conf, svc->active);
+    inc->pub.automatic = !person;
+    inc->by_person = person && book;
+    if (book)
+        set_cause(inc, svc, book);
+    if (person)
+        COPY_TO(inc->pub.cause, person->text);
+    COPY_TO(inc->pub.title, book && book->title.en ? book->title.en : book ? book->name : *inc->pub.cause ? inc->pub.cause : "Incident");
+    inc->pub.next_update_at_ms = update_after(d, inc);
+    struct order *order = order_add(d, ORDER_OPEN, inc);
+    COPY_TO(order->subject, book ? book->name : "");
+    COPY_TO(order->who, d->who);
+    COPY_TO(order->text, inc->pub.title);
+    order->number = severity;
+    order->ref = inc->pub.good_wall_ms;
+    if (book)
+        engine_start(d, inc, playbook);
+    return inc;
+}
+
+/* Opens what has come to hold. One incident of a service at a time: two playbooks must not work on the same databases. */
+bool openings(struct decide *d, struct svc *svc, bool started)
+{
+    bool opened = false;
+    for (size_t i = 0; i < svc->conf->playbooks.n; i++) {
+        const struct playbook *playbook = &svc->conf->playbooks.p[i];
+        struct book *book = &svc->books[i];
+        bool holds = playbook->opens_when && truth_now(svc, playbook->opens_when) == TRUTH_YES;
+        bool turned = holds && !book->held;
+        book->held = holds;
+        book->waiting = holds && (book->waiting || turned);
+        if (!holds || (!book->waiting && !started) || unresolved_of(d, svc))
+            continue;
+        book->waiting = false;
+        open_incident(d, svc, (int)i, (enum severity)playbook->severity, NULL);
+        opened = true;
+    }
+    return opened;
+}

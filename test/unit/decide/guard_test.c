@@ -1,0 +1,422 @@
+/* The rules no playbook can talk its way around: certificates, failback, limits, approvals. */
+#include "unit/decide/rig.h"
+
+/* A playbook of one step, started by a condition (production.backup is down), so that it counts as automatic. */
+static struct step *lonely(struct rig *rig, const char *action)
+{
+    struct playbook *playbook = fixture_add_playbook(rig->arena, rig->config, "lonely");
+    playbook->opens_when = "production.backup is down";
+    return fixture_add_step(rig->arena, playbook, "only", action);
+}
+
+static void start(struct rig *rig)
+{
+    rig_verdict(rig, "production.backup", VERDICT_DOWN);
+}
+
+/* ---- one writer ---- */
+
+static void no_redirection_without_a_certificate(void **state)
+{
+    (void)state;
+    struct rig rig = rig_open();
+    lonely(&rig, "traffic switch standby");
+    start(&rig);
+    assert_int_equal(rig_count(&rig, ORDER_RUN), 0);
+    rig_assert_phase(&rig, STEP_BLOCKED, "only");
+    assert_non_null(strstr(rig_order(&rig, ORDER_BLOCKED)->text, "needs a fence certificate for \"production\""));
+    assert_non_null(strstr(rig_order(&rig, ORDER_BLOCKED)->text, "bascule incident certify 1 production"));
+    rig_person(&rig, EVENT_APPROVE, ""); /* an approval is no certificate */
+    assert_int_equal(rig.orders.n, 0);
+    rig_person(&rig, EVENT_RETRY, "");
+    rig_assert_phase(&rig, STEP_BLOCKED, "only");
+    rig_person(&rig, EVENT_CERTIFY, "mars");
+    assert_int_equal(rig.orders.n, 0);
+    rig_person(&rig, EVENT_CERTIFY, "dr"); /* of the wrong site */
+    assert_int_equal(rig_count(&rig, ORDER_RUN), 0);
+    rig_person(&rig, EVENT_CERTIFY, "production");
+    rig_assert_run(&rig, "traffic switch dr");
+    assert_true(rig_incident(&rig)->fenced);
+    rig_close(&rig);
+}
+
+static void a_person_s_playbook_needs_a_certificate_too(void **state)
+{
+    (void)state;
+    struct rig rig = rig_open();
+    lonely(&rig, "traffic switch standby");
+    rig_person(&rig, EVENT_OPEN, "lonely");
+    rig_assert_phase(&rig, STEP_BLOCKED, "only");
+    rig_close(&rig);
+}
+
+static void sending_the_users_where_they_are_is_harmless(void **state)
+{
+    (void)state;
+    struct rig rig = rig_open();
+    lonely(&rig, "traffic switch active");
+    start(&rig);
+    rig_assert_run(&rig, "traffic switch production");
+    rig_close(&rig);
+}
+
+static void unknown_redirections_are_refused(void **state)
+{
+    (void)state;
+    static const char *const actions[] = {"traffic switch mars", "traffic undo"};
+    for (size_t i = 0; i < COUNT_OF(actions); i++) {
+        struct rig rig = rig_open();
+        lonely(&rig, actions[i]);
+        start(&rig);
+        rig_assert_phase(&rig, STEP_BLOCKED, "only");
+        rig_close(&rig);
+    }
+}
+
+static void a_fence_that_fails_is_blocked_until_somebody_certifies(void **state)
+{
+    (void)state;
+    static const enum outcome outcomes[] = {OUTCOME_FAILURE, OUTCOME_EXPIRY, OUTCOME_BLOCKED};
+    for (size_t i = 0; i < COUNT_OF(outcomes); i++) {
+        struct rig rig = rig_open();
+        rig_to_step(&rig, "fence");
+        rig_outcome(&rig, outcomes[i], "no route to host");
+        rig_assert_phase(&rig, STEP_BLOCKED, "fence");
+        assert_non_null(strstr(rig_order(&rig, ORDER_BLOCKED)->text, "bascule incident certify 1 production"));
+        rig_run_until(&rig, MS_HOUR);
+        rig_assert_phase(&rig, STEP_BLOCKED, "fence");
+        rig_person(&rig, EVENT_CERTIFY, "production");
+        assert_non_null(strstr(rig_order(&rig, ORDER_STEP_END)->text, "a person certified it: anna"));
+        rig_assert_run(&rig, "restore dr");
+        rig_close(&rig);
+    }
+}
+
+static void a_fence_that_hangs_is_blocked(void **state)
+{
+    (void)state;
+    struct rig rig = rig_open();
+    rig_to_step(&rig, "fence");
+    rig_tick(&rig, MS_MINUTE);
+    assert_int_equal(rig_count(&rig, ORDER_CANCEL), 1);
+    rig_tick(&rig, CANCEL_GRACE_MS);
+    rig_assert_phase(&rig, STEP_BLOCKED, "fence");
+    rig_close(&rig);
+}
+
+static void a_fence_may_lead_elsewhere_when_it_fails(void **state)
+{
+    (void)state;
+    struct rig rig = rig_open();
+    fixture_step(rig.config, "failover", "fence")->on_failure = "check-dr";
+    rig_to_step(&rig, "fence");
+    rig_outcome(&rig, OUTCOME_FAILURE, "");
+    rig_assert_run(&rig, "status dr");
+    rig_close(&rig);
+}
+
+static void a_certificate_that_stands_is_not_made_twice(void **state)
+{
+    (void)state;
+    struct rig rig = rig_open();
+    rig_to_step(&rig, "check-dr");
+    rig_person(&rig, EVENT_CERTIFY, "production");
+    rig_outcome(&rig, OUTCOME_SUCCESS, "");
+    rig_assert_run(&rig, "restore dr");
+    rig_close(&rig);
+}
+
+static void what_was_fenced_is_not_started_again(void **state)
+{
+    (void)state;
+    struct rig rig = rig_open();
+    rig_to_step(&rig, "restore");
+    rig_outcome(&rig, OUTCOME_FAILURE, "");
+    rig_person(&rig, EVENT_RETRY, "");
+    rig_assert_run(&rig, "diagnose production");
+    rig_outcome(&rig, OUTCOME_SUCCESS, "");
+    rig_assert_phase(&rig, STEP_BLOCKED, "restart");
+    assert_non_null(strstr(rig_order(&rig, ORDER_BLOCKED)->text, "\"production\" was fenced"));
+    assert_non_null(strstr(rig_order(&rig, ORDER_BLOCKED)->text, "bascule incident approve 1"));
+    rig_person(&rig, EVENT_APPROVE, "");
+    rig_assert_run(&rig, "service restart production.database");
+    assert_false(rig_incident(&rig)->fenced); /* and its certificate is void */
+    rig_outcome(&rig, OUTCOME_FAILURE, "");
+    rig_outcome(&rig, OUTCOME_SUCCESS, "");
+    rig_assert_run(&rig, "fence production"); /* so it is fenced anew */
+    rig_close(&rig);
+}
+
+static void a_person_goes_on_with_the_failover_instead(void **state)
+{
+    (void)state;
+    struct rig rig = rig_open();
+    rig_to_step(&rig, "restore");
+    rig_outcome(&rig, OUTCOME_FAILURE, "");
+    rig_person(&rig, EVENT_OPEN, "failover");
+    rig_assert_run(&rig, "status dr");
+    rig_outcome(&rig, OUTCOME_SUCCESS, "");
+    rig_assert_run(&rig, "restore dr"); /* the certificate stands */
+    rig_close(&rig);
+}
+
+/* After a failover the old primary stays down: two servers must not accept writes, whoever approves. */
+static void the_old_primary_is_not_started_while_dr_serves(void **state)
+{
+    (void)state;
+    struct rig rig = rig_open();
+    lonely(&rig, "service start standby.database");
+    rig_failed_over(&rig);
+    rig_person(&rig, EVENT_RESOLVE, "");
+    start(&rig);
+    assert_int_equal(rig_incident(&rig)->id, 2);
+    assert_int_equal(rig_incident(&rig)->from, 1);
+    rig_assert_phase(&rig, STEP_BLOCKED, "only");
+    assert_non_null(strstr(rig_order(&rig, ORDER_BLOCKED)->text, "certify 2 dr"));
+    rig_person(&rig, EVENT_APPROVE, "");
+    assert_int_equal(rig_count(&rig, ORDER_RUN), 0);
+    rig_person(&rig, EVENT_CERTIFY, "dr"); /* now nothing writes anywhere: a person may decide who comes back */
+    rig_assert_phase(&rig, STEP_BLOCKED, "only");
+    rig_person(&rig, EVENT_APPROVE, "");
+    rig_assert_run(&rig, "service start production.database");
+    rig_close(&rig);
+}
+
+static void going_back_within_the_incident_needs_both(void **state)
+{
+    (void)state;
+    struct rig rig = rig_open();
+    lonely(&rig, "traffic switch active");
+    rig_failed_over(&rig);
+    rig_person(&rig, EVENT_OPEN, "lonely"); /* production: fenced in this incident; DR serves and may write */
+    assert_non_null(strstr(rig_order(&rig, ORDER_BLOCKED)->text, "needs a fence certificate for \"dr\""));
+    rig_person(&rig, EVENT_CERTIFY, "dr");
+    assert_non_null(strstr(rig_order(&rig, ORDER_BLOCKED)->text, "\"production\" was fenced, so sending the users back there"));
+    rig_person(&rig, EVENT_APPROVE, "");
+    rig_assert_run(&rig, "traffic switch production");
+    rig_outcome(&rig, OUTCOME_SUCCESS, "");
+    assert_string_equal(decide_active(rig.decide, 0)->name, "production");
+    rig_close(&rig);
+}
+
+static void preparing_the_other_site_needs_no_certificate(void **state)
+{
+    (void)state;
+    static const char *const actions[] = {"restore standby", "service start standby.application", "service restart standby.database", "anything else"};
+    for (size_t i = 0; i < COUNT_OF(actions); i++) {
+        struct rig rig = rig_open();
+        lonely(&rig, actions[i]);
+        start(&rig);
+        assert_int_equal(rig_count(&rig, ORDER_RUN), 1);
+        rig_close(&rig);
+    }
+}
+
+/* ---- approvals ---- */
+
+static void failback_always_asks(void **state)
+{
+    (void)state;
+    static const char *const actions[] = {"restore production", "fence dr"};
+    for (size_t i = 0; i < COUNT_OF(actions); i++) {
+        struct rig rig = rig_open();
+        lonely(&rig, actions[i]);
+        rig_failed_over(&rig);
+        rig_person(&rig, EVENT_RESOLVE, "");
+        start(&rig);
+        rig_assert_phase(&rig, STEP_ASKING, "only");
+        assert_non_null(strstr(rig_order(&rig, ORDER_NOTIFY)->text, "a failback is never automatic"));
+        rig_person(&rig, EVENT_APPROVE, "");
+        rig_assert_run(&rig, actions[i]);
+        rig_close(&rig);
+    }
+}
+
+static void a_redirection_to_production_asks(void **state)
+{
+    (void)state;
+    struct rig rig = rig_open();
+    lonely(&rig, "traffic switch production");
+    rig_failed_over(&rig);
+    rig_person(&rig, EVENT_RESOLVE, "");
+    start(&rig);
+    rig_person(&rig, EVENT_CERTIFY, "dr");
+    rig_assert_phase(&rig, STEP_ASKING, "only");
+    rig_close(&rig);
+}
+
+static void a_restore_over_the_serving_database_asks(void **state)
+{
+    (void)state;
+    struct rig rig = rig_open();
+    lonely(&rig, "restore active");
+    start(&rig);
+    rig_assert_phase(&rig, STEP_ASKING, "only");
+    assert_non_null(strstr(rig_order(&rig, ORDER_NOTIFY)->text, "it replaces the database that serves the users"));
+    rig_close(&rig);
+}
+
+static void switched_off_automatic_action_waits_for_one_word(void **state)
+{
+    (void)state;
+    struct rig rig = rig_open();
+    rig.config->services.p[0].enabled_automatic = false;
+    rig_down(&rig); /* looking is no action */
+    rig_outcome(&rig, OUTCOME_SUCCESS, "");
+    rig_assert_phase(&rig, STEP_ASKING, "restart");
+    rig_person(&rig, EVENT_APPROVE, "");
+    rig_assert_run(&rig, "service restart production.database");
+    rig_outcome(&rig, OUTCOME_FAILURE, "");
+    rig_outcome(&rig, OUTCOME_SUCCESS, "");
+    rig_assert_run(&rig, "fence production"); /* said once, for the incident */
+    rig_close(&rig);
+}
+
+static void a_person_s_playbook_is_not_asked_about(void **state)
+{
+    (void)state;
+    struct rig rig = rig_open();
+    rig.config->services.p[0].enabled_automatic = false;
+    rig_person(&rig, EVENT_OPEN, "failover");
+    rig_outcome(&rig, OUTCOME_SUCCESS, "");
+    rig_assert_run(&rig, "fence production");
+    rig_close(&rig);
+}
+
+/* ---- limits ---- */
+
+/* One failing restart: the incident ends by a person, and the database comes back for the next one. */
+static void fail_once(struct rig *rig)
+{
+    rig_to_restart(rig);
+    rig_person(rig, EVENT_RESOLVE, "");
+    rig_verdict(rig, "production.database", VERDICT_UP);
+    rig->now_ms += 10 * MS_MINUTE;
+}
+
+static void restarts_are_counted_in_a_window(void **state)
+{
+    (void)state;
+    struct rig rig = rig_open();
+    for (int i = 0; i < 3; i++)
+        fail_once(&rig);
+    rig_down(&rig);
+    rig_outcome(&rig, OUTCOME_SUCCESS, "");
+    assert_non_null(rig_find(&rig, ORDER_STEP_END, "4.restart.2"));
+    assert_string_equal(rig_find(&rig, ORDER_STEP_END, "4.restart.2")->text,
+                        "it is not run again: limit of 3 runs in 1h reached; it goes on with \"failover\"");
+    rig_assert_run(&rig, "status dr");
+    rig_person(&rig, EVENT_RESOLVE, "");
+    rig_verdict(&rig, "production.database", VERDICT_UP);
+    rig.now_ms += 31 * MS_MINUTE; /* the first of the three has left the window */
+    rig_to_restart(&rig);
+    rig_close(&rig);
+}
+
+static void a_limit_of_one_reads_well(void **state)
+{
+    (void)state;
+    struct rig rig = rig_open();
+    fixture_step(rig.config, "database-down", "restart")->limit = 1;
+    fail_once(&rig);
+    rig_down(&rig);
+    rig_outcome(&rig, OUTCOME_SUCCESS, "");
+    assert_non_null(strstr(rig_order(&rig, ORDER_STEP_END)->text, "done"));
+    assert_non_null(strstr(rig_find(&rig, ORDER_STEP_END, "2.restart.2")->text, "limit of 1 run in 1h reached"));
+    rig_close(&rig);
+}
+
+static void a_person_is_not_limited(void **state)
+{
+    (void)state;
+    struct rig rig = rig_open();
+    for (int i = 0; i < 3; i++)
+        fail_once(&rig);
+    rig_person(&rig, EVENT_OPEN, "database-down");
+    rig_outcome(&rig, OUTCOME_SUCCESS, "");
+    rig_assert_run(&rig, "service restart production.database");
+    rig_close(&rig);
+}
+
+/* Fails over, and pretends that people moved everything back: a new incident of the same kind. */
+static void second_failover(struct rig *rig)
+{
+    rig_to_step(rig, "fence");
+    rig_outcome(rig, OUTCOME_BLOCKED, ""); /* it began to change things, so it counts */
+    rig_person(rig, EVENT_RESOLVE, "");
+    rig_verdict(rig, "production.database", VERDICT_UP);
+    rig->now_ms += MS_HOUR;
+    rig_to_step(rig, "check-dr");
+    rig_outcome(rig, OUTCOME_SUCCESS, "");
+}
+
+static void the_second_automatic_failover_asks(void **state)
+{
+    (void)state;
+    struct rig rig = rig_open();
+    second_failover(&rig);
+    rig_assert_phase(&rig, STEP_ASKING, "fence");
+    assert_non_null(strstr(rig_order(&rig, ORDER_NOTIFY)->text, "limit of automatic runs"));
+    rig_person(&rig, EVENT_APPROVE, "");
+    rig_assert_run(&rig, "fence production");
+    rig_outcome(&rig, OUTCOME_SUCCESS, "");
+    rig_assert_run(&rig, "restore dr"); /* approved as a whole */
+    rig_close(&rig);
+}
+
+static void the_window_of_failovers_passes(void **state)
+{
+    (void)state;
+    struct rig rig = rig_open();
+    rig_to_step(&rig, "fence");
+    rig_person(&rig, EVENT_RESOLVE, "");
+    rig_verdict(&rig, "production.database", VERDICT_UP);
+    rig.now_ms += MS_DAY;
+    rig_to_step(&rig, "fence");
+    rig_assert_phase(&rig, STEP_RUNNING, "fence");
+    rig_close(&rig);
+}
+
+static void a_failover_that_changed_nothing_does_not_count(void **state)
+{
+    (void)state;
+    struct rig rig = rig_open();
+    rig_to_step(&rig, "check-dr");
+    rig_outcome(&rig, OUTCOME_FAILURE, "dr is down");
+    rig_person(&rig, EVENT_RESOLVE, "");
+    rig_verdict(&rig, "production.database", VERDICT_UP);
+    rig_to_step(&rig, "fence");
+    rig_assert_phase(&rig, STEP_RUNNING, "fence");
+    rig_close(&rig);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(no_redirection_without_a_certificate),
+        cmocka_unit_test(a_person_s_playbook_needs_a_certificate_too),
+        cmocka_unit_test(sending_the_users_where_they_are_is_harmless),
+        cmocka_unit_test(unknown_redirections_are_refused),
+        cmocka_unit_test(a_fence_that_fails_is_blocked_until_somebody_certifies),
+        cmocka_unit_test(a_fence_that_hangs_is_blocked),
+        cmocka_unit_test(a_fence_may_lead_elsewhere_when_it_fails),
+        cmocka_unit_test(a_certificate_that_stands_is_not_made_twice),
+        cmocka_unit_test(what_was_fenced_is_not_started_again),
+        cmocka_unit_test(a_person_goes_on_with_the_failover_instead),
+        cmocka_unit_test(the_old_primary_is_not_started_while_dr_serves),
+        cmocka_unit_test(going_back_within_the_incident_needs_both),
+        cmocka_unit_test(preparing_the_other_site_needs_no_certificate),
+        cmocka_unit_test(failback_always_asks),
+        cmocka_unit_test(a_redirection_to_production_asks),
+        cmocka_unit_test(a_restore_over_the_serving_database_asks),
+        cmocka_unit_test(switched_off_automatic_action_waits_for_one_word),
+        cmocka_unit_test(a_person_s_playbook_is_not_asked_about),
+        cmocka_unit_test(restarts_are_counted_in_a_window),
+        cmocka_unit_test(a_limit_of_one_reads_well),
+        cmocka_unit_test(a_person_is_not_limited),
+        cmocka_unit_test(the_second_automatic_failover_asks),
+        cmocka_unit_test(the_window_of_failovers_passes),
+        cmocka_unit_test(a_failover_that_changed_nothing_does_not_count),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
