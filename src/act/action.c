@@ -131,15 +131,18 @@ static void pause_ms(int64_t ms)
 bool action_wait(const struct action_ctx *ctx, int64_t time_ms, int64_t every_ms, action_holds_fn *holds, void *arg, struct err *err)
 {
     int64_t end = clock_boot_ms() + action_time(ctx, time_ms);
-    while (!holds(arg, err)) {
-        if (err->code == ERR_CANCELLED)
-            return false;
+    for (;;) {
+        struct err before = *err;
+        if (holds(arg, err))
+            return true;
         int64_t now = clock_boot_ms();
-        if (now >= end)
+        /* The last try was cut short by our own deadline, so it is the one before that says what is wrong. */
+        if (now >= end && err->code == ERR_TIMEOUT && before.code)
+            *err = before;
+        if (err->code == ERR_CANCELLED || now + every_ms >= end)
             return false;
-        pause_ms(MIN_OF(every_ms, end - now));
+        pause_ms(every_ms);
     }
-    return true;
 }
 
 /* ---- carrying out ---- */
