@@ -24,9 +24,16 @@ struct restore_result {
     const char *old_name;               /* what the replaced database is called now; NULL: there was none */
     const char *database;               /* final name */
     int64_t heartbeat_wall_ms;          /* newest heartbeat row in the restored data; 0: none */
+    int64_t skipped;                    /* statements left out, because they name roles that this server has not */
+    const char *const *notes;           /* sentences for people: what was left out, repaired or is odd in the data */
+    size_t note_count;
+    const char *sha256;                 /* of the file */
 };
 
-/* Leaves nothing under the final name unless every check passed. */
+/* Leaves nothing under the final name unless every check passed: loading is done beside it, in NAME_restoring_TAG, which is dropped
+   again when anything fails. The two renames are one transaction. Owner, privileges and settings of the old database go over to the new
+   one. A run that was killed half-way is cleared away or brought to its end first. ERR_REFUSED when another restore of it is under way. */
 MUST_USE bool restore_run(struct arena *arena, const struct restore_spec *spec, struct restore_result *ret, struct err *err);
-/* Was this very file already restored under the final name (by a comment on the database)? */
+/* Was this very file already restored under the final name, by the run with this tag (told by a comment on the database)? A swap of
+   names that was interrupted is finished or undone before answering. */
 MUST_USE bool restore_done_already(struct arena *arena, const struct restore_spec *spec, bool *ret, struct err *err);

@@ -1,0 +1,97 @@
+/* restore/restore.c -- The order of a restore, and what is cleared away when a part of it fails. */
+#include <stdarg.h>
+
+#include "restore/restore_internal.h"
+#include "sys/clock.h"
+
+enum { LOCK_WAIT_MS = 15 * 1000 };
+
+void restoring_note(struct restoring *r, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    *vec_add(r->arena, &r->notes) = arena_vprintf(r->arena, fmt, args);
+    va_end(args);
+}
+
+void restoring_progress(const struct restoring *r, int64_t done, int64_t total, const char *fmt, ...)
+{
+    if (!r->spec->progress)
+        return;
+    char what[256];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(what, sizeof(what), fmt, args);
+    va_end(args);
+    r->spec->progress(r->spec->progress_arg, done, total, what);
+}
+
+static void close_admin(struct restoring *r)
+{
+    pg_close(&r->admin);
+}
+
+static bool load_and_check(struct restoring *r, struct err *err)
+{
+    struct restore_result *result = r->result;
+    int64_t began = clock_boot_ms();
+    if (!databases_create(r, err) || !restore_load(r, err))
+        return false;
+    result->load_ms = clock_boot_ms() - began;
+    began = clock_boot_ms();
+    if (!restore_inherit(r, err) || !restore_check(r, err))
+        return false;
+    result->verify_ms = clock_boot_ms() - began;
+    return true;
+}
+
+/* The old database takes connections again before the mark goes that would tell the next run to see to it. */
+static bool clear_away(struct restoring *r, struct err *err)
+{
+    return (!r->closed || databases_allow(r, true, err)) && databases_drop(r, r->temp, err);
+}
+
+static void undo(struct restoring *r, struct err *err)
+{
+    struct err why = {0};
+    if (clear_away(r, &why))
+        return;
+    pg_close(&r->admin); /* it may be what failed */
+    if (!pg_open(r->spec->target, databases_admin(r->spec), RESTORE_CONNECT_MS, &r->admin, &why) || !clear_away(r, &why))
+        err_hint(err, "\"%s\" could not be cleared away (%s); the next restore does it", r->temp, why.message);
+}
+
+bool restore_run(struct arena *arena, const struct restore_spec *spec, struct restore_result *ret, struct err *err)
+{
+    struct restore_result result = {.database = spec->target->dbname};
+    SCOPED(close_admin) struct restoring r = {.arena = arena, .spec = spec, .result = &result};
+    int64_t began = clock_boot_ms();
+    if (!databases_open(&r, err) || !databases_lock(&r, LOCK_WAIT_MS, err))
+        return false;
+    /* The checksum marks the database from the start; the file is read again while it is loaded. */
+    if (!hash_file(spec->file, r.sha256, err) || !databases_repair(&r, err) || !databases_sweep(&r, err))
+        return false;
+    char before[HASH_HEX_SIZE];
+    memcpy(before, r.sha256, sizeof(before));
+    bool ok = load_and_check(&r, err);
+    if (ok && !same(before, r.sha256))
+        ok = err_set(err, ERR_DATA, "\"%s\" changed while it was being restored", spec->file);
+    if (!ok || !restore_swap(&r, err)) {
+        undo(&r, err);
+        return err_prefix(err, "restoring \"%s\"", spec->target->dbname);
+    }
+    result.took_ms = clock_boot_ms() - began;
+    result.sha256 = arena_strdup(arena, r.sha256);
+    result.notes = r.notes.p;
+    result.note_count = r.notes.n;
+    *ret = result;
+    return true;
+}
+
+bool restore_done_already(struct arena *arena, const struct restore_spec *spec, bool *ret, struct err *err)
+{
+    struct restore_result unused = {0};
+    SCOPED(close_admin) struct restoring r = {.arena = arena, .spec = spec, .result = &unused};
+    return databases_open(&r, err) && databases_lock(&r, 0, err) && hash_file(spec->file, r.sha256, err) && databases_repair(&r, err) &&
+           databases_is_marked(&r, ret, err);
+}
