@@ -4,10 +4,16 @@
 
 #include "record/journal.h"
 
+struct script {
+    struct record *p;
+    size_t n, cap;
+};
+
 struct fixture {
     struct arena *arena;
     char dir[64];
     struct journal *journal;
+    struct script *script; /* see script.c */
 };
 
 int fixture_open(void **state);  /* cmocka setup: a folder, no journal yet */

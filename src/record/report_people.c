@@ -1,0 +1,250 @@
+/* record/report_people.c -- Impact, causes, lessons, actions, sign-off: the chapters where the machine offers facts and people write. */
+#include <inttypes.h>
+
+#include "record/report.h"
+#include "record/timeline.h"
+#include "record/words.h"
+
+/* The service level the platform promises: 99.9 % of every 30 days, so 43.2 minutes may be lost. */
+#define SLA_WINDOW_MS (30 * MS_DAY)
+#define SLA_LOST_PER_MILLE INT64_C(1)
+#define SLA_BUDGET_MS (SLA_WINDOW_MS * SLA_LOST_PER_MILLE / 1000)
+enum { RETENTION_YEARS = 5 };
+
+/* ---- impact ---- */
+
+/* 1234567 is "1,234,567", in French with narrow no-break spaces. */
+static const char *grouped(const struct report_out *r, int64_t value)
+{
+    char *digits = arena_printf(r->a, "%" PRId64, value);
+    SCOPED(buf_done) struct buf out = {.max = 128};
+    for (size_t i = 0, n = strlen(digits); i < n; i++) {
+        if (i && (n - i) % 3 == 0)
+            buf_puts(&out, tr(r, ",", "\u202f"));
+        buf_putc(&out, digits[i]);
+    }
+    return arena_strdup(r->a, buf_text(&out));
+}
+
+struct month {
+    const struct report_out *r;
+    int64_t from_wall_ms, to_wall_ms;
+    struct ints incidents;
+};
+
+static bool note_opening(void *arg, const struct record *record)
+{
+    struct month *m = arg;
+    bool within = record->wall_ms > m->from_wall_ms && record->wall_ms <= m->to_wall_ms;
+    if (within && same(record->service, m->r->story->service) && record->incident != m->r->story->incident)
+        *vec_add(m->r->a, &m->incidents) = (int)record->incident;
+    return true;
+}
+
+/* Outages of the service in the 30 days that end with this one; -1: the journal cannot be read. */
+static int64_t month_outage_ms(const struct report_out *r, size_t *ret_incidents)
+{
+    int64_t end = r->story->mitigated_wall_ms;
+    struct month m = {.r = r, .from_wall_ms = end - SLA_WINDOW_MS, .to_wall_ms = end};
+    if (!journal_openings(r->journal, note_opening, &m, NULL))
+        return -1;
+    int64_t sum = r->story->outage_ms;
+    for (size_t i = 0; i < m.incidents.n; i++) {
+        struct story other;
+        if (!story_read(r->a, r->journal, r->config, m.incidents.p[i], &other, NULL))
+            return -1;
+        sum += MAX_OF(0, other.outage_ms);
+    }
+    *ret_incidents = m.incidents.n + 1;
+    return sum;
+}
+
+static void put_sla(const struct report_out *r)
+{
+    const struct story *s = r->story;
+    const char *budget = arena_printf(r->a, "%" PRId64 "%s%" PRId64 " min", SLA_BUDGET_MS / MS_MINUTE, tr(r, ".", ","), SLA_BUDGET_MS % MS_MINUTE * 10 / MS_MINUTE);
+    size_t incidents = 0;
+    int64_t month = s->outage_ms >= 0 ? month_outage_ms(r, &incidents) : -1;
+    if (month < 0) {
+        put(r, "| SLA budget used | unknown |\n", "| budget SLA consommé | inconnu |\n");
+        return;
+    }
+    put(r, "| SLA budget used by this incident | %s of %s (99.9 %% of 30 days) |\n", "| budget SLA consommé par cet incident | %s de %s (99,9 %% de 30 jours) |\n",
+        percent(r, s->outage_ms, SLA_BUDGET_MS), budget);
+    put(r, "| SLA budget used in the 30 days to its end | %s, by %zu incident(s) lasting %s in all |\n",
+        "| budget SLA consommé sur les 30 jours jusqu'à sa fin | %s, par %zu incident(s), %s en tout |\n", percent(r, month, SLA_BUDGET_MS), incidents,
+        duration(r, month));
+}
+
+static void put_money(const struct report_out *r)
+{
+    int64_t rate = r->severity ? r->severity->impact_per_hour : 0;
+    if (rate <= 0)
+        return;
+    const char *currency = r->service->currency ? r->service->currency : "";
+    if (r->story->outage_ms < 0)
+        put(r, "| revenue (estimate) | unknown |\n", "| chiffre d'affaires (estimation) | inconnu |\n");
+    else
+        put(r, "| revenue (estimate) | %s %s: %s %s an hour × %s |\n", "| chiffre d'affaires (estimation) | %s %s : %s %s par heure × %s |\n",
+            grouped(r, (rate * (r->story->outage_ms / MS_SECOND) + 1800) / 3600), markdown(r->a, currency), grouped(r, rate),
+            markdown(r->a, currency), duration(r, r->story->outage_ms));
+}
+
+void put_impact(const struct report_out *r)
+{
+    put_heading(r, "Impact", "Impact");
+    put(r, "| impact | value |\n| --- | --- |\n", "| impact | valeur |\n| --- | --- |\n");
+    if (r->service && r->service->users > 0)
+        put(r, "| users affected (estimate) | up to %s for %s |\n", "| utilisateurs touchés (estimation) | jusqu'à %s pendant %s |\n",
+            grouped(r, r->service->users), duration(r, r->story->outage_ms));
+    put_money(r);
+    put_sla(r);
+    put(r, "\nEstimates multiply what the configuration states (users, revenue an hour) by the measured duration.\n",
+        "\nLes estimations multiplient ce que dit la configuration (utilisateurs, recette horaire) par la durée mesurée.\n");
+    put_ask(r, "business impact (users who complained, tickets, revenue truly lost), technical impact, impact on the team.",
+            "impact métier (utilisateurs qui se sont plaints, tickets, recettes vraiment perdues), impact technique, impact sur l'équipe.");
+}
+
+/* ---- causes ---- */
+
+void put_causes(const struct report_out *r)
+{
+    put_heading(r, "Root cause", "Cause racine");
+    put(r, "First symptom: %s%s\n", "Premier symptôme : %s%s\n", md(r, r->story->cause), cite(r, r->story->detected_seq));
+    static const char *const names[] = {"diagnose.summary", "diagnose.detail"};
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        const struct story_fact *fact = story_fact(r->story, names[i]);
+        if (fact)
+            put(r, "\nDiagnosis: %s%s\n", "\nDiagnostic : %s%s\n", md(r, fact->value), cite(r, fact->seq));
+    }
+    put_ask(r, "five times why, and the root cause.", "cinq fois pourquoi, et la cause racine.");
+    buf_putc(r->out, '\n');
+    for (int i = 1; i <= 5; i++)
+        put(r, "%d. Why? …\n", "%d. Pourquoi ? …\n", i);
+}
+
+/* ---- lessons and actions, from the same facts ---- */
+
+typedef void finding_fn(const struct report_out *r, bool good, const char *text, int64_t seq);
+
+static void steps_found(const struct report_out *r, finding_fn *found)
+{
+    for (size_t i = 0; i < r->story->step_count; i++) {
+        const struct story_step *step = &r->story->steps[i];
+        const char *took = duration(r, step->took_ms), *budget = duration(r, step->budget_ms), *id = md(r, step->id);
+        if (same(step->outcome, "failure") || same(step->outcome, "expiry") || same(step->outcome, "blocked"))
+            found(r, false, arena_printf(r->a, tr(r, "step \"%s\" ended with %s: %s", "l'étape « %s » s'est terminée par : %s : %s"), id,
+                                         word_ending_of(step->outcome, r->language),
+                                         md(r, word_decided(r->a, step->text, r->language))), step->end_seq);
+        else if (step->budget_ms > 0 && step->took_ms > step->budget_ms)
+            found(r, false, arena_printf(r->a, tr(r, "step \"%s\" took %s of a budget of %s", "l'étape « %s » a pris %s pour un budget de %s"), id, took, budget), step->end_seq);
+        else if (same(step->outcome, "success") && step->budget_ms > 0)
+            found(r, true, arena_printf(r->a, tr(r, "step \"%s\" took %s of a budget of %s", "l'étape « %s » a pris %s pour un budget de %s"), id, took, budget), step->end_seq);
+    }
+}
+
+static void rows_found(const struct report_out *r, finding_fn *found)
+{
+    for (size_t i = 0; i < r->history->n; i++) {
+        const struct record *row = &r->history->p[i];
+        const char *subject = md(r, row->subject);
+        if (row->is_order && row->kind == ORDER_STAGE && row->number > MS_SECOND)
+            found(r, false, arena_printf(r->a, tr(r, "escalation stage \"%s\" was %s late", "le palier d'escalade « %s » a eu %s de retard"), subject,
+                                         duration(r, row->number)), row->seq);
+        if (row->is_order && row->kind == ORDER_BLOCKED)
+            found(r, false, arena_printf(r->a, tr(r, "blocked: %s", "bloqué : %s"), md(r, word_decided(r->a, row->text, r->language))), row->seq);
+        if (!row->is_order && row->kind == EVENT_UNDELIVERED && row->ref < 0)
+            found(r, false, arena_printf(r->a, tr(r, "message %s was given up: %s", "le message %s a été abandonné : %s"), subject, md(r, row->text)), row->seq);
+        if (!row->is_order && row->kind == EVENT_STARTED)
+            found(r, false, arena_printf(r->a, "%s", tr(r, "the controller was started again during the incident",
+                                                        "le contrôleur a été redémarré pendant l'incident")), row->seq);
+        if (!row->is_order && row->kind == EVENT_NOTE && strstr(row->text, "TODO"))
+            found(r, false, md(r, row->text), row->seq);
+    }
+}
+
+static void objectives_found(const struct report_out *r, finding_fn *found)
+{
+    const struct story *s = r->story;
+    const struct story_fact *skipped = story_fact(s, "restore.skipped");
+    if (s->outage_ms >= 0 && s->rto_ms >= 0)
+        found(r, s->outage_ms <= s->rto_ms, arena_printf(r->a, tr(r, "RTO: %s against %s", "RTO : %s contre %s"), duration(r, s->outage_ms), duration(r, s->rto_ms)), s->back_seq);
+    if (s->loss_ms >= 0 && s->rpo_ms >= 0)
+        found(r, s->loss_ms <= s->rpo_ms, arena_printf(r->a, tr(r, "RPO: %s against %s", "RPO : %s contre %s"), duration(r, s->loss_ms), duration(r, s->rpo_ms)), s->opened_seq);
+    if (skipped)
+        found(r, false, arena_printf(r->a, tr(r, "a backup could not be used: %s", "une sauvegarde n'a pas pu servir : %s"), md(r, skipped->value)), skipped->seq);
+    if (!s->acked_seq)
+        found(r, false, tr(r, "nobody acknowledged the incident", "personne n'a pris l'incident en charge"), 0);
+}
+
+static void all_found(const struct report_out *r, finding_fn *found)
+{
+    objectives_found(r, found);
+    steps_found(r, found);
+    rows_found(r, found);
+}
+
+static void put_good(const struct report_out *r, bool good, const char *text, int64_t seq)
+{
+    if (good)
+        buf_printf(r->out, "- %s%s\n", text, cite(r, seq));
+}
+
+static void put_bad(const struct report_out *r, bool good, const char *text, int64_t seq)
+{
+    if (!good)
+        buf_printf(r->out, "- %s%s\n", text, cite(r, seq));
+}
+
+static void put_candidate(const struct report_out *r, bool good, const char *text, int64_t seq)
+{
+    if (!good)
+        buf_printf(r->out, "| %s%s | | |\n", text, cite(r, seq));
+}
+
+void put_lessons(const struct report_out *r)
+{
+    put_heading(r, "What went well", "Ce qui a bien marché");
+    all_found(r, put_good);
+    put_ask(r, "what people did well, and where luck helped.", "ce que les personnes ont bien fait, et où la chance a aidé.");
+    put_heading(r, "What did not go well", "Ce qui a mal marché");
+    all_found(r, put_bad);
+    put_ask(r, "what was hard to see, to decide or to do.", "ce qui a été difficile à voir, à décider ou à faire.");
+}
+
+void put_actions(const struct report_out *r)
+{
+    put_heading(r, "Corrective actions", "Actions correctives");
+    put(r, "Candidates, one for each finding above; keep, change or strike out:\n\n| finding | owner | due |\n| --- | --- | --- |\n",
+        "Candidates, une par constat ci-dessus ; à garder, changer ou rayer :\n\n| constat | responsable | échéance |\n| --- | --- | --- |\n");
+    all_found(r, put_candidate);
+    static const struct text2 horizons[] = {
+        {"same day", "le jour même"}, {"under a week", "moins d'une semaine"}, {"under a month", "moins d'un mois"}, {"longer", "plus long"}};
+    put(r, "\n| horizon | action | owner | due |\n| --- | --- | --- | --- |\n", "\n| horizon | action | responsable | échéance |\n| --- | --- | --- | --- |\n");
+    for (size_t i = 0; i < COUNT_OF(horizons); i++)
+        buf_printf(r->out, "| %s | | | |\n", text_in(horizons[i], r->language));
+    put_ask(r, "an owner and a date for every action; without them the report cannot be approved.",
+            "un responsable et une date pour chaque action ; sans eux le rapport ne peut pas être approuvé.");
+}
+
+/* ---- sign-off ---- */
+
+/* The same day, five years on; 29 February becomes 1 March. */
+static const char *retention(const struct report_out *r)
+{
+    int64_t end = r->story->resolved_wall_ms ? r->story->resolved_wall_ms : r->story->opened_wall_ms, year;
+    const char *day = timeline_day(r->a, end);
+    if (!str_int((struct str){.p = day, .n = 4}, &year))
+        return tr(r, "unknown", "inconnu");
+    const char *rest = same(day + 4, "-02-29") ? "-03-01" : day + 4;
+    return arena_printf(r->a, "%04" PRId64 "%s", year + RETENTION_YEARS, rest);
+}
+
+void put_sign_off(const struct report_out *r)
+{
+    put_heading(r, "Sign-off", "Signatures");
+    put(r, "| | name | date |\n| --- | --- | --- |\n| prepared | | |\n| reviewed | | |\n| approved | | |\n",
+        "| | nom | date |\n| --- | --- | --- |\n| préparé | | |\n| relu | | |\n| approuvé | | |\n");
+    put_ask(r, "who prepared, reviewed and approved this report, and when.", "qui a préparé, relu et approuvé ce rapport, et quand.");
+    put(r, "\nTo be kept until %s (%d years).\n", "\nÀ conserver jusqu'au %s (%d ans).\n", retention(r), (int)RETENTION_YEARS);
+}
