@@ -11,7 +11,7 @@ struct show {
     const struct config_hooks *hooks;
 };
 
-#define VALUE(type) (*(const type *)field)
+#define VALUE(type) (*(type const *)field)
 
 static const void *field_of(const struct option *o, const void *base)
 {

@@ -286,14 +286,14 @@ const char *option_type_words(struct arena *arena, const struct option *option)
 {
     static const char *const words[] = {
         [OPTION_STRING] = "text",
-        [OPTION_NAME] = "name (letters, digits, - and _)",
+        [OPTION_NAME] = "name",
         [OPTION_PATH] = "absolute path",
         [OPTION_URL] = "http:// or https:// address",
         [OPTION_INT] = "number",
         [OPTION_BOOL] = "true or false",
         [OPTION_DURATION] = "duration",
         [OPTION_STRINGS] = "list of texts",
-        [OPTION_ARGV] = "command (list of words)",
+        [OPTION_ARGV] = "command",
         [OPTION_INTS] = "list of numbers",
         [OPTION_SECRET] = "secret",
         [OPTION_HOST] = "host",
