@@ -159,8 +159,8 @@ static bool enough_room(const struct making *m, const struct backup *list, size_
     int64_t free_bytes = (int64_t)fs.f_bavail * (int64_t)fs.f_frsize;
     if (free_bytes >= wanted)
         return true;
-    err_set(err, ERR_REFUSED, "\"%s\" has %lld MiB free, a backup may need %lld MiB", m->folder, (long long)(free_bytes >> 20),
-            (long long)((wanted >> 20) + 1));
+    err_set(err, ERR_REFUSED, "\"%s\" has %lld MiB free, a backup may need %lld MiB", m->folder, (long long)free_bytes >> 20,
+            ((long long)wanted >> 20) + 1);
     return err_hint(err, "make room there; nothing was removed");
 }
 
