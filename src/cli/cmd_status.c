@@ -7,6 +7,8 @@
 
 extern const struct command cmd_status;
 
+int cmd_action_run(struct cli *cli, int argc, char **argv);
+
 struct survey {
     struct loop *loop;
     struct arena *arena;
@@ -138,11 +140,16 @@ static int run_status(struct cli *cli, int argc, char **argv)
 {
     const char *site = NULL;
     bool watch = false;
+    for (int i = 1; i < argc; i++)
+        if (same(argv[i], "--run")) /* as a step of a playbook: the same look, reported to the controller */
+            return cmd_action_run(cli, argc, argv);
     for (int i = 1; i < argc; i++) {
         if (same(argv[i], "--watch"))
             watch = true;
         else if (same(argv[i], "--site") && i + 1 < argc)
             site = argv[++i];
+        else if (!site && argv[i][0] != '-')
+            site = argv[i];
         else
             return cli_usage(&cmd_status, _("unknown argument \"%s\""), argv[i]);
     }
@@ -164,7 +171,7 @@ static int run_status(struct cli *cli, int argc, char **argv)
 
 const struct command cmd_status = {
     .name = "status",
-    .usage = "status [--site NAME] [--watch] [--json]",
+    .usage = "status [SITE] [--watch] [--json]",
     .summary = N_("runs every check once and says what is well and what is not"),
     .details = N_("One line a check: [✓] well, [!] warning, [✗] critical, [?] could not be told. Exit status 0 when all is well, 1 when\n"
                   "something is critical, 2 when there are only warnings or unknowns. --watch looks again every 2 s."),
