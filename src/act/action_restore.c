@@ -1,17 +1,17 @@
 /* act/action_restore.c -- The newest good backup, or a named one, becomes the database of a site. */
-#include <ctype.h>
-
 #include "act/action.h"
 #include "act/host.h"
 #include "backup/backup.h"
+#include "io/hash.h"
+#include "io/json.h"
+#include "io/pg.h"
 #include "io/ssh.h"
 #include "restore/restore.h"
-#include "sys/clock.h"
 #include "sys/file.h"
 
 #include "base/banned.h"
 
-enum { SKIPPED_MAX = 4096, TAG_MAX = 24, CANDIDATES = 8 };
+enum { SKIPPED_MAX = 4096, TAG_MAX = 16, MARK_MS = 5 * MS_SECOND };
 
 /* ---- arguments ---- */
 
@@ -50,15 +50,19 @@ static bool valid(const struct action_ctx *ctx, struct err *err)
 
 /* ---- what restore/ is asked ---- */
 
-/* Part of a database's name: short, lower case, and for a person's restore new each time, since asking twice means wanting it twice. */
+/* Part of a database's name, so short, and yet as unlike any other run's as the id that it stands for. For a person's restore it is
+   new each time, since asking twice means wanting it twice. */
 static const char *tag_of(const struct action_ctx *ctx)
 {
     if (same(ctx->run, "manual"))
-        return arena_printf(ctx->arena, "manual_%lld", (long long)(ctx->started_ms % 100000000));
-    char *tag = arena_strndup(ctx->arena, ctx->run, TAG_MAX);
-    for (char *p = tag; *p; p++)
-        *p = isalnum((unsigned char)*p) ? (char)tolower((unsigned char)*p) : '_';
-    return tag;
+        return arena_printf(ctx->arena, "manual-%lld", (long long)(ctx->started_ms % 100000000));
+    if (strlen(ctx->run) <= TAG_MAX)
+        return ctx->run;
+    char hex[HASH_HEX_SIZE];
+    struct hash *hash SCOPED(hash_close) = hash_open();
+    hash_add(hash, ctx->run, strlen(ctx->run));
+    hash_end(hash, hex);
+    return arena_strndup(ctx->arena, hex, TAG_MAX);
 }
 
 static void pass_progress(void *arg, int64_t done, int64_t total, const char *what)
@@ -138,31 +142,50 @@ static bool describe(const struct action_ctx *ctx, struct buf *out, struct err *
     return true;
 }
 
-/* By the mark that a finished restore leaves on its database, for the newest files that this run can have taken. */
+/* The file that the mark on the database names, when the mark is of this run; NULL: it is not. Read by itself, since asking restore/
+   costs a hash of the whole file, and on a first run, which is nearly every one, there is nothing to ask about. */
+static bool marked_file(const struct action_ctx *ctx, const struct wanted *w, const char **ret, struct err *err)
+{
+    static const char sql[] = "select coalesce(shobj_description(oid, 'pg_database'), '') from pg_database where datname = $1";
+    const struct pgtarget *at = &w->site->database.at;
+    const char *admin = w->site->database.admin_dbname;
+    struct pg *pg SCOPED(pg_close) = NULL;
+    struct pg_rows *rows;
+    const struct json *root;
+    *ret = NULL;
+    if (!pg_open(at, admin ? admin : "postgres", action_time(ctx, MARK_MS), &pg, err) ||
+        !pg_exec(pg, ctx->arena, sql, (const char *const[]){at->dbname}, 1, action_time(ctx, MARK_MS), &rows, err))
+        return false;
+    const char *mark = pg_count(rows) == 1 ? strstr(pg_text(rows, 0, 0), "{\"state\"") : NULL; /* it may follow a comment of somebody else's */
+    if (mark && json_parse(ctx->arena, str_of(mark), &root, NULL) && same(json_string(json_get(root, "tag")), tag_of(ctx)))
+        *ret = json_string(json_get(root, "file"));
+    return true;
+}
+
 static bool done_already(const struct action_ctx *ctx, bool *ret, char *why, size_t why_size, struct err *err)
 {
     struct wanted w;
     struct backup *all, named;
-    size_t n;
+    const char *file;
+    size_t n = 1;
     *ret = false;
     if (!find_wanted(ctx, &w, err))
         return false;
     if (same(ctx->run, "manual"))
         return true;
-    if (w.file) {
-        if (!named_backup(ctx, w.file, &named, err))
-            return false;
-        all = &named;
-        n = 1;
-    } else if (!backup_list(ctx->arena, ctx->service->name, w.site->backup.folder, &all, &n, err)) {
+    if (!marked_file(ctx, &w, &file, err) || !file)
+        return err->code == ERR_NONE;
+    all = &named;
+    if (w.file ? !named_backup(ctx, w.file, &named, err) : !backup_list(ctx->arena, ctx->service->name, w.site->backup.folder, &all, &n, err))
         return false;
-    }
-    for (size_t i = 0; i < n && i < CANDIDATES && !*ret; i++) {
+    for (size_t i = 0; i < n && !*ret; i++) {
+        if (!same(all[i].file, file))
+            continue;
         struct restore_spec spec = spec_for(ctx, &w, &all[i]);
         if (!restore_done_already(ctx->arena, &spec, ret, err))
             return false;
         action_say(why, why_size, "\"%s\" was restored into database \"%s\" on site \"%s\" by this run", all[i].file, w.site->database.at.dbname,
-                 w.site->name);
+                   w.site->name);
     }
     return true;
 }
@@ -191,6 +214,11 @@ static void tell_facts(const struct action_ctx *ctx, const struct backup *backup
     report_fact(ctx->report, "restore.foreign_keys", "%lld", (long long)r->foreign_keys);
     if (r->old_name)
         report_fact(ctx->report, "restore.old_database", "%s", r->old_name);
+    const char *notes = "";
+    for (size_t i = 0; i < r->note_count; i++)
+        notes = arena_printf(ctx->arena, "%s%s%s", notes, i ? "; " : "", r->notes[i]);
+    if (*notes)
+        report_fact(ctx->report, "restore.notes", "%s", notes);
 }
 
 static bool run(const struct action_ctx *ctx, enum outcome *ret_outcome, char *ret_text, struct err *err)

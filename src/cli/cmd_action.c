@@ -77,6 +77,80 @@ int cmd_action_run(struct cli *cli, int argc, char **argv)
     return action_carry_out(ops, &ctx, request.dry_run);
 }
 
+const struct command cmd_diagnose, cmd_service, cmd_restore, cmd_verify, cmd_traffic, cmd_fence;
+
+int cmd_action_run(struct cli *cli, int argc, char **argv);
+
+struct request {
+    const char *run;
+    int64_t incident, budget_ms;
+    bool dry_run;
+    struct strs args;
+};
+
+static bool number_of(const char *text, int64_t *ret)
+{
+    return str_int(str_of(text), ret) && *ret >= 0;
+}
+
+/* False: *ret_wrong is the word that is not understood, or lacks its value. */
+static bool read_request(struct arena *arena, int argc, char **argv, struct request *ret, const char **ret_wrong)
+{
+    *ret = (struct request){.run = "manual"};
+    bool options = true;
+    for (int i = 1; i < argc; i++) {
+        const char *word = argv[i], *value = i + 1 < argc ? argv[i + 1] : NULL;
+        *ret_wrong = word;
+        if (options && same(word, "--")) {
+            options = false;
+        } else if (options && same(word, "--dry-run")) {
+            ret->dry_run = true;
+        } else if (options && (same(word, "--run") || same(word, "--incident") || same(word, "--budget-ms"))) {
+            if (!value)
+                return false;
+            if (same(word, "--run"))
+                ret->run = value;
+            else if (!number_of(value, same(word, "--incident") ? &ret->incident : &ret->budget_ms))
+                return false;
+            i++;
+        } else {
+            *vec_add(arena, &ret->args) = word; /* the action says what it makes of it: restore has a --file of its own */
+        }
+    }
+    return true;
+}
+
+int cmd_action_run(struct cli *cli, int argc, char **argv)
+{
+    struct err err = {0};
+    struct request request;
+    const struct service *service;
+    const char *wrong = NULL;
+    const struct action_ops *ops = action_find(argv[0]);
+    if (!ops) {
+        err_set(&err, ERR_INTERNAL, "there is no action \"%s\"", argv[0]);
+        return cli_fail(&err);
+    }
+    if (!read_request(cli->arena, argc, argv, &request, &wrong))
+        return cli_usage(command_find(argv[0]), _("option \"%s\" wants a value, and a number where it counts something"), wrong);
+    if (!cli_service(cli, &service, &err))
+        return cli_fail(&err);
+    struct action_ctx ctx = {
+        .arena = cli->arena,
+        .config = cli->config,
+        .service = service,
+        .control_dir = cli_control_dir(cli),
+        .state_dir = cli->config->state_dir,
+        .self = cli->self,
+        .incident = request.incident,
+        .run = request.run,
+        .budget_ms = request.budget_ms,
+        .json = cli->json,
+        .args = request.args,
+    };
+    return action_carry_out(ops, &ctx, request.dry_run);
+}
+
 #define COMMON_OPTIONS                                                                                                 \
     "\n\n--dry-run performs the read-only checks and prints what would be done. --budget-ms N ends it after N milliseconds.\n"  \
     "--run ID and --incident N are given by the controller. Exit status: 0 done, 1 failed, 2 blocked until a person decides."
@@ -86,7 +160,9 @@ const struct command cmd_diagnose = {
     .usage = "diagnose SITE [--dry-run] [--json]",
     .summary = N_("looks at a site's database: unit, connection, log, disks and load at once"),
     .details = N_("Asks everything at the same time, each with a deadline of its own, and sums it up in one sentence with the likely\n"
-                  "cause. It changes nothing, and a site that cannot be reached is an answer and not a failure." COMMON_OPTIONS),
+                  "cause. It changes nothing, and a site that cannot be reached is an answer and not a failure.\n\n"
+                  "--dry-run performs the read-only checks and prints what would be done. --budget-ms N ends it after N milliseconds.\n"
+                  "--run ID and --incident N are given by the controller. Exit status: 0 done, 1 failed, 2 blocked until a person decides."),
     .wants_config = true,
     .run = cmd_action_run,
 };
@@ -96,7 +172,9 @@ const struct command cmd_service = {
     .usage = "service start|stop|restart SITE.database|SITE.application [--dry-run] [--json]",
     .summary = N_("starts, stops or restarts a site's database or application"),
     .details = N_("Runs the configured command, or systemctl, on the site's host, and waits until its status says so twice in a row.\n"
-                  "A database that was fenced cannot start until its mask is taken off." COMMON_OPTIONS),
+                  "A database that was fenced cannot start until its mask is taken off.\n\n"
+                  "--dry-run performs the read-only checks and prints what would be done. --budget-ms N ends it after N milliseconds.\n"
+                  "--run ID and --incident N are given by the controller. Exit status: 0 done, 1 failed, 2 blocked until a person decides."),
     .wants_config = true,
     .run = cmd_action_run,
 };
@@ -106,7 +184,9 @@ const struct command cmd_restore = {
     .usage = "restore SITE [--file FILE] [--dry-run] [--json]",
     .summary = N_("restores the newest good backup, or FILE, into the database of a site"),
     .details = N_("The backup is read whole before anything is done, loaded into a new database, counted and checked there, and only then\n"
-                  "given the name. The database that had the name is kept under another one." COMMON_OPTIONS),
+                  "given the name. The database that had the name is kept under another one.\n\n"
+                  "--dry-run performs the read-only checks and prints what would be done. --budget-ms N ends it after N milliseconds.\n"
+                  "--run ID and --incident N are given by the controller. Exit status: 0 done, 1 failed, 2 blocked until a person decides."),
     .wants_config = true,
     .run = cmd_action_run,
 };
@@ -117,7 +197,9 @@ const struct command cmd_verify = {
     .summary = N_("asks the service's endpoints, through the users' path or at a site"),
     .details = N_("Every endpoint must answer with an accepted status and the wanted content in one round, within 30 s or the budget.\n"
                   "With COUNT the first endpoint is asked that often over new connections, all of which must come from the site that\n"
-                  "the traffic is sent to." COMMON_OPTIONS),
+                  "the traffic is sent to.\n\n"
+                  "--dry-run performs the read-only checks and prints what would be done. --budget-ms N ends it after N milliseconds.\n"
+                  "--run ID and --incident N are given by the controller. Exit status: 0 done, 1 failed, 2 blocked until a person decides."),
     .wants_config = true,
     .run = cmd_action_run,
 };
@@ -128,7 +210,9 @@ const struct command cmd_traffic = {
     .summary = N_("shows or changes which site the users are sent to"),
     .details = N_("A switch counts when five new connections in a row through the public address are answered by the new site; when they\n"
                   "are not within 10 s, or the proxy refuses its configuration, the state before it is put back. `undo` puts the state\n"
-                  "before the last switch back." COMMON_OPTIONS),
+                  "before the last switch back.\n\n"
+                  "--dry-run performs the read-only checks and prints what would be done. --budget-ms N ends it after N milliseconds.\n"
+                  "--run ID and --incident N are given by the controller. Exit status: 0 done, 1 failed, 2 blocked until a person decides."),
     .wants_config = true,
     .run = cmd_action_run,
 };
@@ -139,7 +223,9 @@ const struct command cmd_fence = {
     .summary = N_("stops the database of a site for good and proves it"),
     .details = N_("Its start is masked, it is killed, its status asked, a session that was open before must be broken and its port must\n"
                   "refuse: only then may another site take writes. When its host cannot be reached, nothing is changed and the command\n"
-                  "that unblocks is printed." COMMON_OPTIONS),
+                  "that unblocks is printed.\n\n"
+                  "--dry-run performs the read-only checks and prints what would be done. --budget-ms N ends it after N milliseconds.\n"
+                  "--run ID and --incident N are given by the controller. Exit status: 0 done, 1 failed, 2 blocked until a person decides."),
     .wants_config = true,
     .run = cmd_action_run,
 };
