@@ -66,6 +66,11 @@ static void put_row(const struct report_out *r, const char *en, const char *fr, 
     buf_printf(r->out, "| %s | %s |\n", tr(r, en, fr), value);
 }
 
+static const char *declared(const struct report_out *r)
+{
+    return r->story->declared ? tr(r, " (declared by a person, not verified)", " (déclarée par une personne, non vérifiée)") : "";
+}
+
 static void put_summary(const struct report_out *r)
 {
     const struct story *s = r->story;
@@ -78,8 +83,8 @@ static void put_summary(const struct report_out *r)
     put_row(r, "state", "état", word_state(state, r->language));
     put_row(r, "start (last proof of life)", "début (dernière preuve de vie)",
             arena_printf(r->a, "%s%s", moment(r, s->last_good_wall_ms), s->last_good_wall_ms ? cite(r, s->opened_seq) : ""));
-    put_row(r, "end (service verified again)", "fin (service de nouveau vérifié)",
-            s->back_seq ? arena_printf(r->a, "%s%s", moment(r, s->mitigated_wall_ms), cite(r, s->back_seq)) : tr(r, "not yet", "pas encore"));
+    put_row(r, "end (service back)", "fin (service de retour)",
+            s->back_seq ? arena_printf(r->a, "%s%s%s", moment(r, s->mitigated_wall_ms), declared(r), cite(r, s->back_seq)) : tr(r, "not yet", "pas encore"));
     put_row(r, "duration of the outage", "durée de la panne",
             arena_printf(r->a, "%s%s", s->outage_ms >= 0 && s->detect_ms < 0 ? tr(r, "at least ", "au moins ") : "", duration(r, s->outage_ms)));
     put_row(r, "closed", "clos",
@@ -158,7 +163,7 @@ static void put_objectives(const struct report_out *r)
     const struct story *s = r->story;
     put_heading(r, "Objectives: target against achieved", "Objectifs : cible et réalisé");
     put(r, "| objective | target | achieved | verdict |\n| --- | --- | --- | --- |\n", "| objectif | cible | réalisé | verdict |\n| --- | --- | --- | --- |\n");
-    buf_printf(r->out, "| RTO | %s | %s%s | %s |\n", duration(r, s->rto_ms), duration(r, s->outage_ms), cite(r, s->back_seq),
+    buf_printf(r->out, "| RTO | %s | %s%s%s | %s |\n", duration(r, s->rto_ms), duration(r, s->outage_ms), declared(r), cite(r, s->back_seq),
                judged(r, s->outage_ms, s->rto_ms));
     buf_printf(r->out, "| RPO | %s | %s | %s |\n", duration(r, s->rpo_ms), s->restored ? duration(r, s->loss_ms) : "–", loss_verdict(r));
     put_loss(r);

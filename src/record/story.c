@@ -114,6 +114,7 @@ static void tell_state(struct teller *t, const struct record *r)
     /* A person may declare it resolved without any verification: then that word is the only end there is. */
     if (r->number == INCIDENT_MONITORING || (r->number == INCIDENT_RESOLVED && !t->back)) {
         t->back = true;
+        s->declared = r->number == INCIDENT_RESOLVED;
         t->back_at_ms = r->at_ms;
         s->mitigated_wall_ms = r->wall_ms;
         s->back_seq = r->seq;

@@ -35,6 +35,7 @@ struct story {
     int64_t opened_at_ms;                 /* core time, from which T+ counts */
     int64_t detect_ms, open_ms, alert_ms, ack_ms; /* from last proof of life; from detection; the last two from opening */
     int64_t recover_ms;                   /* opening to service back */
+    bool declared;                        /* the end is a person's word: nothing was verified */
     bool by_person;                       /* detected by a person and not by a check */
     const char *detected_by;              /* the check or the person */
     const char *acked_by;

@@ -101,6 +101,7 @@ void story_json(const struct story *s, struct buf *out)
     json_put_text(&j, "acknowledged_by", s->acked_by);
     json_put_text(&j, "active_site", s->active_site);
     json_put_bool(&j, "restored", s->restored);
+    json_put_bool(&j, "end_only_declared", s->back_seq && s->declared);
     json_put_text(&j, "waits_for", s->waits_for);
     put_moments(&j, a, s);
     json_put_int(&j, "notices", (int64_t)s->notices);

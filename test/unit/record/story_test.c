@@ -194,6 +194,11 @@ static void an_incident_that_goes_on_has_no_end(void **state)
     assert_null(s.waits_for);
     assert_int_equal(s.recover_ms, 40); /* a person's word is the only end there is */
     assert_int_equal(s.outage_ms, 50);
+    assert_true(s.declared);
+    struct err err = {0};
+    SCOPED(buf_done) struct buf out = {.max = OUT_MAX};
+    assert_true(story_report(f->journal, script_config(f->arena), 3, LANGUAGE_EN, &out, &err));
+    assert_contains(buf_text(&out), "(declared by a person, not verified)");
 }
 
 static void a_relapse_takes_the_end_back(void **state)
@@ -284,7 +289,7 @@ static void a_report_of_an_open_incident_says_unknown(void **state)
     ORDER(0, ORDER_OPEN, .subject = "", .number = SEVERITY_P1, .text = "something");
     assert_true(story_report(f->journal, script_config(f->arena), 3, LANGUAGE_EN, &out, &err));
     assert_contains(buf_text(&out), "| start (last proof of life) | unknown |");
-    assert_contains(buf_text(&out), "| end (service verified again) | not yet |");
+    assert_contains(buf_text(&out), "| end (service back) | not yet |");
     assert_contains(buf_text(&out), "| RTO | 15 min 00 s | unknown | unknown |");
     assert_contains(buf_text(&out), "| revenue (estimate) | unknown |");
     assert_contains(buf_text(&out), "| SLA budget used | unknown |");

@@ -1,0 +1,344 @@
+/* What a person types about incidents and the journal, and the rows that come of it. The rest of cli/ is stood in for here. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/incident.h"
+#include "cli/person.h"
+#include "io/json.h"
+#include "sys/file.h"
+#include "../record/script.h"
+
+extern const struct command cmd_journal;
+
+/* ---- the rest of cli/ ---- */
+
+static struct buf printed = {.max = 1 << 20};
+static struct err failed;
+
+int cli_fail(const struct err *err)
+{
+    failed = *err;
+    return err_exit_status(err->code);
+}
+
+int cli_usage(const struct command *command UNUSED, const char *fmt UNUSED, ...)
+{
+    return err_exit_status(ERR_USAGE);
+}
+
+int cli_print(const struct buf *out)
+{
+    buf_clear(&printed);
+    buf_add(&printed, buf_text(out), out->n);
+    return 0;
+}
+
+const char *cli_green(const struct cli *cli UNUSED)
+{
+    return "";
+}
+
+const char *cli_yellow(const struct cli *cli UNUSED)
+{
+    return "";
+}
+
+const char *cli_red(const struct cli *cli UNUSED)
+{
+    return "";
+}
+
+const char *cli_plain(const struct cli *cli UNUSED)
+{
+    return "";
+}
+
+bool cli_service(const struct cli *cli, const struct service **ret, struct err *err)
+{
+    *ret = config_service(cli->config, cli->service);
+    return *ret || err_set(err, ERR_NOT_FOUND, "no such service");
+}
+
+/* ---- help ---- */
+
+static int run_command(struct fixture *f, const struct command *command, bool json, const char *line)
+{
+    struct strs words = {0};
+    struct config config = *script_config(f->arena);
+    config.state_dir = f->dir;
+    struct site *site = vec_add(f->arena, &config.services.p[0].sites);
+    site->name = "production";
+    struct cli cli = {.arena = f->arena, .config = &config, .json = json};
+    assert_true(str_words(f->arena, line, &words));
+    failed = (struct err){0};
+    buf_clear(&printed);
+    int argc = (int)words.n;
+    *vec_add(f->arena, &words) = NULL;
+    return command->run(&cli, argc, (char **)(uintptr_t)words.p);
+}
+
+static int run(struct fixture *f, const char *line)
+{
+    return run_command(f, &cmd_incident, false, line);
+}
+
+static bool keep_row(void *arg, const struct record *record)
+{
+    struct fixture *f = arg;
+    *vec_add(f->arena, f->script) = record_dup(f->arena, record);
+    return true;
+}
+
+static struct record newest(struct fixture *f)
+{
+    struct script rows = {0};
+    struct err err = {0};
+    SCOPED(journal_close) struct journal *j = NULL;
+    if (!journal_open(f->dir, JOURNAL_READ, true, &j, &err))
+        fail_msg("%s", err.message);
+    f->script = &rows;
+    assert_true(journal_read(j, 0, 0, keep_row, f, &err));
+    f->script = NULL;
+    assert_true(rows.n > 0);
+    return rows.p[rows.n - 1];
+}
+
+static void add_order(struct fixture *f, enum order_kind kind, int64_t number, const char *subject, const char *text)
+{
+    fixture_journal(f);
+    script_row(f, 1000, (struct record){.is_order = true, .kind = (int)kind, .incident = 1, .number = number, .subject = subject, .text = text});
+    fixture_close_journal(f);
+}
+
+static void assert_said(struct fixture *f, const char *line, enum event_kind kind)
+{
+    int status = run(f, line);
+    if (status != 0)
+        fail_msg("%s: %d: %s", line, status, failed.message);
+    struct record r = newest(f);
+    assert_false(r.is_order);
+    assert_int_equal(r.kind, kind);
+    assert_int_equal(r.incident, kind == EVENT_OPEN ? 0 : 1);
+    assert_string_equal(r.service, "akig");
+}
+
+static void assert_contains(const char *text, const char *part)
+{
+    if (!strstr(text, part))
+        fail_msg("\"%s\" does not contain \"%s\"", text, part);
+}
+
+/* ---- tests ---- */
+
+static void opening_records_who_what_and_how_bad(void **state)
+{
+    struct fixture *f = *state;
+    assert_said(f, "incident open users cannot log in --by anna", EVENT_OPEN);
+    struct record r = newest(f);
+    assert_string_equal(r.who, "anna");
+    assert_string_equal(r.text, "users cannot log in");
+    assert_int_equal(r.number, -1);
+    assert_string_equal(r.subject, "");
+    assert_contains(buf_text(&printed), "no controller is running");
+    assert_said(f, "incident open --severity P1 --playbook failover -- --by the book", EVENT_OPEN);
+    r = newest(f);
+    assert_int_equal(r.number, SEVERITY_P1);
+    assert_string_equal(r.subject, "failover");
+    assert_string_equal(r.text, "--by the book");
+    assert_true(*r.who);
+}
+
+static void wrong_words_write_nothing(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        const char *line;
+        int status;
+    } wrong[] = {
+        {"incident", 64}, {"incident zap", 64}, {"incident open", 64}, {"incident open --severity P7 x", 64}, {"incident open --by", 64},
+        {"incident open --colour x", 64}, {"incident open --playbook nope x", 66}, {"incident ack", 64}, {"incident ack seven", 64},
+        {"incident ack -1", 64}, {"incident ack 0", 64}, {"incident note 1", 64}, {"incident show", 64}, {"incident show 1 2", 64},
+        {"incident list 1", 64}, {"incident certify 1", 64}, {"incident certify 1 production", 64},
+        {"incident certify 1 production --accept-loss ''", 64}, {"incident ack 1", 66}, {"incident show 1", 66}, {"incident list", 66},
+        {"incident open 'a\x1b[2Jb'", 64},
+    };
+    for (size_t i = 0; i < COUNT_OF(wrong); i++) {
+        int status = run(f, wrong[i].line);
+        if (status != wrong[i].status)
+            fail_msg("%s: %d, expected %d (%s)", wrong[i].line, status, wrong[i].status, failed.message);
+        assert_false(file_exists(fixture_path(f, "journal.db")));
+    }
+    char *line = arena_alloc(f->arena, MODEL_TEXT_SIZE + 100);
+    memset(line, 'x', MODEL_TEXT_SIZE + 50);
+    memcpy(line, "incident open ", 14);
+    assert_int_equal(run(f, line), 65);
+    assert_false(file_exists(fixture_path(f, "journal.db")));
+}
+
+static void a_person_takes_and_closes_an_incident(void **state)
+{
+    struct fixture *f = *state;
+    add_order(f, ORDER_OPEN, SEVERITY_P1, "database-down", "Database unavailable");
+    assert_int_equal(run(f, "incident ack 2"), 66);
+    assert_said(f, "incident ack INC-1 I am on it --by bob", EVENT_ACK);
+    assert_string_equal(newest(f).text, "I am on it");
+    assert_int_equal(run(f, "incident ack 1"), 1);
+    assert_contains(failed.message, "bob has taken incident 1");
+    assert_said(f, "incident note 1 it was the disk", EVENT_NOTE);
+    assert_int_equal(run(f, "incident review 1"), 1);
+    assert_said(f, "incident resolve 1", EVENT_RESOLVE);
+    add_order(f, ORDER_STATE, INCIDENT_RESOLVED, "", "a person resolved it");
+    assert_int_equal(run(f, "incident resolve 1"), 1);
+    assert_int_equal(run(f, "incident certify 1 production --accept-loss none"), 1);
+    assert_said(f, "incident review 1", EVENT_REVIEW);
+    add_order(f, ORDER_STATE, INCIDENT_REVIEWED, "", "a person has reviewed it");
+    assert_int_equal(run(f, "incident review 1"), 1);
+    assert_said(f, "incident note 1 notes are always taken", EVENT_NOTE);
+}
+
+static void answers_name_the_run_that_asks(void **state)
+{
+    struct fixture *f = *state;
+    add_order(f, ORDER_OPEN, SEVERITY_P1, "database-down", "Database unavailable");
+    assert_int_equal(run(f, "incident approve 1"), 1);
+    assert_int_equal(run(f, "incident deny 1"), 1);
+    assert_int_equal(run(f, "incident retry 1"), 1);
+    add_order(f, ORDER_STEP, 0, "1.redirect.3", "Redirect");
+    add_order(f, ORDER_ASK, 600000, "1.redirect.3", "traffic switch dr");
+    assert_int_equal(run(f, "incident show 1"), 0);
+    assert_contains(buf_text(&printed), "bascule incident approve 1");
+    assert_int_equal(run(f, "incident retry 1"), 1);
+    assert_said(f, "incident approve 1", EVENT_APPROVE);
+    assert_string_equal(newest(f).subject, "1.redirect.3");
+    assert_int_equal(run(f, "incident approve 1"), 1); /* answered */
+    add_order(f, ORDER_BLOCKED, 0, "1.redirect.3", "needs a person");
+    assert_int_equal(run(f, "incident show 1"), 0);
+    assert_contains(buf_text(&printed), "bascule incident retry 1");
+    assert_int_equal(run(f, "incident deny 1"), 1);
+    assert_said(f, "incident certify 1 production --accept-loss 'two minutes'", EVENT_CERTIFY);
+    assert_string_equal(newest(f).subject, "production");
+    assert_string_equal(newest(f).text, "two minutes");
+    assert_int_equal(run(f, "incident certify 1 moon --accept-loss x"), 66);
+    assert_said(f, "incident retry 1", EVENT_RETRY);
+}
+
+/* The newest row may come from another boot, or from a clock ahead of ours: core time never goes back. */
+static void time_never_goes_back(void **state)
+{
+    struct fixture *f = *state;
+    fixture_journal(f);
+    journal_set_clock(f->journal, "another boot", 0);
+    script_row(f, INT64_C(4000000000000), (struct record){.is_order = true, .kind = ORDER_OPEN, .incident = 1});
+    fixture_close_journal(f);
+    int64_t before = newest(f).at_ms;
+    assert_said(f, "incident ack 1", EVENT_ACK);
+    int64_t after = newest(f).at_ms;
+    assert_true(after >= before);
+    assert_said(f, "incident note 1 x", EVENT_NOTE);
+    assert_true(newest(f).at_ms >= after);
+}
+
+static void a_running_controller_is_noticed(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(run(f, "incident open x"), 0);
+    assert_contains(buf_text(&printed), "no controller is running");
+    assert_false(file_exists(fixture_path(f, "controller.lock")));
+    int fd = open(fixture_path(f, "controller.lock"), O_RDWR | O_CREAT, 0600);
+    assert_int_equal(flock(fd, LOCK_EX), 0);
+    assert_int_equal(run(f, "incident open x"), 0);
+    assert_contains(buf_text(&printed), "the controller acts on it");
+    assert_null(strstr(buf_text(&printed), "no controller"));
+    close(fd);
+    assert_int_equal(run_command(f, &cmd_incident, true, "incident open x"), 0);
+    assert_string_equal(buf_text(&printed), "{\"seq\":3,\"controller\":false}\n");
+}
+
+static void reading_prints_what_is_on_record(void **state)
+{
+    struct fixture *f = *state;
+    const struct json *json;
+    struct err err = {0};
+    fixture_journal(f);
+    script_play(f);
+    fixture_close_journal(f);
+    assert_int_equal(run(f, "incident list"), 0);
+    assert_contains(buf_text(&printed), "INC-1    P1  reviewed      2025-10-25 15:34 UTC  outage 2 min 05 s");
+    assert_int_equal(run(f, "incident show 1"), 0);
+    assert_contains(buf_text(&printed), "✗ restart          4.2 s        failed: exit code 1");
+    assert_contains(buf_text(&printed), "34 min 01 s (target 1 h 00 min)");
+    assert_int_equal(run(f, "incident timeline 1"), 0);
+    assert_contains(buf_text(&printed), "step \"restart\" failed after 4.2 s");
+    assert_int_equal(run(f, "incident report 1"), 0);
+    assert_contains(buf_text(&printed), "# Post-incident report INC-1");
+    static const char *const as_json[] = {"incident list", "incident show 1", "incident timeline 1", "incident report 1"};
+    for (size_t i = 0; i < COUNT_OF(as_json); i++) {
+        assert_int_equal(run_command(f, &cmd_incident, true, as_json[i]), 0);
+        assert_true(json_parse(f->arena, buf_str(&printed), &json, &err));
+    }
+}
+
+static void the_list_is_short_unless_asked(void **state)
+{
+    struct fixture *f = *state;
+    fixture_journal(f);
+    for (int i = 1; i <= 60; i++)
+        script_row(f, i, (struct record){.is_order = true, .kind = ORDER_OPEN, .incident = i, .text = "x"});
+    fixture_close_journal(f);
+    assert_int_equal(run(f, "incident list"), 0);
+    assert_contains(buf_text(&printed), "INC-60");
+    assert_contains(buf_text(&printed), "INC-11");
+    assert_null(strstr(buf_text(&printed), "INC-10"));
+    assert_contains(buf_text(&printed), "10 older ones");
+    assert_int_equal(run(f, "incident list --all"), 0);
+    assert_contains(buf_text(&printed), "INC-1 ");
+}
+
+static void the_journal_is_verified(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(run_command(f, &cmd_journal, false, "journal verify"), 66);
+    fixture_journal(f);
+    fixture_append(f, 5);
+    fixture_close_journal(f);
+    assert_int_equal(run_command(f, &cmd_journal, false, "journal verify"), 0);
+    assert_int_equal(run_command(f, &cmd_journal, true, "journal verify"), 0);
+    assert_contains(buf_text(&printed), "{\"whole\":true,\"records\":5,");
+    assert_int_equal(run_command(f, &cmd_journal, false, "journal show --after 3 --incident 1"), 0);
+    assert_int_equal(run_command(f, &cmd_journal, false, "journal show --after x"), 64);
+    assert_int_equal(run_command(f, &cmd_journal, false, "journal show --after"), 64);
+    assert_int_equal(run_command(f, &cmd_journal, false, "journal verify now"), 64);
+    fixture_sql(f, "DROP TRIGGER journal_no_update; UPDATE journal SET who = 'eve' WHERE seq = 4");
+    assert_int_equal(run_command(f, &cmd_journal, false, "journal verify"), 65);
+    assert_contains(failed.message, "record 4 in");
+    assert_int_equal(run_command(f, &cmd_journal, true, "journal verify"), 65);
+    assert_contains(buf_text(&printed), "{\"whole\":false,\"records\":3,");
+    assert_int_equal(run_command(f, &cmd_journal, false, "journal show"), 65);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_open, fixture_close)
+    const struct CMUnitTest tests[] = {
+        TEST(opening_records_who_what_and_how_bad),
+        TEST(wrong_words_write_nothing),
+        TEST(a_person_takes_and_closes_an_incident),
+        TEST(answers_name_the_run_that_asks),
+        TEST(time_never_goes_back),
+        TEST(a_running_controller_is_noticed),
+        TEST(reading_prints_what_is_on_record),
+        TEST(the_list_is_short_unless_asked),
+        TEST(the_journal_is_verified),
+    };
+    int status = cmocka_run_group_tests(tests, NULL, NULL);
+    buf_done(&printed);
+    return status;
+}
