@@ -200,7 +200,9 @@ static bool begin(const struct channel_env *env, const struct slack_options *o, 
     struct http_spec *spec = arena_new(h->arena, struct http_spec);
     struct str body = payload(h->arena, notice);
     *spec = (struct http_spec){.method = "POST", .url = h->url, .headers = headers, .body = body.p, .body_size = body.n,
-                               .timeout_ms = o->timeout_ms, .max_body = 64 * 1024};
+                               .timeout_ms = o->timeout_ms, .max_body = 64 * 1024,
+                               /* On a kept connection curl would send again by itself, unseen by the outbox. */
+                               .fresh_connection = true};
     struct err why = {0};
     if (http_start(env->http, spec, on_done, h, &h->request, &why))
         return true;
