@@ -1,4 +1,5 @@
-/* cli/cmd_config.c -- The configuration: checked, shown as it is in force, and printed as a sample or a manual from its tables. */
+/* cli/cmd_config.c -- The configuration: checked, shown as it is in force, and printed as a sample or a manual from its
+ * tables. */
 #include "base/jsonout.h"
 #include "cli/command.h"
 
@@ -20,7 +21,8 @@ static struct counts counts_of(const struct config *config)
     return n;
 }
 
-static void put_json(struct buf *out, const char *path, const struct config *config, const char *problems, const struct err *err)
+static void put_json(struct buf *out, const char *path, const struct config *config, const char *problems,
+                     const struct err *err)
 {
     struct jsonout j = jsonout(out);
     json_object(&j);
@@ -40,7 +42,8 @@ static void put_json(struct buf *out, const char *path, const struct config *con
     buf_putc(out, '\n');
 }
 
-/* Problems are what this command is asked for, so they go to stdout with --json and to stderr otherwise, as everywhere. */
+/* Problems are what this command is asked for, so they go to stdout with --json and to stderr otherwise, as everywhere.
+ */
 static int check(const struct cli *cli, const char *path)
 {
     SCOPED(buf_done) struct buf problems = {.max = 1024 * 1024}, out = {.max = PRINTED_MAX};
@@ -54,8 +57,8 @@ static int check(const struct cli *cli, const char *path)
         if (!ok)
             return cli_fail(&err);
         struct counts n = counts_of(config);
-        buf_printf(&out, _("%s%s is right%s: services %zu, checks %zu, playbooks %zu, contacts %zu\n"), cli_green(cli), path, cli_plain(cli), n.services,
-                   n.checks, n.playbooks, n.contacts);
+        buf_printf(&out, _("%s%s is right%s: services %zu, checks %zu, playbooks %zu, contacts %zu\n"), cli_green(cli),
+                   path, cli_plain(cli), n.services, n.checks, n.playbooks, n.contacts);
     }
     int printed = cli_print(&out);
     return ok ? printed : err_exit_status(err.code);
@@ -97,10 +100,11 @@ const struct command cmd_config = {
     .name = "config",
     .usage = "config check [FILE] | show | sample | manual [--json]",
     .summary = N_("the configuration: checks it, shows it with defaults, prints a sample"),
-    .details = N_("check   reads FILE (else that of -c) and its playbooks, names everything that is wrong; exit status 0 or 78\n"
-                  "show    the configuration in force, defaults filled in, secrets as ***\n"
-                  "sample  a whole configuration with comments, to begin with\n"
-                  "manual  every key with its type, default and bounds, as Markdown"),
+    .details = N_(
+        "check   reads FILE (else that of -c) and its playbooks, names everything that is wrong; exit status 0 or 78\n"
+        "show    the configuration in force, defaults filled in, secrets as ***\n"
+        "sample  a whole configuration with comments, to begin with\n"
+        "manual  every key with its type, default and bounds, as Markdown"),
     .wants_config = false,
     .run = run_config,
 };

@@ -1,4 +1,5 @@
-/* config/load.c -- From files to a whole configuration: read, walk, fill what depends on other values, hold against the rules. */
+/* config/load.c -- From files to a whole configuration: read, walk, fill what depends on other values, hold against the
+ * rules. */
 #include "config/load.h"
 
 #include "config/rules.h"
@@ -28,7 +29,8 @@ static void walk_doc(struct walk *w, const struct yaml_doc *doc, const struct op
     if (doc->root)
         walk_map(w, doc->root, "", table, to);
     else if (doc->problems.n == 0)
-        problem_error(w->problems, walk_place(w, NULL, ""), "the file is empty")->hint = "`bascule config sample` prints a configuration to begin with";
+        problem_error(w->problems, walk_place(w, NULL, ""), "the file is empty")->hint =
+            "`bascule config sample` prints a configuration to begin with";
 }
 
 /* Folders in which a playbook file may lie, best first; ended by NULL. */
@@ -46,7 +48,8 @@ static const char *const *playbook_folders(struct arena *arena, const char *conf
 }
 
 /* The first of the folders that has the file. False with the reason: none has it, or it is there and cannot be read. */
-static bool find_playbook(struct arena *arena, const char *config_path, const char *name, struct yaml_doc **ret, struct err *err)
+static bool find_playbook(struct arena *arena, const char *config_path, const char *name, struct yaml_doc **ret,
+                          struct err *err)
 {
     if (*name == '/')
         return yaml_read(arena, name, ret, err);
@@ -60,7 +63,8 @@ static bool find_playbook(struct arena *arena, const char *config_path, const ch
         tried = arena_printf(arena, "%s%s%s", tried, *tried ? ", " : "", *folder);
     }
     err_set(err, ERR_NOT_FOUND, "there is no playbook file \"%s\"", name);
-    return err_hint(err, "looked in %s", tried);
+    err_hint(err, "looked in %s", tried);
+    return false;
 }
 
 /* ---- playbooks ---- */
@@ -78,7 +82,8 @@ static void fill_playbook(struct playbook *p)
 
 static void load_playbook(struct walk *w, struct yaml_doc *doc, struct playbook *p)
 {
-    p->mark = (struct mark){.file = doc->file, .line = doc->root ? doc->root->line : 1, .column = doc->root ? doc->root->column : 1};
+    p->mark = (struct mark){
+        .file = doc->file, .line = doc->root ? doc->root->line : 1, .column = doc->root ? doc->root->column : 1};
     struct place whole = {.doc = doc, .line = p->mark.line, .column = p->mark.column, .path = ""};
     *vec_add(w->arena, &w->origins) = (struct origin){.field = p, .place = whole};
     walk_doc(w, doc, playbook_options, p);
@@ -92,7 +97,7 @@ static void load_playbooks(struct walk *w, const char *config_path, struct servi
     service->playbooks.p = arena_array(w->arena, struct playbook, n);
     for (size_t i = 0; i < n; i++) {
         struct err err = {0};
-        struct yaml_doc *doc;
+        struct yaml_doc *doc = NULL;
         w->doc = main_doc;
         if (find_playbook(w->arena, config_path, service->playbook_files.p[i], &doc, &err))
             load_playbook(w, doc, &service->playbooks.p[service->playbooks.n++]);
@@ -118,7 +123,8 @@ static void fill_config(const struct walk *w, struct config *config)
     }
 }
 
-static size_t lint(const struct config *config, const struct config_hooks *hooks, struct arena *arena, struct buf *problems)
+static size_t lint(const struct config *config, const struct config_hooks *hooks, struct arena *arena,
+                   struct buf *problems)
 {
     size_t fatal = 0;
     for (size_t i = 0; hooks->lint && i < config->services.n; i++)
@@ -134,8 +140,8 @@ static bool verdict(size_t errors, const char *path, struct err *err)
     return err_hint(err, "`bascule config check` prints them again; docs/options.md lists every key");
 }
 
-static bool load_doc(struct arena *arena, const char *path, struct yaml_doc *doc, const struct config_hooks *hooks, struct config **ret,
-                     struct buf *out, struct err *err)
+static bool load_doc(struct arena *arena, const char *path, struct yaml_doc *doc, const struct config_hooks *hooks,
+                     struct config **ret, struct buf *out, struct err *err)
 {
     struct problems problems = {.arena = arena};
     struct walk w = {.arena = arena, .hooks = hooks, .problems = &problems};
@@ -160,24 +166,28 @@ static bool load_doc(struct arena *arena, const char *path, struct yaml_doc *doc
     return true;
 }
 
-bool config_load(struct arena *arena, const char *path, const struct config_hooks *hooks, struct config **ret, struct buf *problems, struct err *err)
+bool config_load(struct arena *arena, const char *path, const struct config_hooks *hooks, struct config **ret,
+                 struct buf *problems, struct err *err)
 {
     struct yaml_doc *doc;
     if (!yaml_read(arena, path, &doc, err)) {
         if (err && err->code == ERR_NOT_FOUND)
-            err_hint(err, "name the configuration with -c FILE or $BASCULE_CONFIG; `bascule config sample` prints one to begin with");
+            err_hint(
+                err,
+                "name the configuration with -c FILE or $BASCULE_CONFIG; `bascule config sample` prints one to begin with");
         return err_prefix(err, "configuration");
     }
     return load_doc(arena, path, doc, hooks, ret, problems, err);
 }
 
-bool config_load_text(struct arena *arena, const char *path, struct str text, const struct config_hooks *hooks, struct config **ret,
-                      struct buf *problems, struct err *err)
+bool config_load_text(struct arena *arena, const char *path, struct str text, const struct config_hooks *hooks,
+                      struct config **ret, struct buf *problems, struct err *err)
 {
     return load_doc(arena, path, yaml_parse(arena, path, text), hooks, ret, problems, err);
 }
 
-bool config_load_playbook_text(struct arena *arena, const char *path, struct str text, struct playbook *ret, struct buf *out, struct err *err)
+bool config_load_playbook_text(struct arena *arena, const char *path, struct str text, struct playbook *ret,
+                               struct buf *out, struct err *err)
 {
     static const struct config_hooks none = {0};
     struct problems problems = {.arena = arena};

@@ -71,7 +71,9 @@ static void put_nested(const struct manual *m, const struct option *table, const
 {
     for (const struct option *o = table; o->key; o++)
         if (o->type == OPTION_GROUP || o->type == OPTION_LIST)
-            put_table(m, o->sub, arena_printf(m->arena, "%s%s%s%s", path, *path ? "." : "", o->key, o->type == OPTION_LIST ? "[]" : ""));
+            put_table(
+                m, o->sub,
+                arena_printf(m->arena, "%s%s%s%s", path, *path ? "." : "", o->key, o->type == OPTION_LIST ? "[]" : ""));
 }
 
 static void put_drivers(const struct manual *m, const struct driven *driven)

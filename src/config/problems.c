@@ -6,7 +6,7 @@ static size_t rank_of(struct problems *problems, const struct yaml_doc *doc)
     for (size_t i = 0; i < problems->docs.n; i++)
         if (problems->docs.p[i] == doc)
             return i;
-    *vec_add(problems->arena, &problems->docs) = doc;
+    *vec_add(problems->arena, &problems->docs) = doc; /* NOLINT(bugprone-sizeof-expression): a list of pointers */
     return problems->docs.n - 1;
 }
 
@@ -134,8 +134,8 @@ void problems_print(struct problems *problems, struct buf *out)
     sort(problems);
     for (size_t i = 0; i < problems->list.n; i++) {
         const struct problem *p = &problems->list.p[i];
-        buf_printf(out, "%s:%d:%d: %s%s%s%s\n", p->place.doc->file, p->place.line, p->place.column, p->warning ? "warning: " : "",
-                   p->place.path, *p->place.path ? ": " : "", p->text);
+        buf_printf(out, "%s:%d:%d: %s%s%s%s\n", p->place.doc->file, p->place.line, p->place.column,
+                   p->warning ? "warning: " : "", p->place.path, *p->place.path ? ": " : "", p->text);
         if (p->place.doc->text.n)
             print_line(problems, &p->place, out);
         if (p->hint)

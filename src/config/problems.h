@@ -1,5 +1,6 @@
-/* config/problems.h -- Everything that is wrong with a configuration, kept until all of it is known, then printed in the order of the
-   files. A line that holds a secret in clear is never printed beyond the place where the secret begins. */
+/* config/problems.h -- Everything that is wrong with a configuration, kept until all of it is known, then printed in
+   the order of the files. A line that holds a secret in clear is never printed beyond the place where the secret
+   begins. */
 #pragma once
 #include "io/yaml.h"
 
@@ -12,7 +13,7 @@ struct place {
 struct problem {
     struct place place;
     bool warning;
-    size_t rank;      /* of its file, in the order in which files were found to have problems */
+    size_t rank; /* of its file, in the order in which files were found to have problems */
     const char *text;
     const char *hint; /* NULL: none */
 };
@@ -41,6 +42,7 @@ enum { PROBLEMS_MAX = 100 };
 struct problem *problem_error(struct problems *problems, struct place place, const char *fmt, ...) PRINTF_LIKE(3, 4);
 struct problem *problem_warning(struct problems *problems, struct place place, const char *fmt, ...) PRINTF_LIKE(3, 4);
 void problem_hide(struct problems *problems, struct place place); /* a secret in clear begins here */
-/* The hint for a wrong word: the nearest of the right ones, else all of them when they are few. NULL when there is nothing to say. */
+/* The hint for a wrong word: the nearest of the right ones, else all of them when they are few. NULL when there is
+ * nothing to say. */
 const char *hint_nearest(struct arena *arena, const char *word, const struct strs *right);
 void problems_print(struct problems *problems, struct buf *out);

@@ -1,4 +1,5 @@
-/* config/rules.c -- Rules of the main file. A value that could not be read is NULL here, and was complained of already. */
+/* config/rules.c -- Rules of the main file. A value that could not be read is NULL here, and was complained of already.
+ */
 #include "config/rules.h"
 
 #include "config/tables.h"
@@ -44,13 +45,15 @@ void rule_unique(struct walk *w, const char *what, const void *list, size_t coun
             if (same(name, name_at(list, k, size, offset))) {
                 const struct mark *first = (const void *)((const char *)list + k * size);
                 const char *field = (const char *)list + i * size;
-                rule_error(w, field + offset, field, "%s \"%s\" stands twice: first in line %d, column %d", what, name, first->line, first->column);
+                rule_error(w, field + offset, field, "%s \"%s\" stands twice: first in line %d, column %d", what, name,
+                           first->line, first->column);
                 break;
             }
     }
 }
 
-#define UNIQUE(w, what, list, type, member) rule_unique((w), (what), (list).p, (list).n, sizeof(struct type), offsetof(struct type, member))
+#define UNIQUE(w, what, list, type, member)                                                                            \
+    rule_unique((w), (what), (list).p, (list).n, sizeof(struct type), offsetof(struct type, member))
 
 static bool is_right(const struct walk *w, const void *field)
 {
@@ -61,19 +64,23 @@ static bool is_right(const struct walk *w, const void *field)
 
 static void check_contacts(struct walk *w, const struct config *config, bool ask_drivers)
 {
-    struct strs channels = rule_names(w->arena, config->channels.p, config->channels.n, sizeof(struct channel_conf), offsetof(struct channel_conf, name));
+    struct strs channels = rule_names(w->arena, config->channels.p, config->channels.n, sizeof(struct channel_conf),
+                                      offsetof(struct channel_conf, name));
     for (size_t i = 0; i < config->contacts.n; i++) {
         const struct contact *c = &config->contacts.p[i];
         if (c->ways.n == 0 && c->tier != 0)
-            rule_error(w, &c->ways, c, "this contact cannot be reached")->hint = "give it ways: [{channel: NAME, address: ...}], or tier: 0 for the address book only";
+            rule_error(w, &c->ways, c, "this contact cannot be reached")->hint =
+                "give it ways: [{channel: NAME, address: ...}], or tier: 0 for the address book only";
         for (size_t k = 0; k < c->ways.n; k++) {
             const struct contact_way *way = &c->ways.p[k];
             struct err err = {0};
             const struct channel_conf *channel = way->channel ? config_channel(config, way->channel) : NULL;
             if (way->channel && !channel && channels.n == config->channels.n)
-                rule_error(w, &way->channel, way, "there is no channel \"%s\"", way->channel)->hint = hint_nearest(w->arena, way->channel, &channels);
+                rule_error(w, &way->channel, way, "there is no channel \"%s\"", way->channel)->hint =
+                    hint_nearest(w->arena, way->channel, &channels);
             const struct config_driver *driver = channel ? walk_driver(w->hooks, "channel", channel->type) : NULL;
-            if (ask_drivers && driver && w->hooks->address_valid && !w->hooks->address_valid(driver->ops, way->address, &err))
+            if (ask_drivers && driver && w->hooks->address_valid &&
+                !w->hooks->address_valid(driver->ops, way->address, &err))
                 rule_failed(w, &way->address, way, &err);
         }
     }
@@ -81,7 +88,8 @@ static void check_contacts(struct walk *w, const struct config *config, bool ask
 
 static void check_groups(struct walk *w, const struct config *config)
 {
-    struct strs contacts = rule_names(w->arena, config->contacts.p, config->contacts.n, sizeof(struct contact), offsetof(struct contact, name));
+    struct strs contacts = rule_names(w->arena, config->contacts.p, config->contacts.n, sizeof(struct contact),
+                                      offsetof(struct contact, name));
     for (size_t i = 0; i < config->groups.n; i++) {
         const struct contact_group *g = &config->groups.p[i];
         const struct contact *twin = g->name ? config_contact(config, g->name) : NULL;
@@ -89,7 +97,8 @@ static void check_groups(struct walk *w, const struct config *config)
             rule_error(w, &g->name, g, "\"%s\" is the name of a contact already, in line %d", g->name, twin->mark.line);
         for (size_t k = 0; k < g->members.n; k++)
             if (contacts.n == config->contacts.n && !config_contact(config, g->members.p[k]))
-                rule_error(w, &g->members.p[k], g, "there is no contact \"%s\"", g->members.p[k])->hint = hint_nearest(w->arena, g->members.p[k], &contacts);
+                rule_error(w, &g->members.p[k], g, "there is no contact \"%s\"", g->members.p[k])->hint =
+                    hint_nearest(w->arena, g->members.p[k], &contacts);
     }
 }
 
@@ -99,7 +108,8 @@ static void check_channels(struct walk *w, const struct config *config, bool ask
         const struct channel_conf *c = &config->channels.p[i];
         const struct config_driver *driver = walk_driver(w->hooks, "channel", c->type);
         struct err err = {0};
-        if (ask_drivers && driver && c->options && w->hooks->channel_valid && !w->hooks->channel_valid(driver->ops, c, &err))
+        if (ask_drivers && driver && c->options && w->hooks->channel_valid &&
+            !w->hooks->channel_valid(driver->ops, c, &err))
             rule_failed(w, c, c, &err);
     }
 }
@@ -118,7 +128,8 @@ static void check_notify(struct walk *w, const struct config *config, const stru
         const char *name = stage->notify.p[i];
         const struct contact *contact = config_contact(config, name);
         if (all_named && !contact && !config_group(config, name))
-            rule_error(w, &stage->notify.p[i], stage, "there is no contact or group \"%s\"", name)->hint = hint_nearest(w->arena, name, &names);
+            rule_error(w, &stage->notify.p[i], stage, "there is no contact or group \"%s\"", name)->hint =
+                hint_nearest(w->arena, name, &names);
         else if (contact && contact->ways.n == 0)
             rule_error(w, &stage->notify.p[i], stage, "contact \"%s\" has no ways, so it cannot be told", name);
     }
@@ -129,8 +140,10 @@ static void check_severities(struct walk *w, const struct config *config, const 
     for (size_t i = 0; i < service->severities.n; i++) {
         const struct severity_conf *s = &service->severities.p[i];
         for (size_t k = 0; k < i; k++)
-            if (is_right(w, &s->severity) && is_right(w, &service->severities.p[k].severity) && service->severities.p[k].severity == s->severity)
-                rule_error(w, &s->severity, s, "severity \"%s\" stands twice: first in line %d", severity_name((enum severity)s->severity), service->severities.p[k].mark.line);
+            if (is_right(w, &s->severity) && is_right(w, &service->severities.p[k].severity) &&
+                service->severities.p[k].severity == s->severity)
+                rule_error(w, &s->severity, s, "severity \"%s\" stands twice: first in line %d",
+                           severity_name((enum severity)s->severity), service->severities.p[k].mark.line);
         if (s->stages.n > INCIDENT_STAGES_MAX)
             rule_error(w, &s->stages, s, "%zu stages; at most %d are possible", s->stages.n, INCIDENT_STAGES_MAX);
         UNIQUE(w, "stage", s->stages, stage, name);
@@ -138,8 +151,9 @@ static void check_severities(struct walk *w, const struct config *config, const 
             const struct stage *stage = &s->stages.p[k];
             check_notify(w, config, stage);
             if (k && stage->after_ms < stage[-1].after_ms && !walk_wrong(w, &stage->after_ms))
-                rule_error(w, &stage->after_ms, stage, "comes before the stage above it (%s)", duration_print(w->arena, stage[-1].after_ms))->hint =
-                    "write stages in the order in which they come";
+                rule_error(w, &stage->after_ms, stage, "comes before the stage above it (%s)",
+                           duration_print(w->arena, stage[-1].after_ms))
+                    ->hint = "write stages in the order in which they come";
         }
     }
 }
@@ -158,7 +172,8 @@ static void check_sites(struct walk *w, const struct service *service)
         if (!is_right(w, &s->role))
             unclear = true;
         else if (first[s->role])
-            rule_error(w, &s->role, s, "a second %s site; the first is in line %d", site_role_name((enum site_role)s->role), first[s->role]->mark.line);
+            rule_error(w, &s->role, s, "a second %s site; the first is in line %d",
+                       site_role_name((enum site_role)s->role), first[s->role]->mark.line);
         else
             first[s->role] = s;
     }
@@ -186,29 +201,34 @@ static void check_id(struct walk *w, const struct service *service, const struct
 {
     enum { ID_MAX = 80 };
     if (!is_check_id(c->id) || strlen(c->id) + (service->name ? strlen(service->name) : 0) > ID_MAX) {
-        rule_error(w, &c->id, c, "\"%s\" is not the id of a check", c->id)->hint = "write NAME or SITE.NAME, of letters, digits, - and _";
+        rule_error(w, &c->id, c, "\"%s\" is not the id of a check", c->id)->hint =
+            "write NAME or SITE.NAME, of letters, digits, - and _";
         return;
     }
     const char *dot = strchr(c->id, '.');
     const char *prefix = dot ? arena_strndup(w->arena, c->id, (size_t)(dot - c->id)) : NULL;
     if (prefix && c->site && !same(prefix, c->site) && service_site(service, c->site))
-        rule_error(w, &c->id, c, "the id begins with \"%s.\", but the check looks at site \"%s\"", prefix, c->site)->hint =
-            "the part before the dot is the name of the site";
+        rule_error(w, &c->id, c, "the id begins with \"%s.\", but the check looks at site \"%s\"", prefix, c->site)
+            ->hint = "the part before the dot is the name of the site";
 }
 
 static void check_times(struct walk *w, const struct check_conf *c)
 {
     enum { ROUNDS = 20 };
     if (walk_written(w, &c->timeout_ms) && c->interval_ms && c->timeout_ms / ROUNDS > c->interval_ms)
-        rule_error(w, &c->timeout_ms, c, "a timeout of %s is more than %d intervals of %s: one hanging run would blind this check for too long",
-                   duration_print(w->arena, c->timeout_ms), ROUNDS, duration_print(w->arena, c->interval_ms));
+        rule_error(
+            w, &c->timeout_ms, c,
+            "a timeout of %s is more than %d intervals of %s: one hanging run would blind this check for too long",
+            duration_print(w->arena, c->timeout_ms), ROUNDS, duration_print(w->arena, c->interval_ms));
     if (c->fresh_ms && c->fresh_ms < c->interval_ms)
-        rule_error(w, &c->fresh_ms, c, "shorter than the interval of %s: the check would be unknown between its runs", duration_print(w->arena, c->interval_ms));
+        rule_error(w, &c->fresh_ms, c, "shorter than the interval of %s: the check would be unknown between its runs",
+                   duration_print(w->arena, c->interval_ms));
 }
 
 static void check_checks(struct walk *w, const struct service *service, bool ask_drivers)
 {
-    struct strs sites = rule_names(w->arena, service->sites.p, service->sites.n, sizeof(struct site), offsetof(struct site, name));
+    struct strs sites =
+        rule_names(w->arena, service->sites.p, service->sites.n, sizeof(struct site), offsetof(struct site, name));
     UNIQUE(w, "check", service->checks, check_conf, id);
     for (size_t i = 0; i < service->checks.n; i++) {
         const struct check_conf *c = &service->checks.p[i];
@@ -218,11 +238,14 @@ static void check_checks(struct walk *w, const struct service *service, bool ask
             check_id(w, service, c);
         check_times(w, c);
         if (c->site && !service_site(service, c->site) && sites.n == service->sites.n)
-            rule_error(w, &c->site, c, "there is no site \"%s\"", c->site)->hint = hint_nearest(w->arena, c->site, &sites);
+            rule_error(w, &c->site, c, "there is no site \"%s\"", c->site)->hint =
+                hint_nearest(w->arena, c->site, &sites);
         if (same(c->id, "public") && !walk_written(w, &service->public_url))
-            rule_error(w, &c->id, c, "a check of the public path, but the service has no public_url")->hint = "add public_url: https://... to the service";
+            rule_error(w, &c->id, c, "a check of the public path, but the service has no public_url")->hint =
+                "add public_url: https://... to the service";
         const struct config_driver *driver = walk_driver(w->hooks, "check", c->type);
-        if (ask_drivers && errors == w->problems->errors && driver && w->hooks->check_valid && !w->hooks->check_valid(driver->ops, c, service, &err))
+        if (ask_drivers && errors == w->problems->errors && driver && w->hooks->check_valid &&
+            !w->hooks->check_valid(driver->ops, c, service, &err))
             rule_failed(w, c, c, &err);
     }
 }
@@ -249,10 +272,13 @@ static void check_traffic(struct walk *w, const struct service *service, bool as
     if (t->identify_path && *t->identify_path != '/')
         rule_error(w, &t->identify_path, t, "\"%s\" must begin with /: it follows the base address", t->identify_path);
     if (t->identify_path && !t->identify_header == !t->identify_json)
-        rule_error(w, &t->identify_path, t, t->identify_json ? "json and header cannot both name the site" : "neither json nor header says where the site is named")->hint =
-            "write identify: {path: /api/health, json: site} or {path: /api/health, header: X-Served-By}";
+        rule_error(w, &t->identify_path, t,
+                   t->identify_json ? "json and header cannot both name the site"
+                                    : "neither json nor header says where the site is named")
+            ->hint = "write identify: {path: /api/health, json: site} or {path: /api/health, header: X-Served-By}";
     if (!walk_written(w, &service->public_url))
-        rule_error(w, t, service, "traffic can be moved, but the service has no public_url to see it arrive")->hint = "add public_url: https://... to the service";
+        rule_error(w, t, service, "traffic can be moved, but the service has no public_url to see it arrive")->hint =
+            "add public_url: https://... to the service";
     const struct config_driver *driver = walk_driver(w->hooks, "traffic", t->driver);
     if (ask_drivers && driver && w->hooks->traffic_valid && !w->hooks->traffic_valid(driver->ops, t, service, &err))
         rule_failed(w, t, service, &err);

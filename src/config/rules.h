@@ -7,7 +7,8 @@ void rules_config(struct walk *w, const struct config *config, bool values_right
 void rules_playbooks(struct walk *w, const struct service *service, bool values_right);
 
 /* For the rules: an error at a value, or at the element that holds it. */
-struct problem *rule_error(struct walk *w, const void *field, const void *within, const char *fmt, ...) PRINTF_LIKE(4, 5);
+struct problem *rule_error(struct walk *w, const void *field, const void *within, const char *fmt, ...)
+    PRINTF_LIKE(4, 5);
 /* An error that a driver or another room found; its hint comes along. */
 void rule_failed(struct walk *w, const void *field, const void *within, const struct err *err);
 /* The names in a list of structs whose name is a `const char *` at `offset`; for hints. */

@@ -1,5 +1,5 @@
-/* config/rules_playbook.c -- Rules of playbooks: where steps lead, what their words refer to. Budgets, loops and what else takes a look
-   at whole paths is the lint's, which decide/ brings. */
+/* config/rules_playbook.c -- Rules of playbooks: where steps lead, what their words refer to. Budgets, loops and what
+   else takes a look at whole paths is the lint's, which decide/ brings. */
 #include "config/rules.h"
 
 /* A step is called as little else: these words say where a playbook goes on. */
@@ -45,21 +45,26 @@ static bool starts_with_word(const char *text, const char *word)
 static void check_standby(struct walk *w, const struct service *service, const char *const *text, const void *within)
 {
     if (*text && mentions(*text, "standby") && !service_site_of(service, SITE_DR) && !walk_wrong(w, &service->sites))
-        rule_error(w, text, within, "\"standby\" stands for the other site, but service \"%s\" has no dr site", service->name ? service->name : "?");
+        rule_error(w, text, within, "\"standby\" stands for the other site, but service \"%s\" has no dr site",
+                   service->name ? service->name : "?");
 }
 
-static void check_condition(struct walk *w, const struct service *service, const char *const *text, const void *within, bool ask)
+static void check_condition(struct walk *w, const struct service *service, const char *const *text, const void *within,
+                            bool ask)
 {
     struct err err = {0};
     size_t errors = w->problems->errors;
     check_standby(w, service, text, within);
-    if (*text && ask && errors == w->problems->errors && w->hooks->condition_valid && !w->hooks->condition_valid(*text, service, &err))
+    if (*text && ask && errors == w->problems->errors && w->hooks->condition_valid &&
+        !w->hooks->condition_valid(*text, service, &err))
         rule_failed(w, text, within, &err);
 }
 
-static void check_notify(struct walk *w, const struct service *service, const struct playbook *p, const struct step *s, const char *stage)
+static void check_notify(struct walk *w, const struct service *service, const struct playbook *p, const struct step *s,
+                         const char *stage)
 {
-    static const char *const own[] = {"update", "resolved", "monitoring", "relapse", "blocked", "approval"}; /* texts besides the stages' */
+    static const char *const own[] = {"update",  "resolved", "monitoring",
+                                      "relapse", "blocked",  "approval"}; /* texts besides the stages' */
     struct strs right = {0};
     const struct severity_conf *severity = service_severity(service, (enum severity)p->severity);
     if (!severity)
@@ -72,11 +77,12 @@ static void check_notify(struct walk *w, const struct service *service, const st
     for (size_t i = 0; i < right.n; i++)
         if (same(right.p[i], stage))
             return;
-    rule_error(w, &s->action, s, "severity %s has no stage \"%s\"", severity_name((enum severity)p->severity), stage)->hint =
-        hint_nearest(w->arena, stage, &right);
+    rule_error(w, &s->action, s, "severity %s has no stage \"%s\"", severity_name((enum severity)p->severity), stage)
+        ->hint = hint_nearest(w->arena, stage, &right);
 }
 
-static void check_called(struct walk *w, const struct service *service, const struct playbook *p, const struct step *s, const char *name)
+static void check_called(struct walk *w, const struct service *service, const struct playbook *p, const struct step *s,
+                         const char *name)
 {
     struct strs right = {0};
     for (size_t i = 0; i < service->playbooks.n; i++)
@@ -84,11 +90,13 @@ static void check_called(struct walk *w, const struct service *service, const st
             *vec_add(w->arena, &right) = service->playbooks.p[i].name;
     if (same(name, p->name))
         rule_error(w, &s->action, s, "playbook \"%s\" calls itself", name);
-    else if (!service_playbook(service, name) && right.n == service->playbook_files.n) /* else the one meant may be the one that cannot be read */
+    else if (!service_playbook(service, name) &&
+             right.n == service->playbook_files.n) /* else the one meant may be the one that cannot be read */
         rule_error(w, &s->action, s, "there is no playbook \"%s\"", name)->hint = hint_nearest(w->arena, name, &right);
 }
 
-static void check_action(struct walk *w, const struct service *service, const struct playbook *p, const struct step *s, bool ask)
+static void check_action(struct walk *w, const struct service *service, const struct playbook *p, const struct step *s,
+                         bool ask)
 {
     struct err err = {0};
     size_t errors = w->problems->errors;
@@ -97,16 +105,21 @@ static void check_action(struct walk *w, const struct service *service, const st
     if (called)
         check_called(w, service, p, s, called);
     else if (!stage && !walk_written(w, &s->budget_ms)) /* a message is ordered in no time */
-        rule_error(w, s, p, "key \"budget\" is missing: a step without a deadline could hold the recovery up for ever")->hint = "for example budget: 5m";
+        rule_error(w, s, p, "key \"budget\" is missing: a step without a deadline could hold the recovery up for ever")
+            ->hint = "for example budget: 5m";
     if (stage)
         check_notify(w, service, p, s, stage);
     if (mentions(s->action, "public") && !walk_written(w, &service->public_url))
-        rule_error(w, &s->action, s, "the public path is meant, but the service has no public_url")->hint = "add public_url: https://... to the service";
+        rule_error(w, &s->action, s, "the public path is meant, but the service has no public_url")->hint =
+            "add public_url: https://... to the service";
     if (starts_with_word(s->action, "verify") && service->endpoints.n == 0 && !walk_wrong(w, &service->endpoints))
-        rule_error(w, &s->action, s, "there is nothing to verify: the service has no endpoints")->hint = "add endpoints: [{path: /...}] to the service";
+        rule_error(w, &s->action, s, "there is nothing to verify: the service has no endpoints")->hint =
+            "add endpoints: [{path: /...}] to the service";
     if (starts_with_word(s->action, "traffic") && !service->traffic.driver && !walk_wrong(w, &service->traffic))
-        rule_error(w, &s->action, s, "traffic cannot be moved: the service has no traffic section")->hint = "add traffic: {driver: ..., identify: ...} to the service";
-    if (ask && errors == w->problems->errors && w->hooks->action_valid && !w->hooks->action_valid(s->action, service, &err))
+        rule_error(w, &s->action, s, "traffic cannot be moved: the service has no traffic section")->hint =
+            "add traffic: {driver: ..., identify: ...} to the service";
+    if (ask && errors == w->problems->errors && w->hooks->action_valid &&
+        !w->hooks->action_valid(s->action, service, &err))
         rule_failed(w, &s->action, s, &err);
 }
 
@@ -123,7 +136,8 @@ static void check_target(struct walk *w, const struct playbook *p, const struct 
     rule_error(w, target, s, "there is no step \"%s\"", *target)->hint = hint_nearest(w->arena, *target, &right);
 }
 
-static void check_step(struct walk *w, const struct service *service, const struct playbook *p, const struct step *s, bool ask)
+static void check_step(struct walk *w, const struct service *service, const struct playbook *p, const struct step *s,
+                       bool ask)
 {
     if (is_place(s->id))
         rule_error(w, &s->id, s, "a step cannot be called \"%s\": the word says where a playbook goes on", s->id);
@@ -140,8 +154,10 @@ static void check_step(struct walk *w, const struct service *service, const stru
 
 static void check_playbook(struct walk *w, const struct service *service, const struct playbook *p, bool ask)
 {
-    if (walk_written(w, &p->severity) && !walk_wrong(w, &p->severity) && !walk_wrong(w, &service->severities) && !service_severity(service, (enum severity)p->severity))
-        rule_error(w, &p->severity, p, "service \"%s\" has no severity %s, so this playbook would have no objective and nobody to tell",
+    if (walk_written(w, &p->severity) && !walk_wrong(w, &p->severity) && !walk_wrong(w, &service->severities) &&
+        !service_severity(service, (enum severity)p->severity))
+        rule_error(w, &p->severity, p,
+                   "service \"%s\" has no severity %s, so this playbook would have no objective and nobody to tell",
                    service->name ? service->name : "?", severity_name((enum severity)p->severity));
     check_condition(w, service, &p->opens_when, p, ask);
     check_condition(w, service, &p->resolved_when, p, ask);
@@ -156,7 +172,8 @@ void rules_playbooks(struct walk *w, const struct service *service, bool values_
         const struct playbook *p = &service->playbooks.p[i];
         for (size_t k = 0; p->name && k < i; k++)
             if (same(p->name, service->playbooks.p[k].name))
-                rule_error(w, &p->name, p, "playbook \"%s\" stands twice: first in %s", p->name, service->playbooks.p[k].mark.file);
+                rule_error(w, &p->name, p, "playbook \"%s\" stands twice: first in %s", p->name,
+                           service->playbooks.p[k].mark.file);
         check_playbook(w, service, p, values_right);
     }
 }

@@ -1,6 +1,6 @@
-/* config/sample.c -- The commented sample: a whole example configuration, laid over the tables. Each key is explained where it stands
-   first; keys that the example does without follow commented out, with their default or an example. Elements whose driver this program
-   does not have are left out. */
+/* config/sample.c -- The commented sample: a whole example configuration, laid over the tables. Each key is explained
+   where it stands first; keys that the example does without follow commented out, with their default or an example.
+   Elements whose driver this program does not have are left out. */
 #include "config/emit.h"
 #include "config/load.h"
 #include "config/tables.h"
@@ -119,11 +119,12 @@ static bool explain(struct sample *s, const struct option *table)
     for (size_t i = 0; i < s->explained.n; i++)
         if (s->explained.p[i] == table)
             return false;
-    *vec_add(s->arena, &s->explained) = table;
+    *vec_add(s->arena, &s->explained) = table; /* NOLINT(bugprone-sizeof-expression): a list of pointers */
     return true;
 }
 
-static const struct config_driver *driver_of(const struct sample *s, const struct driven *driven, const struct yaml_node *node)
+static const struct config_driver *driver_of(const struct sample *s, const struct driven *driven,
+                                             const struct yaml_node *node)
 {
     const struct yaml_node *name = yaml_get(node, driven->key);
     return name ? walk_driver(s->hooks, driven->kind, name->text) : NULL;
@@ -136,9 +137,10 @@ static void note_option(struct sample *s, const struct option *o)
 {
     const char *bounds = option_bounds_words(s->arena, o);
     bool mapping = o->type == OPTION_GROUP || o->type == OPTION_LIST;
-    emit_note(&s->e, "%s%s%s%s%s%s%s%s", o->help ? o->help : "", mapping ? "" : " (", mapping ? "" : option_type_words(s->arena, o), *bounds ? ", " : "", bounds,
-              o->required && !mapping ? "; required" : "", o->fallback && !mapping ? arena_printf(s->arena, "; default %s", o->fallback) : "",
-              mapping ? "" : ")");
+    emit_note(&s->e, "%s%s%s%s%s%s%s%s", o->help ? o->help : "", mapping ? "" : " (",
+              mapping ? "" : option_type_words(s->arena, o), *bounds ? ", " : "", bounds,
+              o->required && !mapping ? "; required" : "",
+              o->fallback && !mapping ? arena_printf(s->arena, "; default %s", o->fallback) : "", mapping ? "" : ")");
 }
 
 static void sample_list(struct sample *s, const struct option *o, const struct yaml_node *list)
@@ -208,12 +210,21 @@ static void sample_absent(struct sample *s, const struct option *o)
     s->e.comment = outer;
 }
 
-/* The keys of one table. The first line of a list's element must be a key that is there, so notes wait until it was written. */
+/* A section whose driver this program does not have counts as absent. */
+static const struct yaml_node *value_of(const struct sample *s, const struct option *o, const struct yaml_node *node)
+{
+    const struct yaml_node *value = yaml_get(node, o->key);
+    const struct driven *driven = o->type == OPTION_GROUP ? driven_of(o->sub) : NULL;
+    return driven && !driver_of(s, driven, value) ? NULL : value;
+}
+
+/* The keys of one table. The first line of a list's element must be a key that is there, so notes wait until it was
+ * written. */
 static void sample_options(struct sample *s, const struct option *table, const struct yaml_node *node)
 {
     bool explaining = explain(s, table);
     for (const struct option *o = table; o->key; o++) {
-        const struct yaml_node *value = yaml_get(node, o->key);
+        const struct yaml_node *value = value_of(s, o, node);
         if (!value && !explaining)
             continue;
         if (explaining)
@@ -239,22 +250,6 @@ static void sample_table(struct sample *s, const struct option *table, const str
     }
 }
 
-/* A sample without its traffic driver has no traffic section at all. */
-static void drop_unknown_traffic(struct sample *s, struct yaml_node *root)
-{
-    struct yaml_node *services = yaml_get(root, "services");
-    for (size_t i = 0; services && i < services->n; i++) {
-        struct yaml_node *service = services->items[i];
-        for (size_t k = 0; k < service->n; k++)
-            if (same(service->keys[k]->text, "traffic") &&
-                !walk_driver(s->hooks, "traffic", yaml_get(service->items[k], "driver")->text)) {
-                memmove(&service->keys[k], &service->keys[k + 1], (service->n - k - 1) * sizeof(service->keys[0]));
-                memmove(&service->items[k], &service->items[k + 1], (service->n - k - 1) * sizeof(service->items[0]));
-                service->n--;
-            }
-    }
-}
-
 void config_sample(struct buf *out, const struct config_hooks *hooks, enum language language)
 {
     SCOPED(arena_close) struct arena *arena = arena_open();
@@ -262,7 +257,6 @@ void config_sample(struct buf *out, const struct config_hooks *hooks, enum langu
     struct yaml_doc *doc = yaml_parse(arena, "sample", str_of(example));
     if (!doc->root)
         abort(); /* the text above is a constant; a test loads it */
-    drop_unknown_traffic(&s, doc->root);
     emit_note(&s.e, "%s", language == LANGUAGE_FR ? title_fr : title_en);
     sample_table(&s, config_options, doc->root);
 }

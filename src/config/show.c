@@ -1,5 +1,5 @@
-/* config/show.c -- The configuration as it is in force: what was written and what the defaults made of the rest. Secrets are not read;
-   only where they would be read from shows, without the place itself. */
+/* config/show.c -- The configuration as it is in force: what was written and what the defaults made of the rest.
+   Secrets are not read; only where they would be read from shows, without the place itself. */
 #include "config/emit.h"
 #include "config/load.h"
 #include "config/tables.h"
@@ -26,15 +26,23 @@ static bool has_value(const struct option *o, const void *base)
     case OPTION_STRING:
     case OPTION_NAME:
     case OPTION_PATH:
-    case OPTION_URL: return VALUE(const char *) != NULL;
-    case OPTION_INT: return VALUE(int) || o->fallback;
-    case OPTION_DURATION: return VALUE(int64_t) || o->fallback || o->required;
+    case OPTION_URL:
+        return VALUE(const char *) != NULL;
+    case OPTION_INT:
+        return VALUE(int) || o->fallback;
+    case OPTION_DURATION:
+        return VALUE(int64_t) || o->fallback || o->required;
     case OPTION_STRINGS:
-    case OPTION_ARGV: return VALUE(struct strs).n > 0;
-    case OPTION_INTS: return VALUE(struct ints).n > 0;
-    case OPTION_SECRET: return VALUE(struct secret).source != SECRET_NONE;
-    case OPTION_TEXT2: return VALUE(struct text2).en != NULL;
-    case OPTION_LIST: return VALUE(struct strs).n > 0; /* every list has its pointer and count first */
+    case OPTION_ARGV:
+        return VALUE(struct strs).n > 0;
+    case OPTION_INTS:
+        return VALUE(struct ints).n > 0;
+    case OPTION_SECRET:
+        return VALUE(struct secret).source != SECRET_NONE;
+    case OPTION_TEXT2:
+        return VALUE(struct text2).en != NULL;
+    case OPTION_LIST:
+        return VALUE(struct strs).n > 0; /* every list has its pointer and count first */
     case OPTION_GROUP:
         for (const struct option *sub = o->sub; sub->key; sub++)
             if (has_value(sub, field_of(o, base)) && !sub->fallback)
@@ -42,7 +50,8 @@ static bool has_value(const struct option *o, const void *base)
         return false;
     case OPTION_BOOL:
     case OPTION_ENUM:
-    case OPTION_HOST: return true;
+    case OPTION_HOST:
+        return true;
     }
     return false;
 }
@@ -114,24 +123,47 @@ static void show_list(struct show *s, const struct option *o, const void *base)
 
 static void show_value(struct show *s, const struct option *o, const void *base)
 {
-    static const char *const sources[] = {[SECRET_NONE] = "", [SECRET_FILE] = "file", [SECRET_ENV] = "env", [SECRET_CREDENTIAL] = "credential"};
+    static const char *const sources[] = {
+        [SECRET_NONE] = "", [SECRET_FILE] = "file", [SECRET_ENV] = "env", [SECRET_CREDENTIAL] = "credential"};
     const void *field = field_of(o, base);
     switch (o->type) {
     case OPTION_STRING:
     case OPTION_NAME:
     case OPTION_PATH:
-    case OPTION_URL: show_scalar(s, VALUE(const char *)); break;
-    case OPTION_INT: buf_printf(s->e.out, " %d\n", VALUE(int)); break;
-    case OPTION_BOOL: buf_puts(s->e.out, VALUE(bool) ? " true\n" : " false\n"); break;
-    case OPTION_DURATION: buf_printf(s->e.out, " %s\n", duration_print(s->arena, VALUE(int64_t))); break;
-    case OPTION_ENUM: show_scalar(s, o->names[VALUE(int)]); break;
+    case OPTION_URL:
+        show_scalar(s, VALUE(const char *));
+        break;
+    case OPTION_INT:
+        buf_printf(s->e.out, " %d\n", VALUE(int));
+        break;
+    case OPTION_BOOL:
+        buf_puts(s->e.out, VALUE(bool) ? " true\n" : " false\n");
+        break;
+    case OPTION_DURATION:
+        buf_printf(s->e.out, " %s\n", duration_print(s->arena, VALUE(int64_t)));
+        break;
+    case OPTION_ENUM:
+        show_scalar(s, o->names[VALUE(int)]);
+        break;
     case OPTION_STRINGS:
-    case OPTION_ARGV: emit_strs(&s->e, field); break;
-    case OPTION_INTS: show_ints(s, field); break;
-    case OPTION_SECRET: buf_printf(s->e.out, " {%s: \"***\"}\n", sources[VALUE(struct secret).source]); break;
-    case OPTION_HOST: show_host(s, field); break;
-    case OPTION_TEXT2: show_text2(s, field); break;
-    case OPTION_LIST: show_list(s, o, base); break;
+    case OPTION_ARGV:
+        emit_strs(&s->e, field);
+        break;
+    case OPTION_INTS:
+        show_ints(s, field);
+        break;
+    case OPTION_SECRET:
+        buf_printf(s->e.out, " {%s: \"***\"}\n", sources[VALUE(struct secret).source]);
+        break;
+    case OPTION_HOST:
+        show_host(s, field);
+        break;
+    case OPTION_TEXT2:
+        show_text2(s, field);
+        break;
+    case OPTION_LIST:
+        show_list(s, o, base);
+        break;
     case OPTION_GROUP:
         buf_putc(s->e.out, '\n');
         s->e.indent += 2;
@@ -171,6 +203,6 @@ void config_show(struct buf *out, const struct config *config, const struct conf
     show_table(&s, config_options, config);
     for (size_t i = 0; i < config->services.n; i++)
         for (size_t k = 0; k < config->services.p[i].playbooks.n; k++)
-            emit_note(&s.e, "service %s, playbook %s: %s", config->services.p[i].name, config->services.p[i].playbooks.p[k].name,
-                      config->services.p[i].playbooks.p[k].mark.file);
+            emit_note(&s.e, "service %s, playbook %s: %s", config->services.p[i].name,
+                      config->services.p[i].playbooks.p[k].name, config->services.p[i].playbooks.p[k].mark.file);
 }

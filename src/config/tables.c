@@ -1,19 +1,23 @@
-/* config/tables.c -- Every key of the configuration. Nested mappings that only group keys have offset 0 or that of the nested struct;
-   the tables inside count from there. Samples come from sample.c, so `sample` here serves the keys that its document leaves out. */
+/* config/tables.c -- Every key of the configuration. Nested mappings that only group keys have offset 0 or that of the
+   nested struct; the tables inside count from there. Samples come from sample.c, so `sample` here serves the keys that
+   its document leaves out. */
 #include "config/tables.h"
 
 #include <limits.h>
 
-#define AT(type, member) .offset = offsetof(struct type, member)
-#define LIST_OF(element, table) .sub = table, .size = sizeof(struct element)
+#define AT(type, member)        .offset = offsetof(struct type, member)
+#define LIST_OF(element, table) .sub = (table), .size = sizeof(struct element)
 
 static const char *const language_names[] = {"en", "fr", NULL};
 static const char *const approval_names[] = {"auto", "person", NULL};
 const char *const sslmode_names[] = {"disable", "allow", "prefer", "require", "verify-ca", "verify-full", NULL};
 
-#define NAME_ONLY(id, name) [id] = name,
-static const char *const role_names[] = {SITE_ROLES(NAME_ONLY) [SITE_ROLE_MAX] = NULL};
-static const char *const severity_names[] = {SEVERITIES(NAME_ONLY) [SEVERITY_MAX] = NULL};
+#define NAME_ONLY(id, name) [id] = name, /* NOLINT(bugprone-macro-parentheses): a literal */
+static const char *const role_names[] = {SITE_ROLES(NAME_ONLY)[SITE_ROLE_MAX] = NULL};
+static const char *const severity_names[] = {SEVERITIES(NAME_ONLY)[SEVERITY_MAX] = NULL};
+
+/* One key a line reads better than any wrapping. */
+/* clang-format off */
 
 /* ---- hosts and secrets ---- */
 
@@ -104,7 +108,7 @@ static const struct option check_options[] = {
     {"timeout", OPTION_DURATION, AT(check_conf, timeout_ms), .fallback = "5s", .min = 10, .max = MS_HOUR, .help = "a run that takes longer has failed"},
     {"fall", OPTION_INT, AT(check_conf, fall), .fallback = "3", .min = 1, .max = 1000, .help = "failures in a row that make it down"},
     {"rise", OPTION_INT, AT(check_conf, rise), .fallback = "2", .min = 1, .max = 1000, .help = "successes in a row that make it up again"},
-    {"fresh", OPTION_DURATION, AT(check_conf, fresh_ms), .max = 7 * MS_DAY, .help = "a verdict older than this is unknown; else three intervals and the timeout", .sample = "2m"},
+    {"fresh_for", OPTION_DURATION, AT(check_conf, fresh_ms), .max = 7 * MS_DAY, .help = "a verdict older than this is unknown; else three intervals and the timeout", .sample = "2m"},
     OPTION_END,
 };
 
@@ -272,6 +276,8 @@ const struct driven *driven_of(const struct option *table)
     return NULL;
 }
 
+/* clang-format on */
+
 /* ---- words ---- */
 
 static const char *one_of(struct arena *arena, const char *const *names)
@@ -311,9 +317,11 @@ const char *option_bounds_words(struct arena *arena, const struct option *option
         return "";
     bool top = option->max && option->max < INT_MAX;
     top = duration ? option->max > 0 : top;
-    const char *low = duration ? duration_print(arena, option->min) : arena_printf(arena, "%lld", (long long)option->min);
+    const char *low =
+        duration ? duration_print(arena, option->min) : arena_printf(arena, "%lld", (long long)option->min);
     if (!top)
         return option->min ? arena_printf(arena, "%s or more", low) : "";
-    const char *high = duration ? duration_print(arena, option->max) : arena_printf(arena, "%lld", (long long)option->max);
+    const char *high =
+        duration ? duration_print(arena, option->max) : arena_printf(arena, "%lld", (long long)option->max);
     return arena_printf(arena, "from %s to %s", low, high);
 }

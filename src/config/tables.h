@@ -1,4 +1,5 @@
-/* config/tables.h -- The option tables of model/config.h: one for each struct, and the order in which a reader meets them. */
+/* config/tables.h -- The option tables of model/config.h: one for each struct, and the order in which a reader meets
+ * them. */
 #pragma once
 #include "base/option.h"
 #include "model/config.h"
@@ -16,7 +17,7 @@ struct driven {
     size_t driver_offset;  /* const char *: its value */
     size_t options_offset; /* void *: the driver's own struct */
 };
-extern const struct driven driven_tables[]; /* ended by an entry without a table */
+extern const struct driven driven_tables[];                 /* ended by an entry without a table */
 const struct driven *driven_of(const struct option *table); /* NULL: an ordinary mapping */
 
 /* Values of `sslmode`, ended by NULL. */

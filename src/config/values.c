@@ -64,7 +64,8 @@ static bool is_among(const char *word, const char *const *names, int *ret)
     return false;
 }
 
-static void read_string(struct walk *w, const struct option *o, const char **to, const struct yaml_node *node, const char *path)
+static void read_string(struct walk *w, const struct option *o, const char **to, const struct yaml_node *node,
+                        const char *path)
 {
     int unused;
     const char *text = scalar(w, o, node, path);
@@ -78,13 +79,15 @@ static void read_string(struct walk *w, const struct option *o, const char **to,
         *to = text;
 }
 
-static void read_name(struct walk *w, const struct option *o, const char **to, const struct yaml_node *node, const char *path)
+static void read_name(struct walk *w, const struct option *o, const char **to, const struct yaml_node *node,
+                      const char *path)
 {
     const char *text = scalar(w, o, node, path);
     if (!text)
         return;
     if (strlen(text) > NAME_MAX_CHARS)
-        wrong(w, node, path, arena_printf(w->arena, "a name has at most %d characters, here are %zu", NAME_MAX_CHARS, strlen(text)));
+        wrong(w, node, path,
+              arena_printf(w->arena, "a name has at most %d characters, here are %zu", NAME_MAX_CHARS, strlen(text)));
     else if (!str_is_name(str_of(text)))
         value_mismatch(w, node, path, "a name: a letter, then letters, digits, - and _");
     else
@@ -96,29 +99,35 @@ static bool is_one_line(const char *text)
     return !strpbrk(text, "\n\t");
 }
 
-static void read_path(struct walk *w, const struct option *o, const char **to, const struct yaml_node *node, const char *path)
+static void read_path(struct walk *w, const struct option *o, const char **to, const struct yaml_node *node,
+                      const char *path)
 {
     const char *text = scalar(w, o, node, path);
     if (!text)
         return;
     if (*text != '/' || !is_one_line(text))
-        value_mismatch(w, node, path, "an absolute path")->hint = "begin it with /: relative paths depend on where bascule was started";
+        value_mismatch(w, node, path, "an absolute path")->hint =
+            "begin it with /: relative paths depend on where bascule was started";
     else
         *to = text;
 }
 
-static void read_url(struct walk *w, const struct option *o, const char **to, const struct yaml_node *node, const char *path)
+static void read_url(struct walk *w, const struct option *o, const char **to, const struct yaml_node *node,
+                     const char *path)
 {
     const char *text = scalar(w, o, node, path);
     if (!text)
         return;
-    const char *host = strncmp(text, "http://", 7) == 0 ? text + 7 : strncmp(text, "https://", 8) == 0 ? text + 8 : NULL;
+    const char *host = strncmp(text, "http://", 7) == 0    ? text + 7
+                       : strncmp(text, "https://", 8) == 0 ? text + 8
+                                                           : NULL;
     size_t authority = host ? strcspn(host, "/?#") : 0;
     if (!host || authority == 0 || *host == ':' || strpbrk(text, " \t\n\"<>\\")) {
         value_mismatch(w, node, path, "an address that begins with http:// or https:// and names a host");
     } else if (memchr(host, '@', authority)) {
         problem_hide(w->problems, walk_place(w, node, path));
-        wrong(w, node, path, "an address must not hold a user or a password")->hint = "they would show up in logs and process lists";
+        wrong(w, node, path, "an address must not hold a user or a password")->hint =
+            "they would show up in logs and process lists";
     } else {
         *to = text;
     }
@@ -172,9 +181,10 @@ static const char *duration_meant(struct walk *w, const char *text)
 {
     static const struct {
         const char *written, *unit;
-    } units[] = {{"min", "m"},   {"mins", "m"},  {"minute", "m"}, {"minutes", "m"}, {"mn", "m"},   {"sec", "s"},   {"secs", "s"}, {"second", "s"},
-                 {"seconds", "s"}, {"hour", "h"}, {"hours", "h"},  {"hr", "h"},      {"hrs", "h"}, {"day", "d"},   {"days", "d"}, {"j", "d"},
-                 {"msec", "ms"}, {"M", "m"},     {"S", "s"},      {"H", "h"},       {"D", "d"}};
+    } units[] = {{"min", "m"},  {"mins", "m"},   {"minute", "m"},  {"minutes", "m"}, {"mn", "m"},    {"sec", "s"},
+                 {"secs", "s"}, {"second", "s"}, {"seconds", "s"}, {"hour", "h"},    {"hours", "h"}, {"hr", "h"},
+                 {"hrs", "h"},  {"day", "d"},    {"days", "d"},    {"j", "d"},       {"msec", "ms"}, {"M", "m"},
+                 {"S", "s"},    {"H", "h"},      {"D", "d"}};
     size_t digits = strspn(text, "0123456789");
     struct str unit = str_trim(str_of(text + digits));
     if (digits == 0 || digits > 9)
@@ -185,7 +195,8 @@ static const char *duration_meant(struct walk *w, const char *text)
     return NULL;
 }
 
-static void read_duration(struct walk *w, const struct option *o, int64_t *to, const struct yaml_node *node, const char *path)
+static void read_duration(struct walk *w, const struct option *o, int64_t *to, const struct yaml_node *node,
+                          const char *path)
 {
     int64_t ms, unused;
     struct err err = {0};
@@ -194,14 +205,16 @@ static void read_duration(struct walk *w, const struct option *o, int64_t *to, c
         return;
     if (str_int(str_of(text), &unused) && !same(text, "0")) {
         struct problem *p = wrong(w, node, path, arena_printf(w->arena, "duration %s has no unit", found(w, node)));
-        p->hint = *text == '-' ? "write a number and a unit: ms, s, m, h or d" : arena_printf(w->arena, "write %ss for seconds, %sm for minutes", text, text);
+        p->hint = *text == '-' ? "write a number and a unit: ms, s, m, h or d"
+                               : arena_printf(w->arena, "write %ss for seconds, %sm for minutes", text, text);
         return;
     }
     if (same(text, "0"))
         ms = 0; /* nothing to guess */
     else if (!duration_parse(text, &ms, &err)) {
         const char *meant = duration_meant(w, text);
-        wrong(w, node, path, arena_printf(w->arena, "%s is not a duration", found(w, node)))->hint = meant ? meant : arena_strdup(w->arena, err.hint);
+        wrong(w, node, path, arena_printf(w->arena, "%s is not a duration", found(w, node)))->hint =
+            meant ? meant : arena_strdup(w->arena, err.hint);
         return;
     }
     if (ms < o->min || (o->max && ms > o->max))
@@ -212,11 +225,13 @@ static void read_duration(struct walk *w, const struct option *o, int64_t *to, c
 
 /* ---- lists of values ---- */
 
-static void read_strings(struct walk *w, const struct option *o, struct strs *to, const struct yaml_node *node, const char *path)
+static void read_strings(struct walk *w, const struct option *o, struct strs *to, const struct yaml_node *node,
+                         const char *path)
 {
     if (node->kind == YAML_SCALAR) {
         const struct yaml_node *one[] = {node};
-        const struct yaml_node list = {.kind = YAML_LIST, .line = node->line, .column = node->column, .items = (struct yaml_node **)one, .n = 1};
+        const struct yaml_node list = {
+            .kind = YAML_LIST, .line = node->line, .column = node->column, .items = (struct yaml_node **)one, .n = 1};
         read_strings(w, o, to, &list, path);
         return;
     }
@@ -241,7 +256,8 @@ static void read_strings(struct walk *w, const struct option *o, struct strs *to
     }
 }
 
-static void read_argv(struct walk *w, const struct option *o, struct strs *to, const struct yaml_node *node, const char *path)
+static void read_argv(struct walk *w, const struct option *o, struct strs *to, const struct yaml_node *node,
+                      const char *path)
 {
     if (node->kind != YAML_SCALAR)
         read_strings(w, o, to, node, path);
@@ -251,7 +267,8 @@ static void read_argv(struct walk *w, const struct option *o, struct strs *to, c
         wrong(w, node, path, "names no program")->hint = "leave the key out, or write [PROGRAM, ARGUMENT, ...]";
 }
 
-static void read_ints(struct walk *w, const struct option *o, struct ints *to, const struct yaml_node *node, const char *path)
+static void read_ints(struct walk *w, const struct option *o, struct ints *to, const struct yaml_node *node,
+                      const char *path)
 {
     int value;
     if (node->kind == YAML_MAP) {
@@ -297,7 +314,9 @@ static void read_secret(struct walk *w, struct secret *to, const struct yaml_nod
             given++;
         }
     if (given != 1)
-        wrong(w, node, path, given ? arena_printf(w->arena, "a secret has one source, here are %d", given) : "a secret needs a source")->hint = secret_hint;
+        wrong(w, node, path,
+              given ? arena_printf(w->arena, "a secret has one source, here are %d", given) : "a secret needs a source")
+            ->hint = secret_hint;
 }
 
 static void read_host(struct walk *w, struct host *to, const struct yaml_node *node, const char *path)
@@ -336,21 +355,50 @@ static void read_text2(struct walk *w, struct text2 *to, const struct yaml_node 
 void value_read(struct walk *w, const struct option *o, void *to, const struct yaml_node *node, const char *path)
 {
     switch (o->type) {
-    case OPTION_STRING: read_string(w, o, to, node, path); break;
-    case OPTION_NAME: read_name(w, o, to, node, path); break;
-    case OPTION_PATH: read_path(w, o, to, node, path); break;
-    case OPTION_URL: read_url(w, o, to, node, path); break;
-    case OPTION_INT: (void)number_of(w, o, node, path, to); break;
-    case OPTION_BOOL: read_bool(w, o, to, node, path); break;
-    case OPTION_DURATION: read_duration(w, o, to, node, path); break;
-    case OPTION_ENUM: read_enum(w, o, to, node, path); break;
-    case OPTION_STRINGS: read_strings(w, o, to, node, path); break;
-    case OPTION_ARGV: read_argv(w, o, to, node, path); break;
-    case OPTION_INTS: read_ints(w, o, to, node, path); break;
-    case OPTION_SECRET: read_secret(w, to, node, path); break;
-    case OPTION_HOST: read_host(w, to, node, path); break;
-    case OPTION_TEXT2: read_text2(w, to, node, path); break;
+    case OPTION_STRING:
+        read_string(w, o, to, node, path);
+        break;
+    case OPTION_NAME:
+        read_name(w, o, to, node, path);
+        break;
+    case OPTION_PATH:
+        read_path(w, o, to, node, path);
+        break;
+    case OPTION_URL:
+        read_url(w, o, to, node, path);
+        break;
+    case OPTION_INT:
+        (void)number_of(w, o, node, path, to);
+        break;
+    case OPTION_BOOL:
+        read_bool(w, o, to, node, path);
+        break;
+    case OPTION_DURATION:
+        read_duration(w, o, to, node, path);
+        break;
+    case OPTION_ENUM:
+        read_enum(w, o, to, node, path);
+        break;
+    case OPTION_STRINGS:
+        read_strings(w, o, to, node, path);
+        break;
+    case OPTION_ARGV:
+        read_argv(w, o, to, node, path);
+        break;
+    case OPTION_INTS:
+        read_ints(w, o, to, node, path);
+        break;
+    case OPTION_SECRET:
+        read_secret(w, to, node, path);
+        break;
+    case OPTION_HOST:
+        read_host(w, to, node, path);
+        break;
+    case OPTION_TEXT2:
+        read_text2(w, to, node, path);
+        break;
     case OPTION_GROUP:
-    case OPTION_LIST: break; /* walk.c */
+    case OPTION_LIST:
+        break; /* walk.c */
     }
 }

@@ -1,4 +1,5 @@
-/* config/walk.c -- Mappings and lists: which keys there are, which are missing, and whose they are. Single values are in values.c. */
+/* config/walk.c -- Mappings and lists: which keys there are, which are missing, and whose they are. Single values are
+ * in values.c. */
 #include "config/walk.h"
 
 #include "config/tables.h"
@@ -22,7 +23,8 @@ struct place walk_place(const struct walk *w, const struct yaml_node *node, cons
 {
     if (w->instead)
         return *w->instead;
-    return (struct place){.doc = w->doc, .line = node ? node->line : 1, .column = node ? node->column : 1, .path = path};
+    return (struct place){
+        .doc = w->doc, .line = node ? node->line : 1, .column = node ? node->column : 1, .path = path};
 }
 
 static const struct origin *origin_of(const struct walk *w, const void *field)
@@ -79,7 +81,8 @@ static const struct option *option_in(const struct parts *parts, const char *key
     return NULL;
 }
 
-static void unknown_key(struct walk *w, const struct parts *parts, const struct yaml_node *key, const struct yaml_node *value, const char *path)
+static void unknown_key(struct walk *w, const struct parts *parts, const struct yaml_node *key,
+                        const struct yaml_node *value, const char *path)
 {
     struct strs right = {0};
     void *unused;
@@ -99,7 +102,8 @@ static const char *sub_path(struct walk *w, const char *path, const char *key)
     return *path ? arena_printf(w->arena, "%s.%s", path, key) : key;
 }
 
-static void read_fallback(struct walk *w, const struct option *o, void *base, const struct yaml_node *map, const char *path)
+static void read_fallback(struct walk *w, const struct option *o, void *base, const struct yaml_node *map,
+                          const char *path)
 {
     struct place place = walk_place(w, map, path);
     struct yaml_doc *doc = yaml_parse(w->arena, "default", str_of(o->fallback));
@@ -114,7 +118,8 @@ static void read_fallback(struct walk *w, const struct option *o, void *base, co
 }
 
 /* What a mapping that is not there leaves behind: the defaults of its keys, however deep. */
-static void read_absent(struct walk *w, const struct option *o, void *base, const struct yaml_node *map, const char *path)
+static void read_absent(struct walk *w, const struct option *o, void *base, const struct yaml_node *map,
+                        const char *path)
 {
     const char *own = sub_path(w, path, o->key);
     if (o->fallback)
@@ -131,7 +136,8 @@ static void read_missing(struct walk *w, const struct parts *parts, const struct
             if (yaml_get(map, o->key))
                 continue;
             if (o->required) {
-                struct problem *p = problem_error(w->problems, walk_place(w, map, path), "key \"%s\" is missing", o->key);
+                struct problem *p =
+                    problem_error(w->problems, walk_place(w, map, path), "key \"%s\" is missing", o->key);
                 if (o->sample)
                     p->hint = arena_printf(w->arena, "%s; for example %s: %s", o->help, o->key, o->sample);
                 else
@@ -164,12 +170,14 @@ static void unknown_driver(struct walk *w, const struct driven *driven, const st
     for (size_t i = 0; i < w->hooks->driver_count; i++)
         if (same(w->hooks->drivers[i].kind, driven->kind))
             *vec_add(w->arena, &right) = w->hooks->drivers[i].name;
-    problem_error(w->problems, walk_place(w, name, sub_path(w, path, driven->key)), "unknown %s %s \"%s\"", driven->kind, driven->key, name->text)
+    problem_error(w->problems, walk_place(w, name, sub_path(w, path, driven->key)), "unknown %s %s \"%s\"",
+                  driven->kind, driven->key, name->text)
         ->hint = hint_nearest(w->arena, name->text, &right);
 }
 
 /* The keys of the driver that the mapping names join those of its table. */
-static void add_driver(struct walk *w, const struct driven *driven, const struct yaml_node *map, const char *path, struct parts *parts)
+static void add_driver(struct walk *w, const struct driven *driven, const struct yaml_node *map, const char *path,
+                       struct parts *parts)
 {
     const struct yaml_node *name = yaml_get(map, driven->key);
     parts->lenient = true;
@@ -180,7 +188,11 @@ static void add_driver(struct walk *w, const struct driven *driven, const struct
         unknown_driver(w, driven, name, path);
         return;
     }
-    void *options = arena_alloc(w->arena, driver->options_size);
+    void *options = arena_alloc(w->arena, driver->options_size), *unused;
+    for (const struct option *o = driver->options; o->key; o++)
+        if (option_in(parts, o->key, &unused)) /* a defect of the driver: its key could never be reached */
+            problem_error(w->problems, walk_place(w, name, path), "%s %s has a key \"%s\", which is a general one",
+                          driven->kind, driver->name, o->key);
     *(void **)(void *)((char *)parts->p[0].to + driven->options_offset) = options;
     parts->p[parts->n++] = (struct part){.table = driver->options, .to = options};
     parts->lenient = false;
@@ -213,7 +225,8 @@ static const char *element_path(struct walk *w, const struct yaml_node *element,
     return arena_printf(w->arena, "%s[%zu]", path, index + 1);
 }
 
-static void read_list(struct walk *w, const struct option *o, void *base, const struct yaml_node *node, const char *path)
+static void read_list(struct walk *w, const struct option *o, void *base, const struct yaml_node *node,
+                      const char *path)
 {
     struct {
         char *p;
@@ -232,7 +245,8 @@ static void read_list(struct walk *w, const struct option *o, void *base, const 
         const struct yaml_node *item = node->items[i];
         char *element = list->p + i * o->size;
         const char *own = element_path(w, item, i, path);
-        *(struct mark *)(void *)element = (struct mark){.file = w->doc->file, .line = item->line, .column = item->column};
+        *(struct mark *)(void *)element =
+            (struct mark){.file = w->doc->file, .line = item->line, .column = item->column};
         remember(w, element, item, own);
         walk_map(w, item, own, o->sub, element);
     }

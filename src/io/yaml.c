@@ -1,5 +1,6 @@
-/* io/yaml.c -- The tree is built from libyaml's events, not by its document loader: the loader unfolds nesting without a limit, in
-   time that grows with the square of the depth (a megabyte of "[" takes hours), while events let us stop at the depth we accept. */
+/* io/yaml.c -- The tree is built from libyaml's events, not by its document loader: the loader unfolds nesting without
+   a limit, in time that grows with the square of the depth (a megabyte of "[" takes hours), while events let us stop at
+   the depth we accept. */
 #include "io/yaml.h"
 
 #include <strings.h>
@@ -26,7 +27,8 @@ struct reader {
 
 static bool problem(struct reader *r, int line, int column, const char *text, const char *hint)
 {
-    *vec_add(r->arena, &r->doc->problems) = (struct yaml_problem){.line = line, .column = column, .text = text, .hint = hint};
+    *vec_add(r->arena, &r->doc->problems) =
+        (struct yaml_problem){.line = line, .column = column, .text = text, .hint = hint};
     return false;
 }
 
@@ -56,7 +58,8 @@ static bool bad_bytes(struct reader *r)
     }
     const char *what = strstr(p->problem, "control") ? "a control character" : "not UTF-8";
     return problem(r, line, column,
-                   at < text.n ? arena_printf(r->arena, "byte 0x%02X cannot stand here: %s", (unsigned)(unsigned char)text.p[at], what)
+                   at < text.n ? arena_printf(r->arena, "byte 0x%02X cannot stand here: %s",
+                                              (unsigned)(unsigned char)text.p[at], what)
                                : arena_printf(r->arena, "the file ends inside a character"),
                    "save the file as UTF-8 text, without control characters");
 }
@@ -89,9 +92,11 @@ static bool syntax_error(struct reader *r)
         return bad_bytes(r);
     const char *what = p->problem ? p->problem : "not valid YAML";
     /* An unclosed quote is noticed at the end of the file; the reader wants to see where it was opened. */
-    if (p->context && strstr(p->context, "quoted scalar") && (strstr(what, "end of stream") || strstr(what, "document indicator")))
+    if (p->context && strstr(p->context, "quoted scalar") &&
+        (strstr(what, "end of stream") || strstr(what, "document indicator")))
         return problem_at(r, p->context_mark, "not valid YAML: the quote that opens here is never closed", NULL);
-    char *text = p->context ? arena_printf(r->arena, "not valid YAML: %s, %s that begins in line %zu", what, p->context, p->context_mark.line + 1)
+    char *text = p->context ? arena_printf(r->arena, "not valid YAML: %s, %s that begins in line %zu", what, p->context,
+                                           p->context_mark.line + 1)
                             : arena_printf(r->arena, "not valid YAML: %s", what);
     return problem_at(r, p->problem_mark, text, syntax_hint(r));
 }
@@ -101,7 +106,8 @@ static bool syntax_error(struct reader *r)
 static struct yaml_node *node_new(struct reader *r, yaml_mark_t mark, enum yaml_kind kind)
 {
     if (++r->nodes > YAML_NODES_MAX) {
-        problem_at(r, mark, arena_printf(r->arena, "more than %d values, counting what aliases bring in", YAML_NODES_MAX), NULL);
+        problem_at(r, mark,
+                   arena_printf(r->arena, "more than %d values, counting what aliases bring in", YAML_NODES_MAX), NULL);
         return NULL;
     }
     struct yaml_node *node = arena_new(r->arena, struct yaml_node);
@@ -137,7 +143,8 @@ static struct yaml_node *read_alias(struct reader *r, const yaml_event_t *event,
         if (!same(a->name, name))
             continue;
         if (a->open) {
-            problem_at(r, event->start_mark, arena_printf(r->arena, "alias \"*%s\" stands inside what it refers to", name), NULL);
+            problem_at(r, event->start_mark,
+                       arena_printf(r->arena, "alias \"*%s\" stands inside what it refers to", name), NULL);
             return NULL;
         }
         return copy_of(r, event->start_mark, a->node, depth);
@@ -155,7 +162,8 @@ static struct yaml_node *read_scalar(struct reader *r, const yaml_event_t *event
     if (!node)
         return NULL;
     if (memchr(text.p, 0, text.n) || !str_is_clean(text)) {
-        problem_at(r, event->start_mark, "the text holds control characters", "only line ends and tabs may be written as escapes");
+        problem_at(r, event->start_mark, "the text holds control characters",
+                   "only line ends and tabs may be written as escapes");
         return NULL;
     }
     node->text = arena_strndup(r->arena, text.p, text.n);
@@ -196,7 +204,7 @@ static bool read_list(struct reader *r, struct yaml_node *list, int depth)
             break;
         if (!item)
             return false;
-        *vec_add(r->arena, &items) = item;
+        *vec_add(r->arena, &items) = item; /* NOLINT(bugprone-sizeof-expression): a list of pointers */
     }
     list->items = items.p;
     list->n = items.n;
@@ -218,7 +226,9 @@ static bool key_is_new(struct reader *r, struct yaml_node *const *keys, size_t n
     if (!first)
         return true;
     problem(r, key->line, key->column,
-            arena_printf(r->arena, "key \"%s\" stands twice: first in line %d, column %d", key->text, first->line, first->column), NULL);
+            arena_printf(r->arena, "key \"%s\" stands twice: first in line %d, column %d", key->text, first->line,
+                         first->column),
+            NULL);
     return false;
 }
 
@@ -238,14 +248,15 @@ static bool read_map(struct reader *r, struct yaml_node *map, int depth)
         if (key->kind != YAML_SCALAR)
             return problem(r, key->line, key->column, "a key must be plain text", NULL);
         if (keys.n == YAML_KEYS_MAX)
-            return problem(r, key->line, key->column, arena_printf(r->arena, "more than %d keys in one mapping", YAML_KEYS_MAX), NULL);
+            return problem(r, key->line, key->column,
+                           arena_printf(r->arena, "more than %d keys in one mapping", YAML_KEYS_MAX), NULL);
         struct yaml_node *value = read_next(r, YAML_NO_EVENT, &unused, depth + 1);
         if (!value)
             return false;
         if (!key_is_new(r, keys.p, keys.n, key))
             continue;
-        *vec_add(r->arena, &keys) = key;
-        *vec_add(r->arena, &items) = value;
+        *vec_add(r->arena, &keys) = key;    /* NOLINT(bugprone-sizeof-expression): a list of pointers */
+        *vec_add(r->arena, &items) = value; /* NOLINT(bugprone-sizeof-expression): a list of pointers */
     }
     map->keys = keys.p;
     map->items = items.p;
@@ -321,8 +332,8 @@ static bool read_stream(struct reader *r)
         yaml_event_type_t type = event.type;
         yaml_mark_t mark = event.start_mark;
         struct yaml_node *node = NULL;
-        bool content = type == YAML_SCALAR_EVENT || type == YAML_SEQUENCE_START_EVENT || type == YAML_MAPPING_START_EVENT ||
-                       type == YAML_ALIAS_EVENT;
+        bool content = type == YAML_SCALAR_EVENT || type == YAML_SEQUENCE_START_EVENT ||
+                       type == YAML_MAPPING_START_EVENT || type == YAML_ALIAS_EVENT;
         if (content)
             node = read_node(r, &event, 1);
         yaml_event_delete(&event);
@@ -331,7 +342,8 @@ static bool read_stream(struct reader *r)
         if (content)
             r->doc->root = node;
         if (type == YAML_DOCUMENT_START_EVENT && ++documents > 1)
-            return problem_at(r, mark, "a second document begins here", "one file holds one document: remove the line ---");
+            return problem_at(r, mark, "a second document begins here",
+                              "one file holds one document: remove the line ---");
         if (type == YAML_STREAM_END_EVENT)
             return true;
     }
@@ -369,7 +381,8 @@ bool yaml_read(struct arena *arena, const char *path, struct yaml_doc **ret, str
 
 bool yaml_is_null(const struct yaml_node *node)
 {
-    return node->kind == YAML_SCALAR && !node->quoted && (!*node->text || same(node->text, "~") || same(node->text, "null"));
+    return node->kind == YAML_SCALAR && !node->quoted &&
+           (!*node->text || same(node->text, "~") || same(node->text, "null"));
 }
 
 struct yaml_node *yaml_get(const struct yaml_node *map, const char *key)
@@ -408,7 +421,8 @@ static bool is_plain(const char *text)
         if (strcasecmp(text, words[i]) == 0)
             return false;
     for (const char *p = text; *p; p++)
-        if (strchr(",[]{}#\"\n\t", *p) || (*p == ':' && (p[1] == ' ' || !p[1])) || (*p == ' ' && !p[1]) || (unsigned char)*p == 0xEF)
+        if (strchr(",[]{}#\"\n\t", *p) || (*p == ':' && (p[1] == ' ' || !p[1])) || (*p == ' ' && !p[1]) ||
+            (unsigned char)*p == 0xEF)
             return false;
     return true;
 }
@@ -435,7 +449,8 @@ void yaml_put_scalar(struct buf *out, const char *text)
 
 void yaml_put_flow(struct buf *out, const struct yaml_node *node)
 {
-    /* A plain scalar keeps its type by staying plain, unless it came from a block, where commas and brackets mean nothing. */
+    /* A plain scalar keeps its type by staying plain, unless it came from a block, where commas and brackets mean
+     * nothing. */
     if (node->kind == YAML_SCALAR && !node->quoted && !strpbrk(node->text, ",[]{}\n")) {
         buf_puts(out, *node->text ? node->text : "~");
         return;

@@ -1,5 +1,6 @@
-/* fuzz_config.c -- Any bytes as a configuration and as a playbook: no crash, no hang, no error without a message, and what loads can be
-   shown and loads again. Built with libFuzzer, or with any program that calls LLVMFuzzerTestOneInput. */
+/* fuzz_config.c -- Any bytes as a configuration and as a playbook: no crash, no hang, no error without a message, and
+   what loads can be shown and loads again. Built with libFuzzer, or with any program that calls LLVMFuzzerTestOneInput.
+ */
 #include <assert.h>
 
 #include "config/load.h"

@@ -16,6 +16,7 @@ struct fake_any {
     int64_t warning_ms, critical_ms;
 };
 
+/* clang-format off */
 static const struct option none[] = {OPTION_END};
 
 static const struct option http[] = {
@@ -84,6 +85,8 @@ static const struct config_driver drivers[] = {
     {"traffic", "nginx", nginx, sizeof(struct fake_any), "upstream include file", "nginx"},
 };
 
+/* clang-format on */
+
 static bool check_valid(const void *ops, const struct check_conf *conf, const struct service *service, struct err *err)
 {
     const struct fake_http *options = conf->options;
@@ -109,7 +112,8 @@ static bool address_valid(const void *ops, const char *address, struct err *err)
     return err_hint(err, "write address: NAME@DOMAIN");
 }
 
-static bool traffic_valid(const void *ops, const struct traffic_conf *conf, const struct service *service, struct err *err)
+static bool traffic_valid(const void *ops, const struct traffic_conf *conf, const struct service *service,
+                          struct err *err)
 {
     (void)ops, (void)conf;
     for (size_t i = 0; i < service->sites.n; i++)
@@ -120,7 +124,8 @@ static bool traffic_valid(const void *ops, const struct traffic_conf *conf, cons
 
 static bool action_valid(const char *action, const struct service *service, struct err *err)
 {
-    static const char *const known[] = {"diagnose", "service", "restore", "verify", "traffic", "fence", "status", "notify", "wait", "playbook"};
+    static const char *const known[] = {"diagnose", "service", "restore", "verify", "traffic",
+                                        "fence",    "status",  "notify",  "wait",   "playbook"};
     (void)service;
     for (size_t i = 0; i < COUNT_OF(known); i++)
         if (strncmp(action, known[i], strlen(known[i])) == 0)
@@ -135,7 +140,8 @@ static size_t lint(struct arena *arena, const struct service *service, struct bu
     size_t fatal = 0;
     playbook_lint(arena, service, NULL, &found);
     for (size_t i = 0; i < found.n; i++) {
-        buf_printf(problems, "%s:%d:%d: %s\n", found.p[i].mark.file, found.p[i].mark.line, found.p[i].mark.column, found.p[i].text);
+        buf_printf(problems, "%s:%d:%d: %s\n", found.p[i].mark.file, found.p[i].mark.line, found.p[i].mark.column,
+                   found.p[i].text);
         fatal += found.p[i].fatal;
     }
     return fatal;

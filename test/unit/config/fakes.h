@@ -1,5 +1,6 @@
-/* fakes.h -- Drivers that only carry option tables, by the names of the real ones, so that whole configurations can be loaded here.
-   Conditions and playbooks are judged by decide's own functions: their messages are part of what people read. */
+/* fakes.h -- Drivers that only carry option tables, by the names of the real ones, so that whole configurations can be
+   loaded here. Conditions and playbooks are judged by decide's own functions: their messages are part of what people
+   read. */
 #pragma once
 #include "config/load.h"
 

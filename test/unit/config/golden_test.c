@@ -1,5 +1,6 @@
-/* golden_test.c -- Every kind of mistake has a file golden/NAME.yaml and, in golden/NAME.expected, the very words that people read.
-   `BASCULE_BLESS=1` writes the expected files anew; the difference is then read by a person before it is committed. */
+/* golden_test.c -- Every kind of mistake has a file golden/NAME.yaml and, in golden/NAME.expected, the very words that
+   people read. `BASCULE_BLESS=1` writes the expected files anew; the difference is then read by a person before it is
+   committed. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -72,7 +73,8 @@ int main(void)
         if (length < 6 || !same(e->d_name + length - 5, ".yaml"))
             continue;
         char *name = arena_strndup(a, e->d_name, length - 5);
-        tests[n++] = (struct CMUnitTest){.name = name, .test_func = one_mistake_reads_as_expected, .initial_state = name};
+        tests[n++] =
+            (struct CMUnitTest){.name = name, .test_func = one_mistake_reads_as_expected, .initial_state = name};
     }
     if (dir)
         closedir(dir);

@@ -1,4 +1,5 @@
-/* load_test.c -- What a correct file becomes: every type of value, defaults, drivers' structs, playbooks and where they are found. */
+/* load_test.c -- What a correct file becomes: every type of value, defaults, drivers' structs, playbooks and where they
+ * are found. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -19,7 +20,8 @@ static struct config *load_sample(struct arena *a)
     struct config *config = NULL;
     setenv("BASCULE_PLAYBOOKS", PLAYBOOKS, 1);
     config_sample(&text, &fake_hooks, LANGUAGE_EN);
-    bool ok = config_load_text(a, "/nowhere/bascule.yaml", str_of(arena_strdup(a, buf_text(&text))), &fake_hooks, &config, &problems, &err);
+    bool ok = config_load_text(a, "/nowhere/bascule.yaml", str_of(arena_strdup(a, buf_text(&text))), &fake_hooks,
+                               &config, &problems, &err);
     if (!ok)
         fail_msg("%s", buf_text(&problems));
     assert_string_equal(buf_text(&problems), "");
@@ -52,7 +54,8 @@ static bool try_load(struct arena *a, const char *path, const char *text, struct
     return ok;
 }
 
-static const struct config *load_small(struct arena *a, const char *top, const char *site, const char *check, const char *extra)
+static const struct config *load_small(struct arena *a, const char *top, const char *site, const char *check,
+                                       const char *extra)
 {
     struct config *config = NULL;
     char *problems;
@@ -107,7 +110,8 @@ static void the_sample_fills_the_whole_model(void **state)
     assert_null(c->site);
     assert_true(c->interval_ms == MS_SECOND);
     assert_string_equal(((const struct fake_http *)c->options)->url, "https://akig.com/api/health");
-    assert_true(((const struct fake_http *)service_check(s, "production.application")->options)->slow_ms == 5 * MS_SECOND);
+    assert_true(((const struct fake_http *)service_check(s, "production.application")->options)->slow_ms ==
+                5 * MS_SECOND);
     assert_string_equal(s->traffic.driver, "nginx");
     assert_string_equal(s->traffic.identify_json, "site");
     assert_null(s->traffic.identify_header);
@@ -141,7 +145,8 @@ static void defaults_are_the_documented_ones(void **state)
     assert_null(s->sites.p[0].backup.folder);
     assert_null(s->traffic.driver);
     assert_int_equal(config_contact(config, "ops")->tier, 1);
-    assert_string_equal(service_severity(s, SEVERITY_P1)->stages.p[0].notify.p[0], "ops"); /* one text stands for a list of one */
+    assert_string_equal(service_severity(s, SEVERITY_P1)->stages.p[0].notify.p[0],
+                        "ops"); /* one text stands for a list of one */
     assert_int_equal(c->mark.line, 8);
     assert_int_equal(c->mark.column, 14);
     assert_string_equal(c->mark.file, "/nowhere/x.yaml");
@@ -160,8 +165,9 @@ static void every_type_of_value_is_read(void **state)
     (void)state;
     SCOPED(arena_close) struct arena *a = arena_open();
     const struct config *config = load_small(
-        a, "", ", host: {address: db1, user: ops, port: 2222, identity: /id, known_hosts: /kh}, application: {unit: {start: \"run 'a b' c\", stop: [stop, \"\"]}}",
-        ", title: {fr: Base}, fresh: 1h30m, interval: 500ms, rise: 7", "    automatic: no\n    affected: both\n");
+        a, "",
+        ", host: {address: db1, user: ops, port: 2222, identity: /id, known_hosts: /kh}, application: {unit: {start: \"run 'a b' c\", stop: [stop, \"\"]}}",
+        ", title: {fr: Base}, fresh_for: 1h30m, interval: 500ms, rise: 7", "    automatic: no\n    affected: both\n");
     const struct service *s = config_service(config, NULL);
     const struct site *site = &s->sites.p[0];
     assert_string_equal(site->host.address, "db1");
@@ -186,14 +192,18 @@ static void secrets_have_three_sources(void **state)
         const char *text;
         enum secret_source source;
         const char *ref;
-    } cases[] = {{"{file: /etc/pw}", SECRET_FILE, "/etc/pw"}, {"{env: PG_PASSWORD}", SECRET_ENV, "PG_PASSWORD"}, {"{credential: pg.password}", SECRET_CREDENTIAL, "pg.password"}};
+    } cases[] = {{"{file: /etc/pw}", SECRET_FILE, "/etc/pw"},
+                 {"{env: PG_PASSWORD}", SECRET_ENV, "PG_PASSWORD"},
+                 {"{credential: pg.password}", SECRET_CREDENTIAL, "pg.password"}};
     (void)state;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         SCOPED(arena_close) struct arena *a = arena_open();
         struct config *config = NULL;
         const char *people = strstr(small(a, "", "", "", ""), "contacts:"), *way = strstr(people, "{channel: log}");
-        const char *text = arena_printf(a, "channels:\n  - {name: m, type: smtp, server: \"smtp://h\", from: f@d, password: %s}\n%.*s{channel: m, address: a@b}%s",
-                                        cases[i].text, (int)(way - people), people, way + strlen("{channel: log}"));
+        const char *text = arena_printf(
+            a,
+            "channels:\n  - {name: m, type: smtp, server: \"smtp://h\", from: f@d, password: %s}\n%.*s{channel: m, address: a@b}%s",
+            cases[i].text, (int)(way - people), people, way + strlen("{channel: log}"));
         char *problems;
         if (!try_load(a, "x.yaml", text, &config, &problems))
             fail_msg("%s", problems);
@@ -214,7 +224,7 @@ static void values_of_the_wrong_kind_are_refused(void **state)
     assert_refused("", ", interval: \"\"", "is not a duration");
     assert_refused("", ", title: [a]", "must be a text");
     assert_refused("", ", title: {de: x}", "unknown key");
-    assert_refused("", ", title: \"\", fresh: ~", "has no value");
+    assert_refused("", ", title: \"\", fresh_for: ~", "has no value");
     assert_refused(", application: {upstream: \"\"}", "", "is empty");
     assert_refused(", host: {address: \"-oProxyCommand=x\"}", "", "must be the name or address of a host");
     assert_refused(", host: [a]", "", "must be local or a mapping");
@@ -236,7 +246,8 @@ static void a_name_has_a_limit(void **state)
     struct config *config = NULL;
     char *problems, *text = arena_strdup(a, small(a, "", "", "", ""));
     const char *at = strstr(text, "name: akig");
-    text = arena_printf(a, "%.*sname: a23456789012345678901234567890123456789012%s", (int)(at - text), text, at + strlen("name: akig"));
+    text = arena_printf(a, "%.*sname: a23456789012345678901234567890123456789012%s", (int)(at - text), text,
+                        at + strlen("name: akig"));
     assert_false(try_load(a, "x.yaml", text, &config, &problems));
     assert_non_null(strstr(problems, "at most 40 characters"));
 }
@@ -267,7 +278,8 @@ static const char *playbook_of(struct arena *a, const char *folder, const char *
 {
     struct config *config = NULL;
     char *problems;
-    if (!try_load(a, arena_printf(a, "%s/x.yaml", folder), small(a, "", "", "", arena_printf(a, "    playbooks: [%s]\n", name)), &config, &problems))
+    if (!try_load(a, arena_printf(a, "%s/x.yaml", folder),
+                  small(a, "", "", "", arena_printf(a, "    playbooks: [%s]\n", name)), &config, &problems))
         fail_msg("%s", problems);
     return config->services.p[0].playbooks.p[0].name;
 }
@@ -281,11 +293,15 @@ static void playbooks_are_found_in_the_order_of_folders(void **state)
     const char *inner = arena_printf(a, "%s/playbooks", folder), *own = arena_printf(a, "%s/own", folder);
     assert_int_equal(mkdir(inner, 0755), 0);
     assert_int_equal(mkdir(own, 0755), 0);
-    const char *paths[] = {arena_printf(a, "%s/p.yaml", own), arena_printf(a, "%s/p.yaml", inner), arena_printf(a, "%s/p.yaml", folder)};
+    const char *paths[] = {arena_printf(a, "%s/p.yaml", own), arena_printf(a, "%s/p.yaml", inner),
+                           arena_printf(a, "%s/p.yaml", folder)};
     static const char *const names[] = {"own", "inner", "beside"};
     setenv("BASCULE_PLAYBOOKS", own, 1);
     for (size_t i = 0; i < COUNT_OF(paths); i++) { /* each is better than the one before it */
-        write_text(paths[i], arena_printf(a, "playbook: %s\ntitle: T\nseverity: P1\nsteps: [{id: a, do: diagnose active, budget: 1m}]\n", names[i]));
+        write_text(
+            paths[i],
+            arena_printf(a, "playbook: %s\ntitle: T\nseverity: P1\nsteps: [{id: a, do: diagnose active, budget: 1m}]\n",
+                         names[i]));
         assert_string_equal(playbook_of(a, folder, "p.yaml"), names[i]);
     }
     assert_string_equal(playbook_of(a, "/nowhere", paths[1]), "inner"); /* absolute */
@@ -303,9 +319,10 @@ static void a_playbook_file_can_be_read_alone(void **state)
     SCOPED(buf_done) struct buf problems = {.max = 65536};
     struct err err = {0};
     struct playbook p = {0};
-    static const char text[] = "playbook: p\ntitle: {en: E, fr: F}\nseverity: P2\nautomatic_limit: {runs: 2, within: 1d}\n"
-                               "steps:\n  - {id: a, do: wait, budget: 10s, then: {failure: b}, limit: {runs: 3, within: 1h}, approve: person}\n"
-                               "  - {id: b, title: T, do: notify alert}\n";
+    static const char text[] =
+        "playbook: p\ntitle: {en: E, fr: F}\nseverity: P2\nautomatic_limit: {runs: 2, within: 1d}\n"
+        "steps:\n  - {id: a, do: wait, budget: 10s, then: {failure: b}, limit: {runs: 3, within: 1h}, approve: person}\n"
+        "  - {id: b, title: T, do: notify alert}\n";
     assert_true(config_load_playbook_text(a, "p.yaml", str_of(text), &p, &problems, &err));
     assert_string_equal(p.name, "p");
     assert_int_equal(p.severity, SEVERITY_P2);

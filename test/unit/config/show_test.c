@@ -1,4 +1,5 @@
-/* show_test.c -- The tables the other way round: what is shown reads back as the same, samples load, secrets stay out. */
+/* show_test.c -- The tables the other way round: what is shown reads back as the same, samples load, secrets stay out.
+ */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -108,7 +109,8 @@ static void what_is_commented_out_is_valid_yaml(void **state)
     while (str_next(&rest, '\n', &line)) {
         line = str_trim(line);
         const char *colon = line.n > 2 ? memchr(line.p, ':', line.n) : NULL;
-        if (!str_starts(line, "# ") || !colon || !str_is_name((struct str){.p = line.p + 2, .n = (size_t)(colon - line.p) - 2}))
+        if (!str_starts(line, "# ") || !colon ||
+            !str_is_name((struct str){.p = line.p + 2, .n = (size_t)(colon - line.p) - 2}))
             continue;
         const struct yaml_doc *doc = yaml_parse(a, "line", (struct str){.p = line.p + 2, .n = line.n - 2});
         if (doc->problems.n)
@@ -135,7 +137,8 @@ static void the_manual_names_every_key(void **state)
     SCOPED(buf_done) struct buf out = {.max = 1024 * 1024};
     config_manual(&out, &fake_hooks);
     assert_non_null(strstr(buf_text(&out), "### `services[].sites[].database.unit`"));
-    assert_non_null(strstr(buf_text(&out), "| `interval` | duration, from 50ms to 7d | `10s` | from one run to the next |"));
+    assert_non_null(
+        strstr(buf_text(&out), "| `interval` | duration, from 50ms to 7d | `10s` | from one run to the next |"));
     assert_non_null(strstr(buf_text(&out), "### check `http`"));
     assert_non_null(strstr(buf_text(&out), "| `over_rto` |"));
     assert_non_null(strstr(buf_text(&out), "## host\n"));

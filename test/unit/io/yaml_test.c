@@ -79,14 +79,16 @@ static void a_key_that_stands_twice_is_named_with_both_places(void **state)
     assert_string_equal(doc->problems.p[0].text, "key \"c\" stands twice: first in line 2, column 5");
     assert_int_equal(doc->problems.p[0].column, 11);
     assert_string_equal(doc->problems.p[1].text, "key \"a\" stands twice: first in line 1, column 1");
-    assert_string_equal(yaml_get(doc->root, "a")->text, "1"); /* the tree is there, so that other mistakes are found too */
+    assert_string_equal(yaml_get(doc->root, "a")->text,
+                        "1"); /* the tree is there, so that other mistakes are found too */
 }
 
 static void mistakes_of_syntax_have_a_place_and_a_hint(void **state)
 {
     (void)state;
     SCOPED(arena_close) struct arena *a = arena_open();
-    assert_string_equal(first_problem(a, "a: 1\nb: \"open\nc: 2\n"), "2:4: not valid YAML: the quote that opens here is never closed");
+    assert_string_equal(first_problem(a, "a: 1\nb: \"open\nc: 2\n"),
+                        "2:4: not valid YAML: the quote that opens here is never closed");
     assert_non_null(strstr(parse(a, "a:\n\tb: 1\n")->problems.p[0].hint, "tab"));
     assert_non_null(strstr(parse(a, "a: x: y\n")->problems.p[0].hint, "quotes"));
     assert_string_equal(first_problem(a, "a: b\nc: \xC3\x28\n"), "2:4: byte 0xC3 cannot stand here: not UTF-8");
@@ -105,7 +107,8 @@ static void mistakes_of_syntax_have_a_place_and_a_hint(void **state)
 /* One megabyte made of the same few bytes, each of which has brought a YAML reader down somewhere. */
 static void hostile_files_end_at_a_limit(void **state)
 {
-    static const char *const pieces[] = {"[", "{", "- ", "? ", "{a: ", "&a ", "*a ", "!", "%", "\"", "'", "|\n", ": ", "a: ", "[a,", "\n "};
+    static const char *const pieces[] = {"[", "{",  "- ", "? ",  "{a: ", "&a ", "*a ", "!",
+                                         "%", "\"", "'",  "|\n", ": ",   "a: ", "[a,", "\n "};
     (void)state;
     for (size_t i = 0; i < COUNT_OF(pieces); i++) {
         SCOPED(arena_close) struct arena *a = arena_open();
@@ -122,10 +125,12 @@ static void depth_nodes_keys_anchors_and_size_have_limits(void **state)
     (void)state;
     SCOPED(arena_close) struct arena *a = arena_open();
     SCOPED(buf_done) struct buf laughs = {.max = 4096}, keys = {.max = 65536}, big = {.max = 2 * YAML_SIZE_MAX};
-    assert_non_null(strstr(first_problem(a, "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]"), "nested deeper than 32 levels"));
+    assert_non_null(strstr(first_problem(a, "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]"),
+                           "nested deeper than 32 levels"));
     buf_puts(&laughs, "l0: &l0 [x,x,x,x,x,x,x,x,x,x]\n");
     for (int i = 1; i < 9; i++)
-        buf_printf(&laughs, "l%d: &l%d [*l%d,*l%d,*l%d,*l%d,*l%d,*l%d,*l%d,*l%d]\n", i, i, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1);
+        buf_printf(&laughs, "l%d: &l%d [*l%d,*l%d,*l%d,*l%d,*l%d,*l%d,*l%d,*l%d]\n", i, i, i - 1, i - 1, i - 1, i - 1,
+                   i - 1, i - 1, i - 1, i - 1);
     assert_non_null(strstr(first_problem(a, buf_text(&laughs)), "more than 50000 values"));
     for (int i = 0; i <= YAML_KEYS_MAX; i++)
         buf_printf(&keys, "k%d: 1\n", i);
@@ -156,9 +161,27 @@ static void a_file_is_read_or_the_reason_told(void **state)
 
 static void what_is_written_reads_back(void **state)
 {
-    static const char *const texts[] = {"plain", "", "null", "true", "No", "1", "-1", "1.5", "0x10", "127.0.0.1", "a: b", "a #b", "#a", "- a", "[a]", "{a}",
-                                        "a, b", "\"q\"", "it's", "'", "back\\slash", "two\nlines", "tab\there", " lead", "trail ", "é€😀", "*x", "&x", "!t",
-                                        "%p", "@at", "`b", "key:", ":", "?", "-", "|", ">", "~", "https://akig.com/a?b=c", "100 % of it", "smtp://127.0.0.1:25"};
+    static const char *const texts[] = {"plain",       "",
+                                        "null",        "true",
+                                        "No",          "1",
+                                        "-1",          "1.5",
+                                        "0x10",        "127.0.0.1",
+                                        "a: b",        "a #b",
+                                        "#a",          "- a",
+                                        "[a]",         "{a}",
+                                        "a, b",        "\"q\"",
+                                        "it's",        "'",
+                                        "back\\slash", "two\nlines",
+                                        "tab\there",   " lead",
+                                        "trail ",      "é€😀",
+                                        "*x",          "&x",
+                                        "!t",          "%p",
+                                        "@at",         "`b",
+                                        "key:",        ":",
+                                        "?",           "-",
+                                        "|",           ">",
+                                        "~",           "https://akig.com/a?b=c",
+                                        "100 % of it", "smtp://127.0.0.1:25"};
     (void)state;
     SCOPED(arena_close) struct arena *a = arena_open();
     SCOPED(buf_done) struct buf out = {.max = 65536}, flow = {.max = 65536};
