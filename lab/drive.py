@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import collections
+import datetime
 import json
 import os
 import queue
@@ -23,6 +24,16 @@ def find_program(build: Path) -> Path:
         if path.is_file() and os.access(path, os.X_OK):
             return path
     raise LabError(f'no program "bascule" in "{build}"; build it first: ninja -C {build}')
+
+
+TEXTS = ("service", "subject", "who", "text", "sentence", "stage", "channel", "address", "detail")
+
+
+def row_of(line: str) -> dict:
+    """A row of the journal; what the program leaves out because it is empty is there as "", and the moment as wall_ms too."""
+    row = {**dict.fromkeys(TEXTS, ""), **json.loads(line)}
+    row.setdefault("wall_ms", int(datetime.datetime.fromisoformat(row["time"].replace("Z", "+00:00")).timestamp() * 1000 + 0.5))
+    return row
 
 
 class Bascule:
@@ -93,7 +104,7 @@ class Bascule:
     def journal(self, after: int = 0) -> list[dict]:
         """All rows; none when there is no journal yet."""
         done = self.run("journal", "show", "--json", "--after", str(after))
-        return [json.loads(line) for line in done.stdout.splitlines()] if done.returncode == 0 else []
+        return [row_of(line) for line in done.stdout.splitlines()] if done.returncode == 0 else []
 
     def rows(self, kind: str, **fields: Any) -> list[dict]:
         return [r for r in self.journal() if r["kind"] == kind and all(r.get(k) == v for k, v in fields.items())]
@@ -109,7 +120,7 @@ class Bascule:
 
     def story(self) -> str:
         """For a failed test: the timeline and the controller's own log."""
-        lines = [f"{r['seq']:4} {r['wall_ms'] % 10**7 / 1000:9.3f} {r['kind']:18} {r['subject']} {r.get('number', '')} {r['text']}" for r in self.journal()]
+        lines = [f"{r['seq']:4} {r['wall_ms'] % 10**7 / 1000:9.3f} {r['kind']:18} {r['subject']} {r['number']} {r['text']}" for r in self.journal()]
         log = self.log.read_text(errors="replace")[-8000:] if self.log.exists() else ""
         return "\n".join([*lines, "-- controller's log --", log])
 
@@ -159,7 +170,7 @@ class Follower:
     def _read(self) -> None:
         assert self.process.stdout
         for line in self.process.stdout:
-            self.fresh.put(json.loads(line))
+            self.fresh.put(row_of(line))
 
     def take(self) -> list[dict]:
         """The rows that came since the last call."""

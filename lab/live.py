@@ -76,7 +76,7 @@ class Live:
         p = self.paint
         if kind == "verdict":
             mark = p.red if row["number"] == VERDICT_DOWN else p.dim
-            return f"{mark}{row['subject']}: {text}{p.plain}"
+            return f"{mark}{row['sentence']}{p.plain}"
         if kind == "incident.opened":
             return f"{p.bold}{p.red}incident {row['incident']} opened: {text}{p.plain}"
         if kind == "incident.state":
