@@ -70,7 +70,7 @@ static bool is_write_error(int rc)
 }
 
 /* One place that turns a result code of SQLite into an error of ours. */
-static bool fail(struct db *db, int rc, const char *what, struct err *err)
+static bool fail(struct db *db, int rc, const char *what, struct err *err) /* always false */
 {
     int os = db->handle ? sqlite3_system_errno(db->handle) : 0;
     const char *why = db->handle ? sqlite3_errmsg(db->handle) : sqlite3_errstr(rc);
@@ -117,7 +117,7 @@ bool db_run(struct db *db, const char *sql, struct err *err)
 bool db_ask_int(struct db *db, const char *sql, int64_t *ret, struct err *err)
 {
     SCOPED(db_finish) struct db_stmt *stmt = NULL;
-    bool row;
+    bool row = false;
     if (!db_prepare(db, sql, &stmt, err) || !db_step(stmt, &row, err))
         return false;
     *ret = row ? db_int(stmt, 0) : 0;
@@ -270,7 +270,8 @@ bool db_prepare(struct db *db, const char *sql, struct db_stmt **ret, struct err
     int rc = sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &stmt->handle, NULL);
     if (rc != SQLITE_OK) {
         free(stmt);
-        return fail(db, rc, "could not read", err);
+        fail(db, rc, "could not read", err);
+        return false;
     }
     *ret = stmt;
     return true;

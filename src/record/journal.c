@@ -221,7 +221,7 @@ static bool insert(struct journal *journal, const struct record *record, struct 
 
 static bool append_once(struct journal *journal, const struct record *records, size_t count, int64_t *ret_first, struct err *err)
 {
-    struct chain chain;
+    struct chain chain = {0};
     if (!journal->held && !db_begin(journal->db, err))
         return false;
     journal->held = false;

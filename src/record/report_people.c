@@ -78,7 +78,7 @@ static void put_sla(const struct report_out *r)
 
 static void put_money(const struct report_out *r)
 {
-    int64_t rate = r->severity ? r->severity->impact_per_hour : 0;
+    int64_t rate = r->service && r->severity ? r->severity->impact_per_hour : 0;
     if (rate <= 0)
         return;
     const char *currency = r->service->currency ? r->service->currency : "";
@@ -127,61 +127,85 @@ void put_causes(const struct report_out *r)
 
 typedef void finding_fn(const struct report_out *r, bool good, const char *text, int64_t seq);
 
-static void steps_found(const struct report_out *r, finding_fn *found)
+struct findings {
+    const struct report_out *r;
+    finding_fn *found;
+};
+
+static void find(const struct findings *f, bool good, int64_t seq, const char *en, const char *fr, ...)
+    __attribute__((format(printf, 4, 6), format(printf, 5, 6)));
+
+static void find(const struct findings *f, bool good, int64_t seq, const char *en, const char *fr, ...)
 {
+    va_list args;
+    va_start(args, fr);
+    f->found(f->r, good, arena_vprintf(f->r->a, f->r->language == LANGUAGE_FR ? fr : en, args), seq);
+    va_end(args);
+}
+
+static void steps_found(const struct findings *f)
+{
+    const struct report_out *r = f->r;
     for (size_t i = 0; i < r->story->step_count; i++) {
         const struct story_step *step = &r->story->steps[i];
-        const char *took = duration(r, step->took_ms), *budget = duration(r, step->budget_ms), *id = md(r, step->id);
-        if (same(step->outcome, "failure") || same(step->outcome, "expiry") || same(step->outcome, "blocked"))
-            found(r, false, arena_printf(r->a, tr(r, "step \"%s\" ended with %s: %s", "l'étape « %s » s'est terminée par : %s : %s"), id,
-                                         word_ending_of(step->outcome, r->language),
-                                         md(r, word_decided(r->a, step->text, r->language))), step->end_seq);
-        else if (step->budget_ms > 0 && step->took_ms > step->budget_ms)
-            found(r, false, arena_printf(r->a, tr(r, "step \"%s\" took %s of a budget of %s", "l'étape « %s » a pris %s pour un budget de %s"), id, took, budget), step->end_seq);
-        else if (same(step->outcome, "success") && step->budget_ms > 0)
-            found(r, true, arena_printf(r->a, tr(r, "step \"%s\" took %s of a budget of %s", "l'étape « %s » a pris %s pour un budget de %s"), id, took, budget), step->end_seq);
+        bool success = same(step->outcome, "success"), failed = step->outcome && !success && !same(step->outcome, "skipped");
+        bool over = step->budget_ms > 0 && step->took_ms > step->budget_ms;
+        if (failed)
+            find(f, false, step->end_seq, "step \"%s\" ended with %s: %s", "l'étape « %s » s'est terminée par : %s : %s", md(r, step->id),
+                 word_ending_of(step->outcome, r->language), md(r, word_decided(r->a, step->text, r->language)));
+        else if (over || (success && step->budget_ms > 0))
+            find(f, !over, step->end_seq, "step \"%s\" took %s of a budget of %s", "l'étape « %s » a pris %s pour un budget de %s",
+                 md(r, step->id), duration(r, step->took_ms), duration(r, step->budget_ms));
     }
 }
 
-static void rows_found(const struct report_out *r, finding_fn *found)
+static void order_found(const struct findings *f, const struct record *row)
 {
-    for (size_t i = 0; i < r->history->n; i++) {
-        const struct record *row = &r->history->p[i];
-        const char *subject = md(r, row->subject);
-        if (row->is_order && row->kind == ORDER_STAGE && row->number > MS_SECOND)
-            found(r, false, arena_printf(r->a, tr(r, "escalation stage \"%s\" was %s late", "le palier d'escalade « %s » a eu %s de retard"), subject,
-                                         duration(r, row->number)), row->seq);
-        if (row->is_order && row->kind == ORDER_BLOCKED)
-            found(r, false, arena_printf(r->a, tr(r, "blocked: %s", "bloqué : %s"), md(r, word_decided(r->a, row->text, r->language))), row->seq);
-        if (!row->is_order && row->kind == EVENT_UNDELIVERED && row->ref < 0)
-            found(r, false, arena_printf(r->a, tr(r, "message %s was given up: %s", "le message %s a été abandonné : %s"), subject, md(r, row->text)), row->seq);
-        if (!row->is_order && row->kind == EVENT_STARTED)
-            found(r, false, arena_printf(r->a, "%s", tr(r, "the controller was started again during the incident",
-                                                        "le contrôleur a été redémarré pendant l'incident")), row->seq);
-        if (!row->is_order && row->kind == EVENT_NOTE && strstr(row->text, "TODO"))
-            found(r, false, md(r, row->text), row->seq);
-    }
+    const struct report_out *r = f->r;
+    if (row->kind == ORDER_STAGE && row->number > MS_SECOND)
+        find(f, false, row->seq, "escalation stage \"%s\" was %s late", "le palier d'escalade « %s » a eu %s de retard", md(r, row->subject),
+             duration(r, row->number));
+    if (row->kind == ORDER_BLOCKED)
+        find(f, false, row->seq, "blocked: %s", "bloqué : %s", md(r, word_decided(r->a, row->text, r->language)));
 }
 
-static void objectives_found(const struct report_out *r, finding_fn *found)
+static void event_found(const struct findings *f, const struct record *row)
 {
+    const struct report_out *r = f->r;
+    if (row->kind == EVENT_UNDELIVERED && row->ref < 0)
+        find(f, false, row->seq, "message %s was given up: %s", "le message %s a été abandonné : %s", md(r, row->subject), md(r, row->text));
+    if (row->kind == EVENT_STARTED)
+        find(f, false, row->seq, "the controller was started again during the incident", "le contrôleur a été redémarré pendant l'incident");
+    if (row->kind == EVENT_NOTE && strstr(row->text, "TODO"))
+        find(f, false, row->seq, "%s", "%s", md(r, row->text));
+}
+
+static void objectives_found(const struct findings *f)
+{
+    const struct report_out *r = f->r;
     const struct story *s = r->story;
     const struct story_fact *skipped = story_fact(s, "restore.skipped");
     if (s->outage_ms >= 0 && s->rto_ms >= 0)
-        found(r, s->outage_ms <= s->rto_ms, arena_printf(r->a, tr(r, "RTO: %s against %s", "RTO : %s contre %s"), duration(r, s->outage_ms), duration(r, s->rto_ms)), s->back_seq);
+        find(f, s->outage_ms <= s->rto_ms, s->back_seq, "RTO: %s against %s", "RTO : %s contre %s", duration(r, s->outage_ms), duration(r, s->rto_ms));
     if (s->loss_ms >= 0 && s->rpo_ms >= 0)
-        found(r, s->loss_ms <= s->rpo_ms, arena_printf(r->a, tr(r, "RPO: %s against %s", "RPO : %s contre %s"), duration(r, s->loss_ms), duration(r, s->rpo_ms)), s->opened_seq);
+        find(f, s->loss_ms <= s->rpo_ms, s->opened_seq, "RPO: %s against %s", "RPO : %s contre %s", duration(r, s->loss_ms), duration(r, s->rpo_ms));
     if (skipped)
-        found(r, false, arena_printf(r->a, tr(r, "a backup could not be used: %s", "une sauvegarde n'a pas pu servir : %s"), md(r, skipped->value)), skipped->seq);
+        find(f, false, skipped->seq, "a backup could not be used: %s", "une sauvegarde n'a pas pu servir : %s", md(r, skipped->value));
     if (!s->acked_seq)
-        found(r, false, tr(r, "nobody acknowledged the incident", "personne n'a pris l'incident en charge"), 0);
+        find(f, false, 0, "nobody acknowledged the incident", "personne n'a pris l'incident en charge");
 }
 
 static void all_found(const struct report_out *r, finding_fn *found)
 {
-    objectives_found(r, found);
-    steps_found(r, found);
-    rows_found(r, found);
+    const struct findings f = {.r = r, .found = found};
+    objectives_found(&f);
+    steps_found(&f);
+    for (size_t i = 0; i < r->history->n; i++) {
+        if (r->history->p[i].is_order)
+            order_found(&f, &r->history->p[i]);
+        else
+            event_found(&f, &r->history->p[i]);
+    }
 }
 
 static void put_good(const struct report_out *r, bool good, const char *text, int64_t seq)

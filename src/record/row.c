@@ -2,7 +2,7 @@
 #include "record/row.h"
 
 #define NAME_COLUMN(column, type) ", " #column
-const char *const row_columns = ROW_COLUMNS(NAME_COLUMN) + 2; /* without the first comma */
+const char *const row_columns = &(ROW_COLUMNS(NAME_COLUMN))[2]; /* without the first comma */
 
 static struct str view(const char *text)
 {
