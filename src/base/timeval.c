@@ -66,10 +66,16 @@ char *duration_print(struct arena *arena, int64_t ms)
     return *text ? text : arena_strdup(arena, "0s");
 }
 
+/* INT64_MIN has no positive twin; a millisecond less is as good. */
+static int64_t positive(int64_t ms)
+{
+    return ms == INT64_MIN ? INT64_MAX : ms < 0 ? -ms : ms;
+}
+
 char *duration_say(struct arena *arena, int64_t ms)
 {
     if (ms < 0)
-        return arena_printf(arena, "-%s", duration_say(arena, -ms));
+        return arena_printf(arena, "-%s", duration_say(arena, positive(ms)));
     if (ms < MS_SECOND)
         return arena_printf(arena, "%" PRId64 " ms", ms);
     if (ms < MS_MINUTE)
@@ -84,7 +90,7 @@ char *duration_say(struct arena *arena, int64_t ms)
 char *duration_clock(struct arena *arena, int64_t ms)
 {
     const char *sign = ms < 0 ? "-" : "";
-    int64_t s = (ms < 0 ? -ms : ms) / MS_SECOND;
+    int64_t s = positive(ms) / MS_SECOND;
     if (s >= 3600)
         return arena_printf(arena, "%s%" PRId64 ":%02" PRId64 ":%02" PRId64, sign, s / 3600, s / 60 % 60, s % 60);
     return arena_printf(arena, "%s%02" PRId64 ":%02" PRId64, sign, s / 60, s % 60);
@@ -142,14 +148,27 @@ static bool moment_of(struct tm tm, int millis, int64_t *ret)
     return true;
 }
 
+/* Does the text begin as the pattern says, where '0' stands for any digit? strptime would take blanks, signs and missing digits too. */
+static bool looks_like(const char *text, const char *pattern)
+{
+    for (; *pattern; text++, pattern++)
+        if (*pattern == '0' ? !isdigit((unsigned char)*text) : *text != *pattern)
+            return false;
+    return true;
+}
+
 bool moment_parse_iso(const char *text, int64_t *ret_wall_ms)
 {
+    if (!looks_like(text, "0000-00-00T00:00:00"))
+        return false;
     struct tm tm = {0};
     const char *p = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
     if (!p)
         return false;
     int millis = 0;
     if (*p == '.') {
+        if (!isdigit((unsigned char)p[1]))
+            return false;
         int scale = 100;
         for (p++; isdigit((unsigned char)*p); p++, scale /= 10)
             millis += (*p - '0') * scale;
@@ -161,9 +180,8 @@ bool moment_parse_iso(const char *text, int64_t *ret_wall_ms)
 
 bool moment_parse_file(const char *text, int64_t *ret_wall_ms)
 {
-    for (size_t i = 0; i < 15; i++)
-        if (i == 8 ? text[i] != '_' : !isdigit((unsigned char)text[i]))
-            return false;
+    if (!looks_like(text, "00000000_000000"))
+        return false;
     struct tm tm = {0};
     if (!strptime((char[16]){text[0], text[1], text[2], text[3], text[4], text[5], text[6], text[7], '_', text[9],
                              text[10], text[11], text[12], text[13], text[14], 0},

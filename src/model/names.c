@@ -4,13 +4,13 @@
 #define MODEL_ENUM_NAME(id, name) [id] = name,
 
 /* One lookup pair for each list; a value outside the list is a defect and prints as "?". */
-#define NAMED(function, reverse, type, list, max)                                                                      \
+#define NAMED(function, type, list, max)                                                                               \
     static const char *const function##s[] = {list(MODEL_ENUM_NAME)};                                                  \
     const char *function##_name(enum type value)                                                                       \
     {                                                                                                                  \
         return (unsigned)value < (max) ? function##s[value] : "?";                                                     \
     }                                                                                                                  \
-    reverse bool function##_of(const char *name, enum type *ret)                                                       \
+    bool function##_of(const char *name, enum type *ret)                                                               \
     {                                                                                                                  \
         for (int i = 0; i < (max); i++)                                                                                \
             if (same(name, function##s[i])) {                                                                          \
@@ -20,10 +20,10 @@
         return false;                                                                                                  \
     }
 
-NAMED(verdict, , verdict_state, VERDICTS, VERDICT_MAX)
-NAMED(severity, , severity, SEVERITIES, SEVERITY_MAX)
-NAMED(incident_state, , incident_state, INCIDENT_STATES, INCIDENT_MAX)
-NAMED(site_role, static UNUSED, site_role, SITE_ROLES, SITE_ROLE_MAX)
-NAMED(outcome, , outcome, OUTCOMES, OUTCOME_MAX)
-NAMED(event, , event_kind, EVENT_KINDS, EVENT_MAX)
-NAMED(order, , order_kind, ORDER_KINDS, ORDER_MAX)
+NAMED(verdict, verdict_state, VERDICTS, VERDICT_MAX)
+NAMED(severity, severity, SEVERITIES, SEVERITY_MAX)
+NAMED(incident_state, incident_state, INCIDENT_STATES, INCIDENT_MAX)
+NAMED(site_role, site_role, SITE_ROLES, SITE_ROLE_MAX)
+NAMED(outcome, outcome, OUTCOMES, OUTCOME_MAX)
+NAMED(event, event_kind, EVENT_KINDS, EVENT_MAX)
+NAMED(order, order_kind, ORDER_KINDS, ORDER_MAX)

@@ -90,6 +90,7 @@ const char *order_name(enum order_kind k);
 bool verdict_of(const char *name, enum verdict_state *ret);
 bool severity_of(const char *name, enum severity *ret);
 bool incident_state_of(const char *name, enum incident_state *ret);
+bool site_role_of(const char *name, enum site_role *ret);
 bool outcome_of(const char *name, enum outcome *ret);
 bool event_of(const char *name, enum event_kind *ret);
 bool order_of(const char *name, enum order_kind *ret);
