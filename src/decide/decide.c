@@ -98,6 +98,7 @@ void learn(struct decide *d, struct inc *inc, const char *run)
     if (*run && same(run, inc->redirect.run)) {
         inc->redirect.run[0] = 0;
         svc->active = inc->redirect.site;
+        svc->moving = NOTHING;
         svc->fenced[svc->active] = false;
         svc->turned = true;
         COPY_TO(order_add(d, ORDER_ACTIVE, inc)->subject, site_name(svc, svc->active));
@@ -187,7 +188,7 @@ static void window_init(struct arena *arena, struct window *window, int size)
 static void svc_init(struct arena *arena, struct svc *svc, const struct service *conf, int index)
 {
     const struct site *production = service_site_of(conf, SITE_PRODUCTION);
-    *svc = (struct svc){.conf = conf, .index = index};
+    *svc = (struct svc){.conf = conf, .index = index, .moving = NOTHING};
     svc->active = production ? (int)(production - conf->sites.p) : conf->sites.n ? 0 : NOTHING;
     svc->fenced = arena_array(arena, bool, conf->sites.n);
     svc->known = arena_array(arena, struct known, conf->checks.n);

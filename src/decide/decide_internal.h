@@ -74,6 +74,7 @@ struct svc {
     const struct service *conf;
     int index;
     int active;   /* index of the site that serves the users, or NOTHING */
+    int moving;   /* where a redirection leads whose success is not known: the users may be there, too; or NOTHING */
     bool turned;  /* something changed by which a playbook may open */
     bool *fenced; /* per site: fenced, and neither started again nor made active since */
     struct known *known;

@@ -160,6 +160,7 @@ static void note_run(struct decide *d, struct inc *inc, const struct deed *deed)
     if (deed->kind == DEED_SWITCH) {
         inc->redirect = late;
         inc->switched = true;
+        svc->moving = deed->site;
     }
     if (deed->kind == DEED_START && deed->site != NOTHING && svc->fenced[deed->site]) {
         svc->fenced[deed->site] = false; /* what is started again is certified no longer */

@@ -6,9 +6,9 @@ bool guard_certified(const struct inc *inc, int site)
     return (site == inc->pub.from && inc->pub.fenced) || (site == inc->pub.to && inc->fenced_to);
 }
 
-static enum safety refuse_without_certificate(const struct svc *svc, const struct inc *inc, const char *what, char *why)
+static enum safety refuse_without_certificate(const struct svc *svc, const struct inc *inc, int writer, const char *what, char *why)
 {
-    const char *site = site_name(svc, svc->active);
+    const char *site = site_name(svc, writer);
     say(why, MODEL_TEXT_SIZE,
         "%s needs a fence certificate for \"%s\", which may still accept writes; a person who has made sure that it does not: "
         "bascule incident certify %lld %s",
@@ -25,12 +25,23 @@ static enum safety refuse_without_approval(const struct svc *svc, const struct i
     return REFUSED_UNLESS_APPROVED;
 }
 
+/* A site besides `site` at which users may still be, and where nothing proves that they cannot write: NOTHING when there is none. */
+static int writer_besides(const struct svc *svc, const struct inc *inc, int site)
+{
+    const int users[] = {svc->active, svc->moving};
+    for (size_t i = 0; i < COUNT_OF(users); i++)
+        if (users[i] != NOTHING && users[i] != site && !guard_certified(inc, users[i]))
+            return users[i];
+    return NOTHING;
+}
+
 static enum safety guard_switch(const struct svc *svc, const struct inc *inc, int site, bool approved, char *why)
 {
     if (site == NOTHING)
         return say(why, MODEL_TEXT_SIZE, "the site to redirect to is not known"), REFUSED;
-    if (site != svc->active && svc->active != NOTHING && !guard_certified(inc, svc->active))
-        return refuse_without_certificate(svc, inc, "redirecting the traffic", why);
+    int writer = writer_besides(svc, inc, site);
+    if (writer != NOTHING)
+        return refuse_without_certificate(svc, inc, writer, "redirecting the traffic", why);
     if (site == inc->pub.from && svc->fenced[site] && !approved)
         return refuse_without_approval(svc, inc, site, "sending the users back there", why);
     return SAFE;
@@ -41,8 +52,9 @@ static enum safety guard_start(const struct svc *svc, const struct inc *inc, int
 {
     if (site == NOTHING || !svc->fenced[site])
         return SAFE;
-    if (svc->active != site && svc->active != NOTHING && !guard_certified(inc, svc->active))
-        return refuse_without_certificate(svc, inc, "starting a fenced site again", why);
+    int writer = writer_besides(svc, inc, site);
+    if (writer != NOTHING)
+        return refuse_without_certificate(svc, inc, writer, "starting a fenced site again", why);
     return approved ? SAFE : refuse_without_approval(svc, inc, site, "starting it again", why);
 }
 
@@ -128,7 +140,7 @@ const char *const ask_reasons[] = {
     [ASK_STEP] = "the playbook leaves this step to a person",
     [ASK_MANUAL] = "automatic action is switched off for this service",
     [ASK_FAILBACK] = "a failback is never automatic",
-    [ASK_SERVING] = "it replaces the database that serves the users",
+    [ASK_SERVING] = "it replaces a database that serves the users, or may serve them",
     [ASK_LIMIT] = "the playbook has reached its limit of automatic runs",
 };
 
@@ -147,7 +159,7 @@ enum ask guard_ask(const struct decide *d, const struct inc *inc, const struct d
         return ASK_MANUAL;
     if (is_failback(svc, inc, deed))
         return ASK_FAILBACK;
-    if (deed->kind == DEED_RESTORE && deed->site == svc->active)
+    if (deed->kind == DEED_RESTORE && deed->site != NOTHING && (deed->site == svc->active || deed->site == svc->moving))
         return ASK_SERVING;
     if (!inc->retried && !more->counted && !more->playbook_approved && guard_exhausted(d, svc, frame->playbook))
         return ASK_LIMIT;

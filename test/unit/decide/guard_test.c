@@ -212,6 +212,25 @@ static void preparing_the_other_site_needs_no_certificate(void **state)
     }
 }
 
+/* A redirection that was stopped half-way may have moved the users: from then on both sites count as theirs. */
+static void a_redirection_of_unknown_end_is_remembered(void **state)
+{
+    (void)state;
+    struct rig rig = rig_open();
+    lonely(&rig, "traffic switch active");
+    fixture_add_step(rig.arena, fixture_add_playbook(rig.arena, rig.config, "again"), "only", "restore standby");
+    fixture_playbook(rig.config, "again")->opens_when = "dr.application is down";
+    rig_to_step(&rig, "redirect");
+    rig_person(&rig, EVENT_RESOLVE, "");
+    start(&rig);
+    assert_non_null(strstr(rig_order(&rig, ORDER_BLOCKED)->text, "needs a fence certificate for \"dr\""));
+    rig_person(&rig, EVENT_RESOLVE, "");
+    rig_verdict(&rig, "dr.application", VERDICT_DOWN);
+    rig_assert_phase(&rig, STEP_ASKING, "only");
+    assert_non_null(strstr(rig_order(&rig, ORDER_NOTIFY)->text, "or may serve them"));
+    rig_close(&rig);
+}
+
 /* ---- approvals ---- */
 
 static void failback_always_asks(void **state)
@@ -252,7 +271,7 @@ static void a_restore_over_the_serving_database_asks(void **state)
     lonely(&rig, "restore active");
     start(&rig);
     rig_assert_phase(&rig, STEP_ASKING, "only");
-    assert_non_null(strstr(rig_order(&rig, ORDER_NOTIFY)->text, "it replaces the database that serves the users"));
+    assert_non_null(strstr(rig_order(&rig, ORDER_NOTIFY)->text, "it replaces a database that serves the users"));
     rig_close(&rig);
 }
 
@@ -406,6 +425,7 @@ int main(void)
         cmocka_unit_test(the_old_primary_is_not_started_while_dr_serves),
         cmocka_unit_test(going_back_within_the_incident_needs_both),
         cmocka_unit_test(preparing_the_other_site_needs_no_certificate),
+        cmocka_unit_test(a_redirection_of_unknown_end_is_remembered),
         cmocka_unit_test(failback_always_asks),
         cmocka_unit_test(a_redirection_to_production_asks),
         cmocka_unit_test(a_restore_over_the_serving_database_asks),
