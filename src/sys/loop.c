@@ -15,6 +15,7 @@ struct loop {
     int clock_fd;
     struct loop_timer **heap;
     size_t set, cap;
+    int64_t armed_ms;  /* what clock_fd is set to; 0: disarmed */
     uint64_t serial;   /* of settings: timers of the same moment fire in the order in which they were set */
     bool firing;
     int64_t firing_now;
@@ -137,8 +138,11 @@ static void arm(struct loop *loop)
     if (loop->firing || loop->closing)
         return; /* done once at the end of the round */
     struct itimerspec when = {0}; /* all zero disarms */
-    if (loop->set) {
-        int64_t at = MAX_OF(loop->heap[0]->at_ms, 1);
+    int64_t at = loop->set ? MAX_OF(loop->heap[0]->at_ms, 1) : 0;
+    if (at == loop->armed_ms)
+        return; /* most timers are deadlines that never become the nearest: no call for them */
+    loop->armed_ms = at;
+    if (at) {
         when.it_value.tv_sec = (time_t)(at / 1000);
         when.it_value.tv_nsec = (long)(at % 1000 * 1000000);
         uv_ref((uv_handle_t *)&loop->clock);
@@ -165,6 +169,7 @@ static void fire_due(uv_poll_t *handle, int status, int events)
         timer->fire(timer->arg); /* may free or set any timer, this one included */
     }
     loop->firing = false;
+    loop->armed_ms = TIME_NEVER; /* it has gone off, and is to be set again whatever comes next */
     arm(loop);
 }
 
