@@ -10,7 +10,7 @@ enum {
     SUBJECT_MAX = 900,
     MESSAGE_MAX = 1024 * 1024,
     QP_LINE_MAX = 76,   /* RFC 2045 */
-    WORD_TEXT_MAX = 42, /* bytes of text in an encoded word: 56 of base64 and 12 around it stay under RFC 2047's 75 */
+    WORD_TEXT_MAX = 36, /* bytes of text in an encoded word: 48 of base64, 12 around it and the longest header name stay under 76 (RFC 2047) */
 };
 
 bool mail_address_valid(const char *address, struct err *err)

@@ -20,7 +20,8 @@ static void check_message(struct str message)
         const char *stop = memmem(line, (size_t)(end - line), "\r\n", 2);
         check(stop != NULL);
         size_t n = (size_t)(stop - line);
-        check(n <= 78 && !memchr(line, '\n', n) && !memchr(line, '\r', n) && !memchr(line, 0, n));
+        size_t longest = headers == 2 && !in_body ? 260 : 78; /* the address of the recipient cannot be broken */
+        check(n <= longest && !memchr(line, '\n', n) && !memchr(line, '\r', n) && !memchr(line, 0, n));
         if (n == 0)
             in_body = true;
         headers += !in_body && line[0] != ' ';
