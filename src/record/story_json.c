@@ -19,12 +19,6 @@ static void put_known(struct jsonout *j, const char *key, int64_t value)
         json_int(j, value);
 }
 
-static void put_some(struct jsonout *j, const char *key, const char *text)
-{
-    if (text && *text)
-        json_put_text(j, key, text);
-}
-
 static void put_moments(struct jsonout *j, struct arena *a, const struct story *s)
 {
     put_moment(j, a, "last_good", s->last_good_wall_ms);
@@ -118,20 +112,21 @@ void story_record_json(struct jsonout *j, const struct record *r)
     json_object(j);
     json_put_int(j, "seq", r->seq);
     json_put_int(j, "at_ms", r->at_ms);
+    json_put_int(j, "wall_ms", r->wall_ms);
     json_put_text(j, "time", moment_iso(a, r->wall_ms));
     json_put_text(j, "class", r->is_order ? "order" : "event");
     json_put_text(j, "kind", r->is_order ? order_name((enum order_kind)r->kind) : event_name((enum event_kind)r->kind));
     json_put_int(j, "incident", r->incident);
     json_put_int(j, "number", r->number);
     json_put_int(j, "ref", r->ref);
-    put_some(j, "service", r->service);
-    put_some(j, "subject", r->subject);
-    put_some(j, "who", r->who);
-    put_some(j, "text", r->text);
-    put_some(j, "stage", r->stage);
-    put_some(j, "channel", r->channel);
-    put_some(j, "address", r->address);
-    put_some(j, "detail", r->detail);
+    json_put_text(j, "service", r->service);
+    json_put_text(j, "subject", r->subject);
+    json_put_text(j, "who", r->who);
+    json_put_text(j, "text", r->text);
+    json_put_text(j, "stage", r->stage);
+    json_put_text(j, "channel", r->channel);
+    json_put_text(j, "address", r->address);
+    json_put_text(j, "detail", r->detail);
     json_put_text(j, "sentence", story_sentence(a, r, LANGUAGE_EN));
     json_object_end(j);
 }
