@@ -154,6 +154,7 @@ void decide_event(struct decide *d, const struct event *event, struct orders *ou
     d->now_ms = MAX_OF(d->now_ms, event->at_ms);
     d->wall_ms = event->wall_ms;
     d->who = event->who;
+    d->ticking = event->kind == EVENT_TICK;
     d->out = out;
     d->seq++;
     event_handlers[event->kind](d, event);
@@ -191,6 +192,9 @@ static void svc_init(struct arena *arena, struct svc *svc, const struct service 
     *svc = (struct svc){.conf = conf, .index = index, .moving = NOTHING};
     svc->active = production ? (int)(production - conf->sites.p) : conf->sites.n ? 0 : NOTHING;
     svc->fenced = arena_array(arena, bool, conf->sites.n);
+    svc->served = arena_array(arena, bool, conf->sites.n);
+    if (svc->active != NOTHING)
+        svc->served[svc->active] = true;
     svc->known = arena_array(arena, struct known, conf->checks.n);
     svc->books = arena_array(arena, struct book, conf->playbooks.n);
     for (size_t i = 0; i < conf->playbooks.n; i++) {

@@ -77,6 +77,7 @@ struct svc {
     int moving;   /* where a redirection leads whose success is not known: the users may be there, too; or NOTHING */
     bool turned;  /* something changed by which a playbook may open */
     bool *fenced; /* per site: fenced, and neither started again nor made active since */
+    bool *served; /* per site: users were sent there once, so that they may still be connected */
     struct known *known;
     struct book *books;
 };
@@ -152,6 +153,7 @@ struct decide {
     /* while an event is fed: */
     int64_t now_ms, wall_ms;
     int64_t seq;
+    bool ticking;
     const char *who;
     struct orders *out;
 };

@@ -96,6 +96,8 @@ static void step_ends(struct decide *d, struct inc *inc, enum outcome outcome, c
 {
     const char *target = engine_target(engine_step(d, inc), outcome);
     char then[MODEL_TEXT_SIZE] = "";
+    if (!top_more(inc)->begun) /* the last try ended, and the pause behind it was the end of the budget */
+        begin_run(d, inc);
     if (same(target, "fail"))
         SAY(then, "the playbook has failed");
     else if (same(target, "end"))
@@ -161,6 +163,7 @@ static void note_run(struct decide *d, struct inc *inc, const struct deed *deed)
         inc->redirect = late;
         inc->switched = true;
         svc->moving = deed->site;
+        svc->served[deed->site] = true;
     }
     if (deed->kind == DEED_START && deed->site != NOTHING && svc->fenced[deed->site]) {
         svc->fenced[deed->site] = false; /* what is started again is certified no longer */
@@ -380,5 +383,9 @@ bool engine_move(struct decide *d, struct inc *inc)
         return engine_happens(d, inc, STEP_HOLDS, "");
     if ((frame->phase == STEP_ASKING || frame->phase == STEP_BLOCKED) && guard_recovered(d, inc))
         return engine_happens(d, inc, STEP_RECOVERED, "");
+    /* Only a tick gives up on a cancelled command: it comes from a controller that was there to carry the cancel out, while
+       events of people may have been written when there was none. */
+    if (frame->phase == STEP_RUNNING && top_more(inc)->stopping && !d->ticking)
+        return false;
     return d->now_ms >= phase_ends_ms(d, inc) && engine_happens(d, inc, STEP_DUE, "");
 }

@@ -25,13 +25,15 @@ static enum safety refuse_without_approval(const struct svc *svc, const struct i
     return REFUSED_UNLESS_APPROVED;
 }
 
-/* A site besides `site` at which users may still be, and where nothing proves that they cannot write: NOTHING when there is none. */
+/* A site besides `site` that has served users and may write for them still: NOTHING when there is none. Where the users are, or may
+   be, this incident must have proved the contrary; elsewhere a fence that has stood since an earlier one is enough. */
 static int writer_besides(const struct svc *svc, const struct inc *inc, int site)
 {
-    const int users[] = {svc->active, svc->moving};
-    for (size_t i = 0; i < COUNT_OF(users); i++)
-        if (users[i] != NOTHING && users[i] != site && !guard_certified(inc, users[i]))
-            return users[i];
+    for (int i = 0; i < (int)svc->conf->sites.n; i++) {
+        bool users = i == svc->active || i == svc->moving;
+        if (i != site && svc->served[i] && !guard_certified(inc, i) && (users || !svc->fenced[i]))
+            return i;
+    }
     return NOTHING;
 }
 

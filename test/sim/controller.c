@@ -303,9 +303,9 @@ void controller_restart(struct sim *s)
         s->judged[i] = decide_verdict(c->decide, 0, check_names[i]);
         s->truth[i] = s->judged[i];
     }
-    c->catching_up = false;
     if (c->up)
         adopt(s);
+    c->catching_up = false;
     controller_feed(s, &(struct event){.kind = EVENT_STARTED});
     world_look(s);
 }

@@ -78,6 +78,8 @@ struct sim *sim_open(uint64_t seed, enum mutation mutation, bool trace)
     s->now_ms = 1000000;
     s->wall_shift_ms = 1700000000000;
     configure(s);
+    if (mutation == MUTATION_FAILOVERS)
+        fixture_playbook(s->config, "failover")->automatic_limit = 0;
     world_open(s);
     return s;
 }
@@ -185,6 +187,7 @@ void sim_run(struct sim *s)
 void sim_run_standard(struct sim *s, bool restartable, int64_t crash_record)
 {
     s->calm = true;
+    s->config->services.p[0].playbooks.n = 2; /* the runbook's own */
     controller_open(s);
     s->controller.crash_record = crash_record;
     world_look(s);

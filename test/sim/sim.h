@@ -16,7 +16,7 @@ enum { CHILDREN_MAX = 512, QUEUE_MAX = 512, INCIDENTS_MAX = 64, KEYS_MAX = 8192 
     X(MUTATION_RUN_TWICE, "run-twice", "once")                     /* a command is ordered twice */                    \
     X(MUTATION_STAGE_TWICE, "stage-twice", "stage-once")                                                               \
     X(MUTATION_FAILBACK, "failback", "no-failback")                /* the users are sent back unasked */               \
-    X(MUTATION_FAILOVERS, "failovers", "one-failover")             /* approvals are made up */                         \
+    X(MUTATION_FAILOVERS, "failovers", "one-failover")             /* their limit is taken away */                         \
     X(MUTATION_AFTER_RESOLVED, "after-resolved", "after-resolved") /* an order for what is over */                     \
     X(MUTATION_STEP_OPEN, "step-open", "steps-end")                /* the end of a step is lost */                     \
     X(MUTATION_BLOCKED_ACTS, "blocked-acts", "blocked-is-still")                                                       \
@@ -120,8 +120,7 @@ struct sim {
     struct controller controller;
     struct watched watched[INCIDENTS_MAX + 1];
     uint64_t keys[KEYS_MAX];
-    int64_t switched_ms[8]; /* automatic redirections */
-    int switch_count;
+    int64_t failover_ms; /* the last automatic failover; 0: none */
     /* results */
     int64_t incidents, notices, runs, restores, redirects, fences, crashes, events;
     int64_t violations;

@@ -74,13 +74,16 @@ static void watch_switch(struct sim *s, struct watched *w, const struct order *o
         violated(s, "certificate", "%s leaves \"%s\" without a certificate", order->subject, site_names[s->traffic]);
     if (site == PRODUCTION && !w->by_person && !is_approved(w, order->subject))
         violated(s, "no-failback", "%s sends the users back unasked", order->subject);
-    if (w->by_person || w->person_acted || site == PRODUCTION)
+}
+
+/* A failover begins to change things with its fence. */
+static void watch_fence(struct sim *s, struct watched *w, const struct order *order)
+{
+    if (w->by_person || w->person_acted)
         return;
-    for (int i = 0; i < s->switch_count; i++)
-        if (s->now_ms - s->switched_ms[i] < MS_DAY)
-            violated(s, "one-failover", "%s is the second automatic failover within a day", order->subject);
-    if (s->switch_count < (int)COUNT_OF(s->switched_ms))
-        s->switched_ms[s->switch_count++] = s->now_ms;
+    if (s->failover_ms && s->now_ms - s->failover_ms < MS_DAY)
+        violated(s, "one-failover", "%s begins the second automatic failover within a day", order->subject);
+    s->failover_ms = s->now_ms;
 }
 
 static void watch_run(struct sim *s, struct watched *w, const struct order *order)
@@ -98,6 +101,8 @@ static void watch_run(struct sim *s, struct watched *w, const struct order *orde
         violated(s, "budget", "%s has a budget of %lld ms", order->subject, (long long)order->number);
     if (begins(order->text, "traffic switch"))
         watch_switch(s, w, order);
+    if (begins(order->text, "fence"))
+        watch_fence(s, w, order);
 }
 
 static void watch_step(struct sim *s, struct watched *w, const struct order *order)
@@ -216,7 +221,7 @@ static void watch_person(struct sim *s, struct watched *w, const struct event *e
     w->person_acted = true;
     w->blocked = false; /* a person may move it on; if it does not move, it is blocked no less for that */
     w->by_person = w->by_person || (event->kind == EVENT_OPEN && *event->subject);
-    if (event->kind == EVENT_APPROVE && s->mutation != MUTATION_FAILOVERS && w->approved_count < (int)COUNT_OF(w->approved))
+    if (event->kind == EVENT_APPROVE && w->approved_count < (int)COUNT_OF(w->approved))
         step_of(w->asked, w->approved[w->approved_count++]);
 }
 

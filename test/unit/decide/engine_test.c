@@ -257,8 +257,28 @@ static void a_pause_ends_with_the_budget(void **state)
     rig_to_restart(&rig);
     rig_outcome(&rig, OUTCOME_FAILURE, "");
     rig_tick(&rig, 90 * MS_SECOND);
-    step_end(&rig, OUTCOME_EXPIRY);
+    assert_string_equal(step_end(&rig, OUTCOME_EXPIRY)->subject, "1.restart.3"); /* the run before it has ended already */
+    assert_non_null(rig_find(&rig, ORDER_STEP, "1.restart.3"));
     rig_assert_run(&rig, "status dr");
+    rig_close(&rig);
+}
+
+/* A cancel that was ordered as the controller died has reached nobody: its grace begins with the restart, and ends by a tick. */
+static void a_cancel_is_given_its_time_after_a_restart(void **state)
+{
+    (void)state;
+    struct rig rig = rig_open();
+    rig_to_restart(&rig);
+    rig_tick(&rig, 90 * MS_SECOND);
+    assert_int_equal(rig_count(&rig, ORDER_CANCEL), 1);
+    rig.now_ms += MS_HOUR;
+    rig_person(&rig, EVENT_ACK, "");
+    assert_int_equal(rig_count(&rig, ORDER_STEP_END), 0);
+    rig_feed(&rig, &(struct event){.kind = EVENT_STARTED});
+    assert_int_equal(rig_count(&rig, ORDER_STEP_END), 0);
+    assert_int_equal(decide_next_ms(rig.decide), rig.now_ms + CANCEL_GRACE_MS);
+    rig_tick(&rig, CANCEL_GRACE_MS);
+    step_end(&rig, OUTCOME_EXPIRY);
     rig_close(&rig);
 }
 
@@ -710,6 +730,7 @@ int main(void)
         cmocka_unit_test(a_step_without_budget_gets_one),
         cmocka_unit_test(a_failed_step_is_tried_again_after_a_pause),
         cmocka_unit_test(a_pause_ends_with_the_budget),
+        cmocka_unit_test(a_cancel_is_given_its_time_after_a_restart),
         cmocka_unit_test(a_step_whose_condition_does_not_hold_is_skipped),
         cmocka_unit_test(expiry_goes_where_failure_goes_unless_told),
         cmocka_unit_test(a_target_that_does_not_exist_fails),

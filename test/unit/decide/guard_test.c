@@ -182,6 +182,31 @@ static void the_old_primary_is_not_started_while_dr_serves(void **state)
     rig_close(&rig);
 }
 
+/* Found by the simulation: production was started again while DR was certified; then DR must not be started beside it. */
+static void a_site_that_served_once_must_be_fenced_too(void **state)
+{
+    (void)state;
+    struct rig rig = rig_open();
+    lonely(&rig, "service start standby.database");
+    rig_failed_over(&rig);
+    rig_person(&rig, EVENT_RESOLVE, "");
+    start(&rig);
+    rig_person(&rig, EVENT_CERTIFY, "dr");
+    rig_person(&rig, EVENT_APPROVE, "");
+    rig_assert_run(&rig, "service start production.database");
+    rig_outcome(&rig, OUTCOME_SUCCESS, "");
+    rig_person(&rig, EVENT_RESOLVE, "");
+    rig_verdict(&rig, "dr.database", VERDICT_DOWN);
+    rig_outcome(&rig, OUTCOME_SUCCESS, "");
+    rig_assert_phase(&rig, STEP_BLOCKED, "restart");
+    rig_person(&rig, EVENT_APPROVE, "");
+    assert_int_equal(rig_count(&rig, ORDER_RUN), 0);
+    rig_person(&rig, EVENT_CERTIFY, "production");
+    rig_person(&rig, EVENT_APPROVE, "");
+    rig_assert_run(&rig, "service restart dr.database");
+    rig_close(&rig);
+}
+
 static void going_back_within_the_incident_needs_both(void **state)
 {
     (void)state;
@@ -423,6 +448,7 @@ int main(void)
         cmocka_unit_test(what_was_fenced_is_not_started_again),
         cmocka_unit_test(a_person_goes_on_with_the_failover_instead),
         cmocka_unit_test(the_old_primary_is_not_started_while_dr_serves),
+        cmocka_unit_test(a_site_that_served_once_must_be_fenced_too),
         cmocka_unit_test(going_back_within_the_incident_needs_both),
         cmocka_unit_test(preparing_the_other_site_needs_no_certificate),
         cmocka_unit_test(a_redirection_of_unknown_end_is_remembered),
