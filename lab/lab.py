@@ -38,7 +38,7 @@ LOCKS = Path("/tmp/bascule-lab")
 SITES = ("production", "dr")
 PORTS = {"edge": (10, 8000), "ssh": (1, 2222), "smtp": (20, 2525), "webhook": (20, 9000), "tarpit": (20, 7000)}
 # Programs that may be left of a lab; nothing else is ever ended because it names the lab's folder.
-PROGRAMS = ("bascule", "akig-api", "postgres", "pg_", "psql", "nginx", "ssh", "python3", "gzip")
+PROGRAMS = ("bascule", "akig-api", "postgres", "pg_", "psql", "nginx", "ssh", "python3", "gzip", "initdb")
 START_S = 60.0
 
 
@@ -48,8 +48,21 @@ class LabError(Exception):
 
 # ---- addresses ----
 
+def sweep_locks() -> None:
+    """Removes lock files whose holder was killed; what is held stays."""
+    for path in LOCKS.glob("*.lock"):
+        try:
+            fd = os.open(path, os.O_RDWR)
+        except OSError:
+            continue
+        if _locked(fd, path):
+            path.unlink(missing_ok=True)
+        os.close(fd)
+
+
 def claim_network() -> tuple[str, int, Path]:
     """A /24 of 127.0.0.0/8 that no other lab has: its first three numbers, the descriptor that holds its lock, and the lock's file."""
+    sweep_locks()
     for _ in range(200):
         net = f"127.{random.randint(16, 250)}.{random.randint(0, 250)}"
         path = LOCKS / f"{net}.lock"
@@ -123,8 +136,9 @@ class Lab:
     def create(cls, build: Path, folder: Optional[Path] = None, *, rows: int = 200_000, stages: str = "demo", interval: str = "500ms",
                extra_checks: str = "", playbook_edits: Optional[dict[str, str]] = None, keep: bool = False) -> "Lab":
         """Makes and starts a lab; a `keep` one outlives this program. `extra_checks`: lines of YAML; `playbook_edits`: text by text."""
-        builder = Builder(build, folder, rows, keep)
+        builder = Builder(build, rows, keep)
         try:
+            builder.claim(folder)
             lab = builder.start(lambda state: settings.bascule_yaml(builder.folder, state, stages, interval, extra_checks), playbook_edits or {})
         except BaseException:
             builder.abandon()
@@ -216,22 +230,27 @@ def _json_lines(path: Path) -> Iterator[dict]:
 class Builder:
     """Makes a lab, step by step; `abandon` takes back whatever was done."""
 
-    def __init__(self, build: Path, folder: Optional[Path], rows: int, keep: bool) -> None:
+    def __init__(self, build: Path, rows: int, keep: bool) -> None:
         self.api = build / "lab" / "akig-api"
         if not self.api.exists():
             raise LabError(f'no "{self.api}"; build it first: ninja -C {build}')
+        self.pgbin = pg_bin()
         self.rows = rows
         self.keep = keep
         self.user = "postgres" if os.geteuid() == 0 else None
-        self.watch = -1
-        self.net, self.lock_fd, lock = claim_network()
+        self.watch = self.lock_fd = -1
+        self.made = False  # is there a folder of ours?
+
+    def claim(self, folder: Optional[Path]) -> None:
         self.folder = _make_folder(folder)
+        self.net, self.lock_fd, lock = claim_network()
         me = pwd.getpwuid(os.geteuid()).pw_name
         sites = {site: {"address": f"{self.net}.{n}", "pg_port": free_port(f"{self.net}.{n}", 5432), "api_port": free_port(f"{self.net}.{n}", 8080)}
                  for n, site in enumerate(SITES, 1)}
-        self.state = {"net": self.net, "lock": str(lock), "user": self.user, "ssh_user": me, "pgbin": pg_bin(), "rows": rows, "sites": sites,
+        self.state = {"net": self.net, "lock": str(lock), "user": self.user, "ssh_user": me, "pgbin": self.pgbin, "rows": self.rows, "sites": sites,
                       "ports": {name: free_port(f"{self.net}.{n}", wish) for name, (n, wish) in PORTS.items()}, "procs": {}}
         self.save()
+        self.made = True
 
     def save(self) -> None:
         temporary = self.folder / "lab.json.new"
@@ -239,7 +258,8 @@ class Builder:
         temporary.rename(self.folder / "lab.json")
 
     def abandon(self) -> None:
-        down(self.folder)
+        if self.made:
+            down(self.folder)
         if self.lock_fd >= 0:
             os.close(self.lock_fd)
         if self.watch >= 0:
@@ -364,6 +384,10 @@ class Builder:
 
 
 def _make_folder(folder: Optional[Path]) -> Path:
+    root = Path(tempfile.gettempdir()) if folder is None else folder.absolute().parent
+    for parent in (root, *root.parents):
+        if os.geteuid() == 0 and parent.exists() and not parent.stat().st_mode & 0o001:
+            raise LabError(f'user postgres cannot enter "{parent}", and PostgreSQL does not run as root; choose a folder in /tmp')
     if folder is None:
         folder = Path(tempfile.mkdtemp(prefix="bascule-lab-"))
     else:
@@ -372,9 +396,6 @@ def _make_folder(folder: Optional[Path]) -> Path:
         if any(folder.iterdir()):
             raise LabError(f'"{folder}" is not empty')
     folder.chmod(0o755)
-    for parent in folder.parents:
-        if os.geteuid() == 0 and not parent.stat().st_mode & 0o001:
-            raise LabError(f'user postgres cannot enter "{parent}", and PostgreSQL does not run as root; choose a folder in /tmp')
     return folder
 
 
@@ -395,7 +416,7 @@ def down(folder: Path) -> None:
     try:
         state = json.loads((folder / "lab.json").read_text())
     except FileNotFoundError:
-        _remove(folder)
+        _already_down(folder)
         return
     servers = {name: procs.Proc(*value) for name, value in state["procs"].items()}
     keeper = servers.pop("keeper", None)
@@ -440,9 +461,22 @@ def _remove_shared_memory(data: Path) -> None:
     subprocess.run(["ipcrm", "-m", segment], stderr=subprocess.DEVNULL)
 
 
+def _already_down(folder: Path) -> None:
+    """There is no lab.json: the lab is gone, or somebody else is removing the last of it, or it never was one, and is then left alone."""
+    end = time.monotonic() + 3
+    while folder.exists():
+        if time.monotonic() > end:
+            raise LabError(f'"{folder}" is not a lab')
+        time.sleep(procs.POLL_S)
+
+
 def _remove(folder: Path) -> None:
+    """The file that makes it a lab goes last, so that whatever interrupts this, `down` may be called again."""
     end = time.monotonic() + 10
     while folder.exists():
-        shutil.rmtree(folder, ignore_errors=True)
+        for path in [p for p in folder.glob("*") if p.name != "lab.json"]:
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+        if not [p for p in folder.glob("*") if p.name != "lab.json"]:
+            shutil.rmtree(folder, ignore_errors=True)
         if folder.exists() and time.monotonic() > end:
             raise LabError(f'could not remove "{folder}"')

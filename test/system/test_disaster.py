@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import client
@@ -101,8 +102,6 @@ def test_a_database_that_can_restart_is_restarted(bascule: Bascule) -> None:
 def test_the_incident_opens_soon_and_only_once(bascule: Bascule) -> None:
     bascule.ok("backup")
     bascule.serve_and_settle()
-    import time
-
     hit = time.time()
     faults.restartable(bascule.lab)
     opened = bascule.await_row(10, "incident.opened")
@@ -141,7 +140,7 @@ def test_a_backup_is_a_plain_dump(bascule: Bascule) -> None:
     bascule.ok("backup")
     path = faults.newest_backup(lab)
     assert re.fullmatch(r"akig_backup_full_\d{8}_\d{6}\.sql\.gz", path.name)
-    assert gzip.decompress(path.read_bytes()).rstrip().endswith(b"-- PostgreSQL database dump complete\n--")
+    assert b"-- PostgreSQL database dump complete" in gzip.decompress(path.read_bytes())[-200:]
     lab.psql("dr", "CREATE DATABASE by_hand", dbname="postgres")
     at = lab.state["sites"]["dr"]
     pipe = f"gunzip -c {path} | {lab.state['pgbin']}/psql -Xq -v ON_ERROR_STOP=1 'host={at['address']} port={at['pg_port']} user=bascule dbname=by_hand'"

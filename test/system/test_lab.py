@@ -335,6 +335,25 @@ def test_command_line(build: Path, tmp_path_factory) -> None:
     call("down", str(folder))
 
 
+def test_down_leaves_alone_what_is_not_a_lab(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("x")
+    with pytest.raises(lab_module.LabError, match="not a lab"):
+        lab_module.down(tmp_path)
+    assert (tmp_path / "precious").exists()
+
+
+def test_a_lab_that_cannot_be_made_leaves_nothing(build: Path, monkeypatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("no site today")
+
+    before = set(Path("/tmp").glob("bascule-lab*"))
+    monkeypatch.setattr(lab_module.Builder, "start_site", fail)
+    with pytest.raises(RuntimeError, match="no site today"):
+        Lab.create(build)
+    made = set(Path("/tmp").glob("bascule-lab-*")) - before
+    assert not made
+
+
 def test_every_stage_table_tells_the_same_stages() -> None:
     import settings
 
