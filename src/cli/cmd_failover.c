@@ -1,16 +1,14 @@
 /* cli/cmd_failover.c -- The failover playbook started by a person: handed to the controller when one runs, else carried out here. */
 #include <inttypes.h>
 #include <poll.h>
-#include <pwd.h>
-#include <unistd.h>
 
 #include "act/action.h"
 #include "cli/command.h"
+#include "cli/person.h"
 #include "daemon/daemon.h"
 #include "decide/decide.h"
 #include "record/journal.h"
 #include "record/story.h"
-#include "sys/clock.h"
 #include "sys/file.h"
 
 extern const struct command cmd_failover;
@@ -122,13 +120,6 @@ static int dry_run(struct cli *cli, const struct service *service, const struct 
 
 /* ---- through the controller ---- */
 
-static const char *person(struct arena *arena)
-{
-    const char *sudo = getenv("SUDO_USER");
-    const struct passwd *me = getpwuid(getuid());
-    return arena_strdup(arena, sudo && *sudo ? sudo : me ? me->pw_name : "unknown");
-}
-
 struct follow {
     struct cli *cli;
     int64_t seq, incident;
@@ -155,24 +146,15 @@ static bool follow_row(void *arg, const struct record *record)
 static bool ask_controller(struct cli *cli, const struct service *service, const char *playbook, int *ret_status, struct err *err)
 {
     struct journal *journal;
-    struct journal_clock last = {0};
-    char boot_id[64];
     if (!journal_open(cli->config->state_dir, JOURNAL_APPEND, true, &journal, err))
         return false;
-    clock_boot_id(boot_id, sizeof(boot_id));
-    struct event event = {.kind = EVENT_OPEN, .number = -1, .wall_ms = clock_wall_ms()};
+    struct event event = {.kind = EVENT_OPEN, .number = -1};
     COPY_TO(event.service, service->name);
     COPY_TO(event.subject, playbook);
-    COPY_TO(event.who, person(cli->arena));
+    COPY_TO(event.who, person_name(cli->arena));
     COPY_TO(event.text, "started by hand");
-    bool ok = journal_clock(journal, &last, err);
-    struct core_clock clock = core_clock_resume(last.any && same(last.boot_id, boot_id), last.offset_ms, last.core_ms, last.wall_ms,
-                                                clock_boot_ms(), event.wall_ms);
-    event.at_ms = core_now_ms(&clock);
-    journal_set_clock(journal, boot_id, clock.offset_ms);
     struct follow follow = {.cli = cli, .status = -1};
-    struct record record = record_of_event(&event, NULL);
-    ok = ok && journal_append(journal, &record, 1, &follow.seq, err);
+    bool ok = person_says(journal, &event, &follow.seq, err);
     while (ok && follow.status < 0) {
         ok = journal_read(journal, follow.seq, 0, follow_row, &follow, err);
         poll(NULL, 0, 100); /* the pace at which a person is shown what another process does */
@@ -180,16 +162,6 @@ static bool ask_controller(struct cli *cli, const struct service *service, const
     journal_close(&journal);
     *ret_status = follow.status;
     return ok;
-}
-
-static bool controller_runs(const struct cli *cli)
-{
-    int fd;
-    struct err err = {0};
-    if (!file_lock(file_join(cli->arena, cli->config->state_dir, "controller.lock"), &fd, &err))
-        return err.code == ERR_REFUSED;
-    close(fd);
-    return false;
 }
 
 static int run_failover(struct cli *cli, int argc, char **argv)
@@ -221,7 +193,7 @@ static int run_failover(struct cli *cli, int argc, char **argv)
     if (controller_runs(cli))
         return ask_controller(cli, service, name, &status, &err) ? status : cli_fail(&err);
     struct daemon_spec spec = {
-        .config = cli->config, .self = cli->self, .only_playbook = name, .service = service->name, .who = person(cli->arena), .live = true};
+        .config = cli->config, .self = cli->self, .only_playbook = name, .service = service->name, .who = person_name(cli->arena), .live = true};
     return daemon_run(&spec);
 }
 
