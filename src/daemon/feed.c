@@ -52,6 +52,25 @@ void daemon_take_in(struct daemon *d)
         }
 }
 
+/* The last megabyte of the state folder's disk was kept for this: to tell people that it is full while that can still be written down. */
+static void tell_of_reserve(struct daemon *d)
+{
+    bool full = journal_on_reserve(d->journal);
+    if (full == d->on_reserve)
+        return;
+    d->on_reserve = full;
+    log_line(full ? LOG_ERROR : LOG_INFO, full ? "the disk of \"%s\" is full; the journal lives on its reserve of 1 MiB"
+                                               : "there is room again on the disk of \"%s\"", d->config->state_dir);
+    if (!full)
+        return;
+    struct event event = {.kind = EVENT_OPEN, .number = SEVERITY_P2};
+    COPY_TO(event.service, d->config->services.p[0].name);
+    COPY_TO(event.who, "bascule");
+    snprintf(event.text, sizeof(event.text), "the disk of %.300s is full: the journal lives on its reserve, and bascule stops when that is used up",
+             d->config->state_dir);
+    daemon_feed(d, &event, NULL);
+}
+
 void daemon_feed(struct daemon *d, struct event *event, const char *detail)
 {
     if (d->stopping)
@@ -71,6 +90,7 @@ void daemon_feed(struct daemon *d, struct event *event, const char *detail)
     } else {
         daemon_take_in(d);
     }
+    tell_of_reserve(d);
     daemon_wake(d);
 }
 
