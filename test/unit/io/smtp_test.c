@@ -102,7 +102,7 @@ static struct answer hand_over(struct scene *s, struct smtp_spec spec)
     while (!a.calls)
         loop_once(s->loop, true);
     loop_timer_cancel(s->pulse);
-    if (s->worst_gap > 250)
+    if (s->worst_gap > 500)
         fail_msg("the loop stood still for %d ms", (int)s->worst_gap);
     return a;
 }
@@ -176,12 +176,12 @@ static void a_server_that_hangs_at_any_point_ends_at_the_deadline(void **state)
     for (size_t i = 0; i < COUNT_OF(scripts); i++) {
         serve(s, scripts[i]);
         struct smtp_spec spec = spec_for(s);
-        spec.timeout_ms = 300;
+        spec.timeout_ms = 700;
         int64_t begun = clock_boot_ms();
         struct answer a = hand_over(s, spec);
         assert_int_equal(a.code, 0);
         assert_int_equal(a.err.code, ERR_TIMEOUT);
-        assert_in_range(clock_boot_ms() - begun, 300, 1000);
+        assert_in_range(clock_boot_ms() - begun, 700, 2000);
     }
 }
 
