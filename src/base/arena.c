@@ -104,9 +104,9 @@ char *arena_vprintf(struct arena *arena, const char *fmt, va_list args)
 {
     va_list again;
     va_copy(again, args);
-    int size = vsnprintf(NULL, 0, fmt, args);
+    int size = fmt ? vsnprintf(NULL, 0, fmt, args) : -1;
     if (size < 0)
-        abort(); /* only an invalid format can do this */
+        abort(); /* only an invalid format can do this, or one that is not there */
     char *text = arena_alloc(arena, (size_t)size + 1);
     vsnprintf(text, (size_t)size + 1, fmt, again);
     va_end(again);

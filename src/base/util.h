@@ -7,6 +7,7 @@
 #define MUST_USE __attribute__((warn_unused_result))
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
 #define UNUSED __attribute__((unused))
+#define NEVER_NULL __attribute__((returns_nonnull))
 
 /* Gives a function another name in the object file, where a shared library that is linked too exports the plain one: else its calls
    to itself may end up here. */

@@ -23,31 +23,29 @@ static bool check_file(int fd, const char *path, bool private, struct err *err)
     return true;
 }
 
+static bool check_value(const char *value, size_t n, const char *path, struct err *err)
+{
+    if (n > SECRET_MAX)
+        return err_set(err, ERR_LIMIT, "secret file \"%s\" is larger than %d bytes", path, SECRET_MAX);
+    return !memchr(value, 0, n) || err_set(err, ERR_DATA, "secret file \"%s\" holds a zero byte", path);
+}
+
 static bool read_all(struct arena *arena, int fd, const char *path, char **ret, struct err *err)
 {
-    char *value = arena_alloc(arena, SECRET_MAX + 1);
+    char value[SECRET_MAX + 1];
     size_t n = 0;
-    for (;;) {
-        ssize_t got = read(fd, value + n, SECRET_MAX + 1 - n);
-        if (got > 0)
-            n += (size_t)got;
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0 || n > SECRET_MAX) {
-            explicit_bzero(value, SECRET_MAX + 1);
-            return got < 0 ? err_os(err, errno, "could not read secret file \"%s\"", path)
-                           : err_set(err, ERR_LIMIT, "secret file \"%s\" is larger than %d bytes", path, SECRET_MAX);
-        }
-        if (got == 0)
+    ssize_t got = 1;
+    while (n < sizeof(value) && got != 0) {
+        got = read(fd, value + n, sizeof(value) - n);
+        if (got < 0 && errno != EINTR)
             break;
+        n += (size_t)MAX_OF(got, 0);
     }
-    value[n] = 0;
-    if (strlen(value) != n) {
-        explicit_bzero(value, n);
-        return err_set(err, ERR_DATA, "secret file \"%s\" holds a zero byte", path);
-    }
-    *ret = value;
-    return true;
+    bool ok = got < 0 ? err_os(err, errno, "could not read secret file \"%s\"", path) : check_value(value, n, path, err);
+    if (ok)
+        *ret = arena_strndup(arena, value, n);
+    explicit_bzero(value, sizeof(value));
+    return ok;
 }
 
 static bool read_file(struct arena *arena, const char *path, bool private, char **ret, struct err *err)

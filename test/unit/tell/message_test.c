@@ -54,14 +54,16 @@ static struct message render(enum language language, const char *stage, const ch
 
 static void assert_says(struct message message, const char *line)
 {
-    if (!strstr(message.body, line))
-        fail_msg("no \"%s\" in:\n%s", line, message.body);
+    const char *body = message.body ? message.body : "";
+    if (!strstr(body, line))
+        fail_msg("no \"%s\" in:\n%s", line, body);
 }
 
 static void assert_says_not(struct message message, const char *text)
 {
-    if (strstr(message.body, text))
-        fail_msg("\"%s\" in:\n%s", text, message.body);
+    const char *body = message.body ? message.body : "";
+    if (strstr(body, text))
+        fail_msg("\"%s\" in:\n%s", text, body);
 }
 
 static void the_first_message_is_the_runbooks(void **state)
