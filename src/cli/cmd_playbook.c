@@ -30,8 +30,8 @@ static void show_step(const struct cli *cli, const struct step *s, int number, s
         buf_printf(out, "      %-16s %s %s\n", "", _("done when"), s->until);
     buf_printf(out, "      %-16s %s -> %s, %s -> %s, %s -> %s\n", "", _("success"), target(s->on_success), _("failure"),
                s->on_failure ? s->on_failure : "fail", _("expiry"), s->on_expiry ? s->on_expiry : s->on_failure ? s->on_failure : "fail");
-    if (s->why)
-        buf_printf(out, "      %-16s %s\n", "", s->why);
+    if (s->why.en)
+        buf_printf(out, "      %-16s %s\n", "", text_in(s->why, cli->language));
 }
 
 static void show_playbook(const struct cli *cli, const struct service *service, const struct playbook *p, struct buf *out)
@@ -45,8 +45,8 @@ static void show_playbook(const struct cli *cli, const struct service *service, 
         buf_printf(out, "  %s %s\n", _("opens when"), p->opens_when);
     if (p->resolved_when)
         buf_printf(out, "  %s %s %s %s\n", _("resolved when"), p->resolved_when, _("for"), duration_print(cli->arena, p->hold_ms));
-    if (p->over_rto)
-        buf_printf(out, "  %s: %s\n", _("over the RTO because"), p->over_rto);
+    if (p->over_rto.en)
+        buf_printf(out, "  %s: %s\n", _("over the RTO because"), text_in(p->over_rto, cli->language));
     buf_putc(out, '\n');
     for (size_t i = 0; i < p->steps.n; i++)
         show_step(cli, &p->steps.p[i], (int)i + 1, out);

@@ -89,8 +89,8 @@ static void write_step(const struct page *page, const struct step *step, size_t 
     struct buf *out = page->out;
     const char *title = step->title.en ? text_in(step->title, page->language) : step->id;
     buf_printf(out, "#### %s %zu: %s (%s)\n\n", say(page, "Step", "Étape"), number, title, time_of(page, step->budget_ms));
-    if (step->why)
-        buf_printf(out, "> %s\n\n", step->why);
+    if (step->why.en)
+        buf_printf(out, "> %s\n\n", text_in(step->why, page->language));
     const char *action = action_words(page->arena, step->action, page->from, page->to);
     if (!same(action, "wait") && !str_starts(str_of(action), "notify") && !str_starts(str_of(action), "playbook "))
         buf_printf(out, "```bash\nbascule %s\n```\n\n", action);

@@ -240,7 +240,7 @@ static const struct option step_options[] = {
     {"approve_timeout", OPTION_DURATION, AT(step, approve_timeout_ms), .fallback = "10m", .min = MS_SECOND, .max = 7 * MS_DAY, .help = "at its end the step is denied and goes on as failed"},
     {"undo", OPTION_STRING, AT(step, undo), .help = "action that takes its effect back", .sample = "traffic switch active"},
     {"manual", OPTION_TEXT2, AT(step, manual), .help = "what a person does by hand; {active} and {standby} stand for the sites", .sample = "sudo systemctl restart postgresql"},
-    {"why", OPTION_STRING, AT(step, why), .help = "reason, shown in the runbook and the journal", .sample = "the runbook allows 5 minutes"},
+    {"why", OPTION_TEXT2, AT(step, why), .help = "reason, printed by the runbook and `playbook show`", .sample = "the runbook allows 5 minutes"},
     OPTION_END,
 };
 
@@ -253,7 +253,7 @@ const struct option playbook_options[] = {
     {"opens_when", OPTION_STRING, AT(playbook, opens_when), .help = "condition; without one only a person or another playbook starts it", .sample = "active.database is down"},
     {"resolved_when", OPTION_STRING, AT(playbook, resolved_when), .help = "condition that must hold before the incident is resolved", .sample = "public is up"},
     {"hold", OPTION_DURATION, AT(playbook, hold_ms), .fallback = "30s", .max = MS_DAY, .help = "how long it must hold"},
-    {"over_rto", OPTION_STRING, AT(playbook, over_rto), .help = "why its longest path may take more than the RTO; refused without it", .sample = "a failover alone takes 25 minutes"},
+    {"over_rto", OPTION_TEXT2, AT(playbook, over_rto), .help = "why its longest path may take more than the RTO; refused without it", .sample = "a failover alone takes 25 minutes"},
     {"automatic_limit", OPTION_GROUP, .offset = 0, .sub = automatic_limit_options, .help = "how often it may run without a person"},
     {"steps", OPTION_LIST, AT(playbook, steps), LIST_OF(step, step_options), .required = true, .help = "the steps, in their order"},
     OPTION_END,

@@ -175,7 +175,7 @@ static void lint_time(struct linter *l)
     const struct severity_conf *severity = service_severity(l->service, (enum severity)playbook->severity);
     int64_t rto = playbook->rto_ms ? playbook->rto_ms : severity ? severity->rto_ms : 0;
     int64_t longest = playbook_longest_ms(l->service, playbook);
-    if (rto <= 0 || playbook->over_rto || (longest >= 0 && longest <= rto) || path_recurses(l->service, playbook))
+    if (rto <= 0 || playbook->over_rto.en || (longest >= 0 && longest <= rto) || path_recurses(l->service, playbook))
         return;
     const char *target = duration_say(l->arena, rto);
     if (longest < 0)

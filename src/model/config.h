@@ -27,7 +27,7 @@ struct step {
     int64_t approve_timeout_ms; /* 10m; at its end the step is denied and takes on_failure */
     const char *undo;     /* action that takes the step's effect back, shown in the runbook and run by `traffic undo` and people */
     struct text2 manual;  /* what a person does where the machine stopped: printed by `bascule runbook` */
-    const char *why;      /* reason recorded in the journal and the runbook */
+    struct text2 why;     /* the reason for what it does, its budget or its branches: `playbook show` and the runbook print it */
 };
 
 struct playbook {
@@ -40,7 +40,7 @@ struct playbook {
     const char *opens_when;    /* condition; NULL: only a person or another playbook starts it */
     const char *resolved_when; /* condition that must hold for `hold_ms` before the incident is resolved */
     int64_t hold_ms;       /* 30s */
-    const char *over_rto;  /* why its longest path may exceed the RTO; without it such a playbook is refused */
+    struct text2 over_rto; /* why its longest path may exceed the RTO; without it such a playbook is refused */
     int automatic_limit;   /* automatic runs within `automatic_window_ms`; beyond, a person approves. 0: no limit */
     int64_t automatic_window_ms;
     struct { struct step *p; size_t n, cap; } steps;

@@ -78,12 +78,12 @@ static void add_playbooks(struct arena *arena, struct service *service)
     struct playbook *playbook = vec_add(arena, &service->playbooks);
     *playbook = (struct playbook){.name = "database-down", .title = {"Database unavailable", "Base de données indisponible"}, .severity = SEVERITY_P1,
         .rto_ms = 15 * MS_MINUTE, .opens_when = "active.database is down", .resolved_when = "public is up", .hold_ms = 30 * MS_SECOND,
-        .over_rto = "the failover alone may take 25 min by the runbook's budgets"};
+        .over_rto = {"the failover alone may take 25 min by the runbook's budgets", "le basculement seul peut prendre 25 min"}};
     COPY_LIST(arena, playbook->steps, database_down);
     playbook = vec_add(arena, &service->playbooks);
     *playbook = (struct playbook){.name = "failover", .title = {"Failover to DR", "Basculement"}, .severity = SEVERITY_P1, .rto_ms = 25 * MS_MINUTE,
         .resolved_when = "public is up", .hold_ms = 30 * MS_SECOND, .automatic_limit = 1, .automatic_window_ms = MS_DAY,
-        .over_rto = "the runbook gives 25 min to five of its steps"};
+        .over_rto = {"the runbook gives 25 min to five of its steps", "le runbook donne 25 min à cinq de ses étapes"}};
     COPY_LIST(arena, playbook->steps, failover);
 }
 

@@ -362,7 +362,7 @@ static void the_playbooks_that_ship_do_the_runbook(void **state)
     SCOPED(arena_close) struct arena *a = arena_open();
     const struct service *s = config_service(load_sample(a), NULL);
     const struct playbook *down = service_playbook(s, "database-down"), *over = service_playbook(s, "failover");
-    assert_non_null(down->over_rto);
+    assert_non_null(down->over_rto.fr);
     assert_true(down->rto_ms == 15 * MS_MINUTE && over->rto_ms == 25 * MS_MINUTE);
     static const struct {
         const char *id;
@@ -374,7 +374,7 @@ static void the_playbooks_that_ship_do_the_runbook(void **state)
     for (size_t i = 0; i < over->steps.n; i++)
         sum += over->steps.p[i].budget_ms;
     assert_true(sum <= over->rto_ms); /* without an excuse */
-    assert_null(over->over_rto);
+    assert_null(over->over_rto.en);
     assert_string_equal(playbook_step(over, "verify-traffic")->action, "verify public 10");
     assert_int_equal(playbook_step(down, "restart")->limit, 3);
     for (size_t k = 0; k < s->playbooks.n; k++)

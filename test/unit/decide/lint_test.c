@@ -185,7 +185,7 @@ static void complaints_about_steps(void **state)
     add(&b, "a", "service stop active.application");
     add(&b, "b", "diagnose active")->on_success = "a";
     b.playbook->steps.p[0].limit = 3;
-    b.playbook->over_rto = "accepted";
+    b.playbook->over_rto = (struct text2){"accepted", "accepté"};
     expect(&b, false, "nothing after it looks whether it worked");
 
     b = bench_open();
@@ -234,7 +234,7 @@ static void complaints_about_the_whole(void **state)
 
     b = bench_open();
     add(&b, "a", "verify public")->on_failure = "a";
-    b.playbook->over_rto = "accepted";
+    b.playbook->over_rto = (struct text2){"accepted", "accepté"};
     expect(&b, true, "go round in a circle, and none of them has a limit");
 
     b = bench_open();
