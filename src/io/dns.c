@@ -10,6 +10,7 @@
 
 enum {
     NAMES_KEPT = 512, /* more names than a configuration has */
+    NAME_MAX_SIZE = 256,
     TRIES = 2,
     FRESH_LEAST_S = 1, /* names of /etc/hosts come with a TTL of 0 */
     FRESH_MOST_S = 60,
@@ -24,7 +25,7 @@ struct watched {
 
 /* The last good answer for a name. */
 struct known {
-    char *name;
+    char name[NAME_MAX_SIZE];
     char address[INET6_ADDRSTRLEN];
     int64_t fresh_until;
 };
@@ -163,8 +164,6 @@ void dns_close(struct dns **dns)
         q->done = NULL;
     close_channel(d); /* ends and so frees every query */
     loop_timer_free(&d->timer);
-    for (size_t i = 0; i < d->known_count; i++)
-        free(d->known[i].name);
     free(d->servers);
     free(d);
     ares_library_cleanup();
@@ -192,12 +191,12 @@ static struct known *find_known(struct dns *dns, const char *name)
 static void remember(struct dns *dns, const char *name, const char *address, int ttl_s)
 {
     struct known *k = find_known(dns, name);
-    if (!k && dns->known_count < NAMES_KEPT) {
-        k = &dns->known[dns->known_count++];
-        k->name = must(strdup(name));
-    }
-    if (!k)
+    if (!k && (dns->known_count == NAMES_KEPT || strlen(name) >= NAME_MAX_SIZE))
         return;
+    if (!k) {
+        k = &dns->known[dns->known_count++];
+        COPY_TO(k->name, name);
+    }
     COPY_TO(k->address, address);
     k->fresh_until = clock_boot_ms() + MAX_OF(MIN_OF(ttl_s, FRESH_MOST_S), FRESH_LEAST_S) * MS_SECOND;
 }

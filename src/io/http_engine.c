@@ -109,8 +109,10 @@ void http_close(struct http **http)
     if (!http || !*http)
         return;
     struct http *h = *http;
-    while (h->requests)
-        request_free(h->requests);
+    for (struct http_request *r = h->requests, *next; r; r = next) {
+        next = r->next;
+        request_free(r);
+    }
     curl_multi_cleanup(h->multi);
     loop_timer_free(&h->timer);
     curl_global_cleanup();

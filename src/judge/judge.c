@@ -55,13 +55,17 @@ static struct watched *find_service(const struct judge *judge, const char *servi
     return NULL;
 }
 
-static struct opinion *find(const struct judge *judge, const char *service, const char *check)
+static struct opinion *find_in(const struct watched *w, const char *check)
 {
-    struct watched *w = find_service(judge, service);
     for (size_t i = 0; w && i < w->count; i++)
         if (same(w->opinions[i].check->id, check))
             return &w->opinions[i];
     return NULL;
+}
+
+static struct opinion *find(const struct judge *judge, const char *service, const char *check)
+{
+    return find_in(find_service(judge, service), check);
 }
 
 /* ---- streaks ---- */
@@ -150,8 +154,9 @@ static size_t settle(struct watched *w, int64_t now_ms, struct verdict *turned, 
 
 size_t judge_feed(struct judge *judge, const struct result *result, struct verdict turned[JUDGE_TURNS])
 {
-    struct opinion *o = find(judge, result->service, result->check);
-    if (!o)
+    struct watched *w = find_service(judge, result->service);
+    struct opinion *o = find_in(w, result->check);
+    if (!w || !o)
         return 0; /* of a check that the configuration no longer has */
     count(o, result->state);
     enum verdict_state next = next_state(o, result->state);
@@ -163,7 +168,7 @@ size_t judge_feed(struct judge *judge, const struct result *result, struct verdi
         o->base_known = true;
     }
     o->good_wall_ms = MAX_OF(o->good_wall_ms, result->good_wall_ms);
-    return settle(find_service(judge, result->service), result->at_ms, turned, 0);
+    return settle(w, result->at_ms, turned, 0);
 }
 
 /* ---- freshness ---- */

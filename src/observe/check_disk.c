@@ -21,9 +21,9 @@ struct usage {
 /* The line after the heading: "/dev/sda1 1000 900 100 90% /mount point". The device may hold blanks, so columns count from the '%'. */
 static bool read_usage(struct str text, struct usage *ret)
 {
-    struct str line, word;
+    struct str heading, line, word;
     int64_t number[3] = {0}; /* the last three numbers before the percentage: size, used, available */
-    if (!str_next(&text, '\n', &line) || !str_next(&text, '\n', &line))
+    if (!str_next(&text, '\n', &heading) || !str_next(&text, '\n', &line))
         return false;
     while (str_next(&line, ' ', &word)) {
         int64_t n;
