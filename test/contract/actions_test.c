@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -440,6 +441,30 @@ static void a_silent_port_proves_nothing(void **state)
     assert_false(fence_port_refuses(&nowhere, 1000, &refuses, say, sizeof(say), &err));
 }
 
+/* Killed at any moment, then run again: at the end there is a certificate, and it is true. */
+static void a_fence_killed_half_way_is_finished_by_the_next(void **state)
+{
+    struct world *w = *state;
+    char text[MODEL_TEXT_SIZE];
+    for (int delay_ms = 0; delay_ms <= 120; delay_ms += 30) {
+        fflush(NULL);
+        pid_t child = fork();
+        if (child == 0) {
+            act(w, "fence production", text);
+            _exit(0);
+        }
+        usleep((useconds_t)delay_ms * 1000); /* the moment of the kill is what varies */
+        kill(child, SIGKILL);
+        waitpid(child, NULL, 0);
+        if (act(w, "fence production", text) != OUTCOME_SUCCESS)
+            fail_msg("killed after %d ms: %s", delay_ms, text);
+        HAS(fact(w, "fence.certificate"), "was refused");
+        assert_int_not_equal(call(w, "start"), 0);
+        call(w, "unmask");
+        assert_int_equal(call(w, "start"), 0);
+    }
+}
+
 /* ---- diagnose ---- */
 
 static void a_diagnosis_names_the_likely_cause(void **state)
@@ -597,6 +622,7 @@ int main(void)
         T(a_fence_that_lies_gets_no_certificate),
         T(a_mask_that_fails_stops_nothing),
         T(a_silent_port_proves_nothing),
+        T(a_fence_killed_half_way_is_finished_by_the_next),
         T(a_diagnosis_names_the_likely_cause),
         T(a_diagnosis_of_a_host_that_is_gone_is_still_one),
         T(a_server_that_hangs_does_not_hang_the_diagnosis),

@@ -26,7 +26,7 @@ static const struct option options[] = {
     {.key = "upstream", .type = OPTION_NAME, .offset = offsetof(struct nginx_options, upstream), .required = true,
      .help = "name of that upstream block, as proxy_pass uses it", .sample = "akig"},
     {.key = "test", .type = OPTION_ARGV, .offset = offsetof(struct nginx_options, test), .fallback = "[nginx, -t]",
-     .help = "command that says whether the configuration is valid", .sample = "[nginx, -t]"},
+     .help = "command that says whether the configuration is valid; with sudo where the user of the host is not root", .sample = "[nginx, -t]"},
     {.key = "reload", .type = OPTION_ARGV, .offset = offsetof(struct nginx_options, reload), .fallback = "[systemctl, reload, nginx]",
      .help = "command that makes nginx read its configuration again", .sample = "[systemctl, reload, nginx]"},
     OPTION_END,

@@ -67,7 +67,7 @@ static void start(struct edge_fixture *f)
         int fd = STDERR_FILENO;
         if (!freopen("/dev/null", "w", stdout) || dup2(STDOUT_FILENO, fd) < 0)
             _exit(126);
-        execlp("nginx", "nginx", "-p", f->folder, "-c", f->conf, "-e", "stderr", (char *)NULL);
+        execl("/usr/sbin/nginx", "nginx", "-p", f->folder, "-c", f->conf, "-e", "stderr", (char *)NULL);
         _exit(127);
     }
     fixture_await_port(f->address, f->edge_port, "nginx");
@@ -90,8 +90,8 @@ static void *member(struct edge_fixture *f, const char *key)
 
 void edge_fixture_options(struct edge_fixture *f, const struct host *host, const char *const *test, const char *const *reload)
 {
-    const char *right_test[] = {"nginx", "-t", "-q", "-p", f->folder, "-c", f->conf, NULL};
-    const char *right_reload[] = {"nginx", "-s", "reload", "-p", f->folder, "-c", f->conf, NULL};
+    const char *right_test[] = {"/usr/sbin/nginx", "-t", "-q", "-p", f->folder, "-c", f->conf, NULL};
+    const char *right_reload[] = {"/usr/sbin/nginx", "-s", "reload", "-p", f->folder, "-c", f->conf, NULL};
     *(struct host *)member(f, "host") = host ? *host : (struct host){0};
     *(struct strs *)member(f, "test") = host_argv(f->arena, test ? test : right_test);
     *(struct strs *)member(f, "reload") = host_argv(f->arena, reload ? reload : right_reload);
