@@ -12,7 +12,7 @@ static const struct {
 #undef X
 };
 
-static void fill(struct err *err, enum err_code code, const char *fmt, va_list args)
+PRINTF_LIKE(3, 0) static void fill(struct err *err, enum err_code code, const char *fmt, va_list args)
 {
     err->code = code;
     err->os = 0;

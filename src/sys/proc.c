@@ -162,7 +162,7 @@ static bool reap(struct proc *p)
         p->result.exit_code = WEXITSTATUS(status);
     } else {
         p->result.end = PROC_SIGNALLED;
-        p->result.signal = got == p->pid ? WTERMSIG(status) : SIGKILL; /* ECHILD: somebody set SIGCHLD to be ignored */
+        p->result.signal = got == p->pid ? WTERMSIG(status) : SIGKILL; /* ECHILD: somebody else reaped it, so its end is not known */
     }
     return true;
 }
@@ -409,6 +409,14 @@ static void on_loop_close(struct loop_hook *hook)
     proc_free(p);
 }
 
+/* Whoever started us may have left SIGCHLD ignored; then the kernel reaps our children itself, and with them how they ended. */
+static void keep_children(void)
+{
+    struct sigaction now, by_default = {.sa_handler = SIG_DFL};
+    if (sigaction(SIGCHLD, NULL, &now) == 0 && (now.sa_handler == SIG_IGN || (now.sa_flags & SA_NOCLDWAIT)))
+        sigaction(SIGCHLD, &by_default, NULL);
+}
+
 static struct proc *proc_new(struct loop *loop, const struct proc_spec *spec, proc_done_fn *done, void *arg)
 {
     struct arena *arena = arena_open();
@@ -426,6 +434,7 @@ bool proc_start(struct loop *loop, const struct proc_spec *spec, proc_done_fn *d
 {
     struct proc *p = proc_new(loop, spec, done, arg);
     struct child_fds fds SCOPED(child_fds_close) = {-1, -1, -1, -1};
+    keep_children();
     if (!open_fds(p, spec, &fds, err)) {
         proc_free(p);
         return false;

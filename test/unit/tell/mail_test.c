@@ -130,7 +130,7 @@ static void another_program_reads_what_was_meant(void **state)
 {
     (void)state;
     struct notice n = notice();
-    n.subject = "[P1][INC-7] Base de données indisponible : reprise bloquée, une personne est nécessaire 🚨🚨🚨 et la suite est longue";
+    n.subject = "[P1][INC-7] Base éé de données indisponible : reprise bloquée, une personne est nécessaire 🚨🚨🚨 et la suite est longue";
     n.body = "🚨 ALERTE\r\n.\nFrom here\n..dots\rtrailing \t\nwith = sign\n\n"
              "a very long line that goes on and on and on, é è à ç ù, until it has to be broken softly somewhere in the middle of it all, and more\nend";
     static const char script[] =
