@@ -77,7 +77,7 @@ static bool describe_step(struct cli *cli, const struct service *service, const 
         .args = {.p = words.p + 1, .n = words.n - 1},
     };
     SCOPED(buf_done) struct buf said = {.max = 256 * 1024};
-    if (!ops->valid(&ctx, err) || !ops->describe(&ctx, &said, err))
+    if (!action_valid(ops, &ctx, err) || !ops->describe(&ctx, &said, err))
         return false;
     struct str rest = buf_str(&said), line;
     while (str_next(&rest, '\n', &line))
