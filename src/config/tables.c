@@ -128,7 +128,7 @@ static const struct option traffic_options[] = {
 /* ---- severities ---- */
 
 static const struct option stage_options[] = {
-    {"name", OPTION_NAME, AT(stage, name), .required = true, .help = "name of the stage; texts exist for alert, on-call, runbook, status-page, management", .sample = "alert"},
+    {"name", OPTION_NAME, AT(stage, name), .required = true, .help = "name of the stage; alert, on-call, runbook, status-page and management have titles in both languages", .sample = "alert"},
     {"after", OPTION_DURATION, AT(stage, after_ms), .required = true, .max = 30 * MS_DAY, .help = "since the incident opened", .sample = "5s"},
     {"notify", OPTION_STRINGS, AT(stage, notify), .required = true, .help = "contacts and groups that are told", .sample = "[ops]"},
     OPTION_END,

@@ -1,4 +1,4 @@
-/* model/config.c -- Lookups by name. */
+/* model/config.c -- Lookups by name, and what people call severities and stages. */
 #include "model/config.h"
 
 #define FIND(list, field, wanted)                                                                                      \
@@ -69,4 +69,32 @@ const char *text_in(struct text2 text, enum language language)
 {
     const char *chosen = language == LANGUAGE_FR ? text.fr : text.en;
     return chosen ? chosen : "";
+}
+
+struct text2 severity_title(enum severity severity)
+{
+    static const struct text2 titles[SEVERITY_MAX] = {
+        [SEVERITY_P1] = {"Critical", "Critique"},
+        [SEVERITY_P2] = {"High", "Haute"},
+        [SEVERITY_P3] = {"Normal", "Normale"},
+    };
+    return (unsigned)severity < SEVERITY_MAX ? titles[severity] : (struct text2){"?", "?"};
+}
+
+struct text2 stage_title(const char *stage)
+{
+    static const struct {
+        const char *name;
+        struct text2 title;
+    } usual[] = {
+        {"alert", {"automatic alert", "alerte automatique"}},
+        {"on-call", {"people on call", "astreinte"}},
+        {"runbook", {"recovery under way", "reprise en cours"}},
+        {"status-page", {"status page", "page de statut"}},
+        {"management", {"management and clients", "direction et clients"}},
+    };
+    for (size_t i = 0; i < COUNT_OF(usual); i++)
+        if (same(usual[i].name, stage))
+            return usual[i].title;
+    return (struct text2){stage, stage};
 }

@@ -190,3 +190,6 @@ const struct contact *config_contact(const struct config *config, const char *na
 const struct contact_group *config_group(const struct config *config, const char *name);
 const struct channel_conf *config_channel(const struct config *config, const char *name);
 const char *text_in(struct text2 text, enum language language); /* "" when it has none */
+/* What people call them. A stage that is not one of the usual five is called by its own name. */
+struct text2 severity_title(enum severity severity);
+struct text2 stage_title(const char *stage);

@@ -26,12 +26,6 @@ static const struct {
                       {"Relapse: ", "Rechute : "}},
 };
 
-static const struct text2 severities[SEVERITY_MAX] = {
-    [SEVERITY_P1] = {"Critical", "Critique"},
-    [SEVERITY_P2] = {"High", "Haute"},
-    [SEVERITY_P3] = {"Normal", "Normale"},
-};
-
 static const struct text2 states[INCIDENT_MAX] = {
     [INCIDENT_OPEN] = {"open", "ouvert"},
     [INCIDENT_ACKNOWLEDGED] = {"acknowledged", "pris en charge"},
@@ -117,7 +111,7 @@ static void add_title(struct letter *l)
     buf_printf(&l->body, "%s\n\n", text_in(kinds[l->kind].headline, l->language));
     buf_printf(&l->body, IN(l, "Service: %s\n", "Service : %s\n"), say_line(a, text_in(l->service->title, l->language)));
     buf_printf(&l->body, IN(l, "Severity: %s (%s)\n", "Gravité : %s (%s)\n"), severity_name(i->severity),
-               (unsigned)i->severity < SEVERITY_MAX ? text_in(severities[i->severity], l->language) : "?");
+               text_in(severity_title(i->severity), l->language));
     buf_printf(&l->body, IN(l, "Time: %s\n", "Heure : %s\n"), moment_minute(a, i->opened_wall_ms));
     buf_printf(&l->body, IN(l, "Incident: INC-%" PRId64 ", %s\n", "Incident : INC-%" PRId64 ", %s\n"), i->id, say_line(a, i->title));
     if (i->cause[0])
@@ -205,7 +199,7 @@ static void add_stage(struct letter *l)
 {
     bool first = !l->severity || l->severity->stages.n == 0 || same(l->severity->stages.p[0].name, l->stage);
     if (l->kind == KIND_STAGE && !first && *l->stage)
-        buf_printf(&l->body, IN(l, "- Escalation: %s\n", "- Escalade : %s\n"), l->stage);
+        buf_printf(&l->body, IN(l, "- Escalation: %s\n", "- Escalade : %s\n"), text_in(stage_title(l->stage), l->language));
 }
 
 static void add_status(struct letter *l)

@@ -89,10 +89,21 @@ static void texts_in_a_language(void **state)
     assert_string_equal(text_in(none, LANGUAGE_FR), "");
 }
 
+static void severities_and_stages_have_titles(void **state)
+{
+    (void)state;
+    assert_string_equal(severity_title(SEVERITY_P1).fr, "Critique");
+    assert_string_equal(severity_title(SEVERITY_P3).en, "Normal");
+    assert_string_equal(severity_title(SEVERITY_MAX).fr, "?");
+    assert_string_equal(stage_title("on-call").fr, "astreinte");
+    assert_string_equal(stage_title("status-page").en, "status page");
+    assert_string_equal(stage_title("my-own").fr, "my-own");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {TEST(what_is_there_is_found), TEST(what_is_not_there_is_nothing), TEST(no_name_means_the_only_service),
-                                       TEST(texts_in_a_language)};
+                                       TEST(texts_in_a_language), TEST(severities_and_stages_have_titles)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -128,8 +128,8 @@ static void and_in_french(void **state)
 static void a_later_stage_says_how_far_it_went(void **state)
 {
     (void)state;
-    assert_says(render(LANGUAGE_EN, "on-call", ""), "- Escalation: on-call\n");
-    assert_says(render(LANGUAGE_FR, "on-call", ""), "- Escalade : on-call\n");
+    assert_says(render(LANGUAGE_EN, "on-call", ""), "- Escalation: people on call\n");
+    assert_says(render(LANGUAGE_FR, "on-call", ""), "- Escalade : astreinte\n");
     assert_says_not(render(LANGUAGE_EN, "alert", ""), "Escalation");
     assert_says_not(render(LANGUAGE_EN, NULL, NULL), "Escalation");
 }
