@@ -20,7 +20,7 @@ struct decide *decide_open(struct arena *arena, const struct config *config);
    While a step is in STEP_CHECKING, a verdict is to be fed for every result of a check, turned or not: a postcondition counts only
    what was seen after its command was ordered.
    After ORDER_CANCEL the outcome of that run is still wanted: the step ends with it, or 5 s later. After a restart, a run that the
-   journal cancelled and that does not run is not started any more: its outcome is OUTCOME_EXPIRY.
+   journal cancelled is cancelled again when it still runs, and is not started when it does not: its outcome is OUTCOME_EXPIRY.
    An EVENT_OPEN while the service has an unresolved incident joins it: no ORDER_OPEN, the playbook named replaces what runs there.
    EVENT_APPROVE and EVENT_DENY may name a run id in `subject`; then they count for that run alone. Events of people with incident 0
    mean the newest unresolved one (of the service, when one is named). */

@@ -155,14 +155,14 @@ enum ask guard_ask(const struct decide *d, const struct inc *inc, const struct d
         return ASK_NOT;
     if (top_playbook(d, inc)->steps.p[frame->step].approve == APPROVE_PERSON)
         return ASK_STEP;
+    if (deed->kind == DEED_RESTORE && deed->site != NOTHING && (deed->site == svc->active || deed->site == svc->moving))
+        return ASK_SERVING; /* whoever started it: the users' newest rows would be gone */
     if (inc->by_person || !deed_changes(deed->kind))
         return ASK_NOT;
     if (!svc->conf->enabled_automatic && !inc->unattended)
         return ASK_MANUAL;
     if (is_failback(svc, inc, deed))
         return ASK_FAILBACK;
-    if (deed->kind == DEED_RESTORE && deed->site != NOTHING && (deed->site == svc->active || deed->site == svc->moving))
-        return ASK_SERVING;
     if (!inc->retried && !more->counted && !more->playbook_approved && guard_exhausted(d, svc, frame->playbook))
         return ASK_LIMIT;
     return ASK_NOT;

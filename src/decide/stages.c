@@ -42,14 +42,15 @@ static void make_key(char key[MODEL_ID_SIZE], int64_t incident, const char *part
     bool shared = false;
     for (size_t i = 0; i < contact->ways.n; i++)
         shared = shared || (i != way && same(contact->ways.p[i].channel, w->channel));
-    char whole[4 * MODEL_ID_SIZE], tail[16] = "";
+    char tail[16] = "";
     if (shared)
         SAY(tail, ".%08x", fnv1a(w->address));
-    SAY(whole, "%lld/%s/%s/%s%s", (long long)incident, part, contact->name, w->channel, tail);
-    if (strlen(whole) < MODEL_ID_SIZE)
-        say(key, MODEL_ID_SIZE, "%s", whole);
-    else
-        say(key, MODEL_ID_SIZE, "%.80s.%08x", whole, fnv1a(whole));
+    static const char form[] = "%lld/%s/%s/%s%s";
+    if (snprintf(key, MODEL_ID_SIZE, form, (long long)incident, part, contact->name, w->channel, tail) < MODEL_ID_SIZE)
+        return;
+    char whole[4 * MODEL_ID_SIZE];
+    say(whole, sizeof(whole), form, (long long)incident, part, contact->name, w->channel, tail);
+    say(key, MODEL_ID_SIZE, "%.80s.%08x", whole, fnv1a(whole));
 }
 
 static void tell_contact(struct decide *d, const struct inc *inc, const struct message_draft *draft, const struct contact *contact)

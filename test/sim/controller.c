@@ -128,7 +128,8 @@ static void decide_entry(struct sim *s, size_t index)
     mine.p = malloc(sizeof(*mine.p) * (mine.n + 1));
     if (!mine.p)
         abort();
-    memcpy(mine.p, c->out.p, sizeof(*mine.p) * mine.n);
+    if (mine.n)
+        memcpy(mine.p, c->out.p, sizeof(*mine.p) * mine.n);
     for (size_t i = 0; i < mine.n; i++)
         watch_order(s, &mine.p[i]);
     bool dead = written(s);
@@ -274,8 +275,8 @@ static void adopt(struct sim *s)
         if (order.kind != ORDER_RUN || (child && child->told))
             continue;
         bool awaited = is_awaited(s, order.subject);
-        if (child && child->alive && !awaited)
-            child_cancel(s, child);
+        if (child && child->alive && (!awaited || was_cancelled(c, order.subject)))
+            child_cancel(s, child); /* perhaps again: the first one may have died with the controller */
         else if (child && !child->alive && child->has_result)
             tell_outcome(s, &order, child->outcome);
         else if (awaited && (!child || !child->alive) && was_cancelled(c, order.subject))
@@ -292,6 +293,7 @@ void controller_restart(struct sim *s)
     arena_close(&c->arena);
     c->arena = arena_open();
     c->decide = decide_open(c->arena, s->config);
+    c->out = (struct orders){.arena = s->arena}; /* another process: what lay in the old memory must not matter */
     c->up = true;
     c->up_since_ms = s->now_ms;
     size_t next = replay(s, c->decide);

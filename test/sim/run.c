@@ -56,6 +56,8 @@ static void configure(struct sim *s)
 
 static void vary(struct sim *s)
 {
+    /* Nobody works at some incidents for a day: every five minutes would be a simulation of updates. */
+    s->config->services.p[0].severities.p[0].update_every_ms = sim_chance(s, 20) ? 5 * MS_MINUTE : 30 * MS_MINUTE;
     struct step *restart = fixture_step(s->config, "database-down", "restart");
     s->config->services.p[0].enabled_automatic = !sim_chance(s, 5);
     restart->attempts = sim_chance(s, 20) ? 2 : 1;

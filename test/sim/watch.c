@@ -76,6 +76,13 @@ static void watch_switch(struct sim *s, struct watched *w, const struct order *o
         violated(s, "no-failback", "%s sends the users back unasked", order->subject);
 }
 
+static void watch_restore(struct sim *s, struct watched *w, const struct order *order)
+{
+    int site = strstr(order->text, " dr") ? DR : PRODUCTION;
+    if (site == s->traffic && !is_approved(w, order->subject))
+        violated(s, "over-users", "%s replaces the database at \"%s\", where the users are, unasked", order->subject, site_names[site]);
+}
+
 /* A failover begins to change things with its fence. */
 static void watch_fence(struct sim *s, struct watched *w, const struct order *order)
 {
@@ -84,6 +91,8 @@ static void watch_fence(struct sim *s, struct watched *w, const struct order *or
     if (s->failover_ms && s->now_ms - s->failover_ms < MS_DAY)
         violated(s, "one-failover", "%s begins the second automatic failover within a day", order->subject);
     s->failover_ms = s->now_ms;
+    if (s->judged[CHECK_PRODUCTION_DATABASE] == VERDICT_UP && s->judged[CHECK_PUBLIC] == VERDICT_UP)
+        violated(s, "healthy", "%s would stop a database that is up again", order->subject);
 }
 
 static void watch_run(struct sim *s, struct watched *w, const struct order *order)
@@ -101,6 +110,8 @@ static void watch_run(struct sim *s, struct watched *w, const struct order *orde
         violated(s, "budget", "%s has a budget of %lld ms", order->subject, (long long)order->number);
     if (begins(order->text, "traffic switch"))
         watch_switch(s, w, order);
+    if (begins(order->text, "restore"))
+        watch_restore(s, w, order);
     if (begins(order->text, "fence"))
         watch_fence(s, w, order);
 }
@@ -161,6 +172,9 @@ static void watch_open(struct sim *s, struct watched *w, const struct order *ord
     for (int i = 1; i <= INCIDENTS_MAX; i++)
         if (s->watched[i].opened_ms && s->watched[i].state < INCIDENT_RESOLVED)
             violated(s, "one-incident", "incident %lld opens while %d is unresolved", (long long)order->incident, i);
+    bool seen_down = s->judged[CHECK_PRODUCTION_DATABASE] == VERDICT_DOWN || s->judged[CHECK_DR_DATABASE] == VERDICT_DOWN;
+    if (!*order->who && same(order->subject, "database-down") && !seen_down)
+        violated(s, "unseen", "incident %lld opens, and no database was seen to be down", (long long)order->incident);
     *w = (struct watched){.opened_ms = s->now_ms, .moved_ms = s->now_ms, .by_person = *order->who != 0, .person_acted = *order->who != 0};
 }
 
