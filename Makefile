@@ -8,7 +8,7 @@ all: deps-build $(BUILD)/build.ninja
 	ninja -C $(BUILD) -j $(JOBS)
 
 $(BUILD)/build.ninja: | deps-build
-	meson setup $(BUILD) --buildtype=release >/dev/null
+	meson setup $(BUILD) --buildtype=release -Dtests=disabled >/dev/null
 
 deps-build deps-demo deps-all: deps-%:
 	@tools/install-deps $*
@@ -20,9 +20,10 @@ demo: deps-demo $(BUILD)/build.ninja
 check: deps-all
 	@tools/check
 
-bench: deps-all $(BUILD)/build.ninja
-	@ninja -C $(BUILD) -j $(JOBS) --quiet
-	@test/bench/run --build $(BUILD)
+bench: deps-all
+	@[ -e build-bench/build.ninja ] || meson setup build-bench --buildtype=release -Dtests=enabled >/dev/null
+	@ninja -C build-bench -j $(JOBS) --quiet
+	@test/bench/run --build build-bench
 
 lint: deps-all
 	@tools/lint
