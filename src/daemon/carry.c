@@ -269,12 +269,11 @@ void daemon_carry_out(struct daemon *d, const struct order *orders, size_t count
 {
     SCOPED(arena_close) struct arena *arena = arena_open();
     struct record *records = arena_array(arena, struct record, count);
-    struct order *mine = arena_dup(arena, orders, sizeof(*orders) * count); /* starting one may feed events that reuse the caller's */
     int64_t at = daemon_now(d), wall = clock_wall_ms(), first;
     for (size_t i = 0; i < count; i++) {
-        records[i] = record_of_order(&mine[i], at, wall, NULL);
-        if (mine[i].kind == ORDER_NOTIFY)
-            render(d, arena, &mine[i], &records[i]);
+        records[i] = record_of_order(&orders[i], at, wall, NULL);
+        if (orders[i].kind == ORDER_NOTIFY)
+            render(d, arena, &orders[i], &records[i]);
     }
     struct err err = {0};
     if (!journal_append(d->journal, records, count, &first, &err)) {
@@ -285,6 +284,8 @@ void daemon_carry_out(struct daemon *d, const struct order *orders, size_t count
         d->last_seq = first + (int64_t)count - 1;
     for (size_t i = 0; i < count; i++)
         show(d, arena, &records[i]);
+    d->carrying = true;
     for (size_t i = 0; i < count && !d->stopping; i++)
-        carry_out_one(d, &mine[i], &records[i]);
+        carry_out_one(d, &orders[i], &records[i]);
+    d->carrying = false;
 }

@@ -40,6 +40,7 @@ struct daemon {
     int64_t mine;              /* one-playbook life: the incident it runs; 0: not known yet */
     int lock_fd;
     int exit_status;
+    bool carrying;             /* orders are being carried out: what is fed meanwhile is written down, and decided upon afterwards */
     bool on_reserve;           /* the disk is full, and people were told */
     bool stopping;             /* nothing more is fed or carried out */
 };

@@ -4,6 +4,8 @@
 #include "record/story.h"
 #include "sys/log.h"
 
+enum { ROWS_AT_ONCE = 256 };
+
 int64_t daemon_now(const struct daemon *d)
 {
     return core_now_ms(&d->clock);
@@ -25,31 +27,44 @@ static void decide_and_carry(struct daemon *d, const struct event *event)
         daemon_carry_out(d, d->orders.p, d->orders.n);
 }
 
-/* Rows of others that came before `seq`; our own rows are below last_seq and never come back here. */
-static bool take_row(void *arg, const struct record *record)
+static void take_row(struct daemon *d, const struct record *record)
 {
-    struct daemon *d = arg;
-    if (record->seq <= d->last_seq)
-        return true; /* fed already, by what an earlier row of this very reading led to */
     d->last_seq = record->seq;
-    if (!record->is_order) {
-        struct event event = event_of_record(record);
-        if (event.kind == EVENT_OPEN && d->spec->only_playbook && !d->mine)
-            d->mine = -1; /* the next incident that opens is ours */
-        decide_and_carry(d, &event);
-    }
-    return !d->stopping;
+    if (record->is_order)
+        return; /* our own: carried out when it was made */
+    struct event event = event_of_record(record);
+    if (event.kind == EVENT_OPEN && d->spec->only_playbook && !d->mine)
+        d->mine = -1; /* the next incident that opens is ours */
+    decide_and_carry(d, &event);
 }
 
-/* decide may journal orders while rows are read, so rows are read one batch after another until none is left. */
+struct batch {
+    struct arena *arena;
+    VEC(struct record) rows;
+};
+
+static bool keep_row(void *arg, const struct record *record)
+{
+    struct batch *b = arg;
+    *vec_add(b->arena, &b->rows) = record_dup(b->arena, record);
+    return b->rows.n < ROWS_AT_ONCE;
+}
+
+/* No row is acted upon while the reading goes on: what it leads to is appended, and SQLite refuses that to a reader as soon as somebody
+   else has appended since the reading began. */
 void daemon_take_in(struct daemon *d)
 {
     struct err err = {0};
-    while (!d->stopping && journal_last(d->journal) > d->last_seq)
-        if (!journal_read(d->journal, d->last_seq, 0, take_row, d, &err)) {
+    while (!d->stopping && journal_last(d->journal) > d->last_seq) {
+        SCOPED(arena_close) struct arena *arena = arena_open();
+        struct batch batch = {.arena = arena};
+        if (!journal_read(d->journal, d->last_seq, 0, keep_row, &batch, &err)) {
             daemon_fail(d, &err);
             return;
         }
+        for (size_t i = 0; i < batch.rows.n && !d->stopping; i++)
+            take_row(d, &batch.rows.p[i]);
+    }
 }
 
 /* The last megabyte of the state folder's disk was kept for this: to tell people that it is full while that can still be written down. */
@@ -84,12 +99,13 @@ void daemon_feed(struct daemon *d, struct event *event, const char *detail)
         daemon_fail(d, &err);
         return;
     }
+    if (d->carrying)
+        return; /* its turn comes when all orders of the event before it are carried out, be it a cancel of one of them */
     if (seq == d->last_seq + 1) { /* nobody wrote in between: the row need not be read back */
         record.seq = seq;
         take_row(d, &record);
-    } else {
-        daemon_take_in(d);
     }
+    daemon_take_in(d);
     tell_of_reserve(d);
     daemon_wake(d);
 }
