@@ -3,6 +3,7 @@
 
 #include "act/action.h"
 #include "base/jsonout.h"
+#include "cli/byhand.h"
 #include "cli/command.h"
 #include "decide/decide.h"
 
@@ -85,15 +86,16 @@ static void list_json(const struct service *service, struct buf *out)
 static int lint(const struct cli *cli, const struct service *service, struct buf *out)
 {
     struct lints found = {0};
-    int fatal = 0;
+    size_t fatal = 0;
     playbook_lint(cli->arena, service, action_known, &found);
     for (size_t i = 0; i < found.n; i++) {
         const struct lint *l = &found.p[i];
         buf_printf(out, "%s:%d: %s: %s\n", l->mark.file ? l->mark.file : "?", l->mark.line, l->fatal ? _("error") : _("warning"), l->text);
         fatal += l->fatal;
     }
-    buf_printf(out, _("%zu playbooks, %d errors, %zu warnings\n"), service->playbooks.n, fatal, found.n - (size_t)fatal);
-    return fatal ? 1 : found.n ? 2 : 0;
+    size_t unknown = byhand_lint(cli->arena, service, out);
+    buf_printf(out, _("%zu playbooks, %zu errors, %zu warnings\n"), service->playbooks.n, fatal + unknown, found.n - fatal);
+    return fatal + unknown ? 1 : found.n ? 2 : 0;
 }
 
 static int run_playbook(struct cli *cli, int argc, char **argv)

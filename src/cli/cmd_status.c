@@ -39,7 +39,7 @@ static const struct {
     {"command", N_("External check"), N_("External check failed")},
 };
 
-static const char *title_of(const struct check_conf *conf, bool well, enum language language)
+const char *cli_check_title(const struct check_conf *conf, bool well, enum language language)
 {
     if (conf->title.en)
         return text_in(conf->title, language);
@@ -66,7 +66,7 @@ static void print_line(const struct cli *cli, const struct service *service, con
     static const char *const marks[VERDICT_MAX] = {"[?]", "[✓]", "[!]", "[✗]"};
     const char *colour = r->state == VERDICT_UP ? cli_green(cli) : r->state == VERDICT_DOWN ? cli_red(cli) : cli_yellow(cli);
     const struct check_conf *conf = service_check(service, r->check);
-    buf_printf(out, "%s%s%s %s (%s): %s\n", colour, marks[r->state], cli_plain(cli), title_of(conf, r->state != VERDICT_DOWN, cli->language),
+    buf_printf(out, "%s%s%s %s (%s): %s\n", colour, marks[r->state], cli_plain(cli), cli_check_title(conf, r->state != VERDICT_DOWN, cli->language),
                r->check, r->text);
 }
 

@@ -42,6 +42,8 @@ MUST_USE bool cli_service(const struct cli *cli, const struct service **ret, str
 const char *cli_control_dir(const struct cli *cli);
 /* Loads the configuration into cli->config unless it is there; problems are printed. */
 MUST_USE bool cli_load(struct cli *cli, struct err *err);
+/* What people call a check: its own title, else that of its type, which says whether it is well. */
+const char *cli_check_title(const struct check_conf *conf, bool well, enum language language);
 /* Escape sequences when cli->colour, else "". */
 const char *cli_green(const struct cli *cli);
 const char *cli_yellow(const struct cli *cli);

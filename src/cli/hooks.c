@@ -1,6 +1,7 @@
 /* cli/hooks.c -- Makes the drivers of the other rooms known to config/, which may not know them by name. */
 #include "act/action.h"
 #include "act/traffic/traffic.h"
+#include "cli/byhand.h"
 #include "cli/command.h"
 #include "decide/decide.h"
 #include "observe/check.h"
@@ -37,7 +38,7 @@ static size_t lint(struct arena *arena, const struct service *service, struct bu
                    l->text);
         fatal += l->fatal;
     }
-    return fatal;
+    return fatal + byhand_lint(arena, service, problems);
 }
 
 enum { DRIVERS_MAX = 64 };

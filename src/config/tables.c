@@ -239,7 +239,7 @@ static const struct option step_options[] = {
     {"approve", OPTION_ENUM, AT(step, approve), .fallback = "auto", .names = approval_names, .help = "person: waits for `bascule incident approve`"},
     {"approve_timeout", OPTION_DURATION, AT(step, approve_timeout_ms), .fallback = "10m", .min = MS_SECOND, .max = 7 * MS_DAY, .help = "at its end the step is denied and goes on as failed"},
     {"undo", OPTION_STRING, AT(step, undo), .help = "action that takes its effect back", .sample = "traffic switch active"},
-    {"manual", OPTION_TEXT2, AT(step, manual), .help = "what a person does by hand; {active} and {standby} stand for the sites", .sample = "sudo systemctl restart postgresql"},
+    {"manual", OPTION_TEXT2, AT(step, manual), .help = "what a person does by hand; {standby.psql} and other words stand for hosts and commands", .sample = "sudo systemctl restart postgresql"},
     {"why", OPTION_TEXT2, AT(step, why), .help = "reason, printed by the runbook and `playbook show`", .sample = "the runbook allows 5 minutes"},
     OPTION_END,
 };

@@ -380,7 +380,8 @@ static void the_playbooks_that_ship_do_the_runbook(void **state)
     for (size_t k = 0; k < s->playbooks.n; k++)
         for (size_t i = 0; i < s->playbooks.p[k].steps.n; i++) {
             const struct step *step = &s->playbooks.p[k].steps.p[i];
-            assert_non_null(step->manual.fr);
+            assert_true(step->manual.fr || str_starts(str_of(step->action), "playbook ")); /* there the other procedure stands */
+            assert_true(!step->why.en || !same(step->why.en, step->why.fr));
             assert_string_not_equal(step->title.en, step->title.fr);
         }
 }
