@@ -88,15 +88,37 @@ void certify(struct decide *d, struct inc *inc, int site)
         inc->fenced_to = true;
 }
 
-void learn(struct decide *d, struct inc *inc, const char *run)
+void void_certificate(struct decide *d, struct svc *svc, int site)
+{
+    svc->fenced[site] = false;
+    for (size_t i = 0; i < d->incidents.n; i++) {
+        struct inc *inc = d->incidents.p[i];
+        if (inc->pub.service != svc->index)
+            continue;
+        inc->pub.fenced = inc->pub.fenced && inc->pub.from != site;
+        inc->fenced_to = inc->fenced_to && inc->pub.to != site;
+    }
+}
+
+/* Is this the end of that command? It is learnt once. */
+static bool is_end_of(struct late_run *late, const char *run)
+{
+    if (!*late->run || !same(late->run, run))
+        return false;
+    late->run[0] = 0;
+    return late->site != NOTHING;
+}
+
+void learn(struct decide *d, struct inc *inc, const char *run, bool success)
 {
     struct svc *svc = svc_of(d, inc);
-    if (*run && same(run, inc->fence.run) && inc->fence.site != NOTHING) {
-        inc->fence.run[0] = 0;
+    if (is_end_of(&inc->start, run)) /* however it ended, and whatever was certified while it ran */
+        void_certificate(d, svc, inc->start.site);
+    if (!success)
+        return;
+    if (is_end_of(&inc->fence, run))
         certify(d, inc, inc->fence.site);
-    }
-    if (*run && same(run, inc->redirect.run)) {
-        inc->redirect.run[0] = 0;
+    if (is_end_of(&inc->redirect, run)) {
         svc->active = inc->redirect.site;
         svc->moving = NOTHING;
         svc->fenced[svc->active] = false;

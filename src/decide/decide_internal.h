@@ -112,7 +112,7 @@ enum notice_kind {
     NOTICE_MAX
 };
 
-struct late_run { /* a command whose success is a fact about the world, however late it is told */
+struct late_run { /* a command whose end is a fact about the world, however late it is told */
     char run[MODEL_ID_SIZE];
     int site;
 };
@@ -137,7 +137,7 @@ struct inc {
     int64_t relapse_until_ms;
     int64_t moved_seq;         /* event during which `moves` were counted */
     int moves;
-    struct late_run fence, redirect;
+    struct late_run fence, redirect, start; /* the newest of each; `run` empty: none whose end is to be learnt */
     char why[MODEL_TEXT_SIZE]; /* how the last step that did not succeed ended */
 };
 
@@ -187,9 +187,10 @@ bool is_unresolved(const struct inc *inc);
 /* Truth with the sites pinned by the incident, counting only verdicts newer than `after_seq`. */
 enum truth truth_pinned(const struct svc *svc, const struct inc *inc, const char *condition, int64_t after_seq);
 enum truth truth_now(const struct svc *svc, const char *condition); /* with the site that is active now */
-/* A command said that it succeeded: is that news about which site serves, or which one cannot write any more? */
-void learn(struct decide *d, struct inc *inc, const char *run);
+/* A command ended: is that news about which site serves, or which one may write? */
+void learn(struct decide *d, struct inc *inc, const char *run, bool success);
 void certify(struct decide *d, struct inc *inc, int site);
+void void_certificate(struct decide *d, struct svc *svc, int site); /* it may be writing again: nobody's certificate for it holds */
 
 /* ---- states.c ---- */
 

@@ -165,10 +165,10 @@ static void note_run(struct decide *d, struct inc *inc, const struct deed *deed)
         svc->moving = deed->site;
         svc->served[deed->site] = true;
     }
-    if (deed->kind == DEED_START && deed->site != NOTHING && svc->fenced[deed->site]) {
-        svc->fenced[deed->site] = false; /* what is started again is certified no longer */
-        inc->pub.fenced = inc->pub.fenced && deed->site != inc->pub.from;
-        inc->fenced_to = inc->fenced_to && deed->site != inc->pub.to;
+    if (deed->kind == DEED_START) {
+        inc->start = late;
+        if (deed->site != NOTHING)
+            void_certificate(d, svc, deed->site);
     }
 }
 
@@ -250,6 +250,8 @@ bool engine_happens(struct decide *d, struct inc *inc, enum happening on, const 
     }
     if (!m)
         return false;
+    if (on == STEP_DUE && top(inc)->phase == STEP_RUNNING && m->next != STEP_RUNNING)
+        learn(d, inc, top(inc)->run, false); /* given up: it ended in some way nobody saw */
     char why[MODEL_TEXT_SIZE];
     SAY(why, "%s%s%s", m->sentence, *detail ? ": " : "", detail);
     if (on == STEP_RECOVERED) {

@@ -59,8 +59,7 @@ static void on_outcome(struct decide *d, const struct event *event)
     enum happening on = known ? happenings[event->number] : STEP_FAILS;
     for (size_t i = 0; i < d->incidents.n; i++) {
         struct inc *inc = d->incidents.p[i];
-        if (on == STEP_SUCCEEDS)
-            learn(d, inc, event->subject); /* what is done is done, even when the step was given up meanwhile */
+        learn(d, inc, event->subject, on == STEP_SUCCEEDS); /* what is done is done, even when the step was given up meanwhile */
         struct frame *frame = top(inc);
         if (frame && frame->phase == STEP_RUNNING && same(frame->run, event->subject))
             engine_happens(d, inc, on, event->text);

@@ -97,7 +97,7 @@ static void carry_out(struct sim *s, const struct order *order)
         child_start(s, order);
     if (order->kind == ORDER_CANCEL && child)
         child_cancel(s, child);
-    if (order->kind == ORDER_ASK || order->kind == ORDER_BLOCKED || order->kind == ORDER_OPEN)
+    if (order->kind == ORDER_ASK || order->kind == ORDER_BLOCKED || order->kind == ORDER_OPEN || order->kind == ORDER_RUN)
         people_answer(s, order);
 }
 

@@ -79,6 +79,11 @@ void people_answer(struct sim *s, const struct order *order)
     };
     if (s->calm || s->closing)
         return;
+    if (order->kind == ORDER_RUN) { /* somebody pulls the cord, or says so, just as a restart brings it back */
+        if (str_starts(str_of(order->text), "service") && sim_chance(s, 4))
+            sim_later(s, sim_between(s, 0, 10000), HAPPEN_PERSON, sim_chance(s, 50) ? ACT_CERTIFY : ACT_CERTIFY_UNSEEN, 0, order->incident);
+        return;
+    }
     int roll = (int)(sim_random(s) % 100);
     for (size_t i = 0; i < COUNT_OF(habits); i++) {
         if (habits[i].to != order->kind)

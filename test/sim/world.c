@@ -270,7 +270,7 @@ void child_start(struct sim *s, const struct order *order)
     int64_t budget = MAX_OF(order->number, 1);
     if (child->fate == FATE_HANGS || took > budget)
         took = budget + sim_between(s, 0, 2000); /* stopped at its budget */
-    child->outcome = took > budget ? OUTCOME_EXPIRY : OUTCOME_SUCCESS;
+    child->outcome = took > budget || child->fate == FATE_HANGS ? OUTCOME_EXPIRY : OUTCOME_SUCCESS;
     child->effect_at_ms = s->now_ms + took / 2;
     child->end_at_ms = s->now_ms + took;
     child->effect_due = child->fate == FATE_HONEST || child->fate == FATE_DIES_AFTER || (child->fate == FATE_HANGS && sim_chance(s, 30));

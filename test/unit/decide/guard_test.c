@@ -147,6 +147,50 @@ static void what_was_fenced_is_not_started_again(void **state)
     rig_close(&rig);
 }
 
+/* Found by the simulation: somebody certifies the site that a restart is just bringing back. Whatever becomes of the restart, what was
+   certified meanwhile does not hold. */
+static void a_certificate_given_during_a_start_is_void(void **state)
+{
+    (void)state;
+    static const enum outcome outcomes[] = {OUTCOME_SUCCESS, OUTCOME_FAILURE, OUTCOME_EXPIRY, OUTCOME_BLOCKED};
+    for (size_t i = 0; i <= COUNT_OF(outcomes); i++) {
+        struct rig rig = rig_open();
+        rig_to_restart(&rig);
+        rig_person(&rig, EVENT_CERTIFY, "production");
+        assert_true(rig_incident(&rig)->fenced);
+        if (i < COUNT_OF(outcomes)) {
+            rig_outcome(&rig, outcomes[i], "");
+        } else { /* or nothing is heard of it */
+            rig_tick(&rig, 90 * MS_SECOND);
+            rig_tick(&rig, CANCEL_GRACE_MS);
+        }
+        assert_false(rig_incident(&rig)->fenced);
+        assert_false(rig.decide->services[0].fenced[0]);
+        rig_close(&rig);
+    }
+}
+
+static void a_start_that_ends_late_voids_what_the_next_incident_was_told(void **state)
+{
+    (void)state;
+    struct rig rig = rig_open();
+    struct service *second = vec_add(rig.arena, &rig.config->services);
+    *second = rig.config->services.p[0];
+    second->name = "other";
+    rig_to_restart(&rig);
+    rig_person(&rig, EVENT_RESOLVE, "");
+    rig_verdict(&rig, "production.database", VERDICT_UP);
+    rig_feed(&rig, &(struct event){.kind = EVENT_OPEN, .number = -1, .service = "other"});
+    rig_feed(&rig, &(struct event){.kind = EVENT_CERTIFY, .service = "other", .subject = "production"});
+    rig_down(&rig);
+    rig_person(&rig, EVENT_CERTIFY, "production");
+    assert_true(rig_incident(&rig)->fenced);
+    rig_outcome_of(&rig, "1.restart.2", OUTCOME_EXPIRY);
+    assert_false(rig_incident(&rig)->fenced);
+    assert_true(decide_incident(rig.decide, 2)->fenced); /* another service's server of the same name */
+    rig_close(&rig);
+}
+
 static void a_person_goes_on_with_the_failover_instead(void **state)
 {
     (void)state;
@@ -446,6 +490,8 @@ int main(void)
         cmocka_unit_test(a_fence_may_lead_elsewhere_when_it_fails),
         cmocka_unit_test(a_certificate_that_stands_is_not_made_twice),
         cmocka_unit_test(what_was_fenced_is_not_started_again),
+        cmocka_unit_test(a_certificate_given_during_a_start_is_void),
+        cmocka_unit_test(a_start_that_ends_late_voids_what_the_next_incident_was_told),
         cmocka_unit_test(a_person_goes_on_with_the_failover_instead),
         cmocka_unit_test(the_old_primary_is_not_started_while_dr_serves),
         cmocka_unit_test(a_site_that_served_once_must_be_fenced_too),
