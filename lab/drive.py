@@ -58,6 +58,11 @@ class Bascule:
             raise AssertionError(f"bascule {' '.join(words)}: exit {done.returncode}\n{done.stdout}{done.stderr}")
         return done.stdout
 
+    def begin(self, *words: str) -> subprocess.Popen:
+        """A command that waits for something; what it says is in NAME.log of the lab."""
+        with open(self.lab.folder / f"{words[0]}.log", "ab") as log:
+            return subprocess.Popen(self.argv(*words), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment, start_new_session=True)
+
     # -- the controller --
 
     def serve(self) -> None:

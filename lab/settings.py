@@ -12,6 +12,8 @@ STAGES = {
     "demo": {"alert": "5s", "on-call": "12s", "runbook": "18s", "status-page": "30s", "management": "1m"},
     "test": {"alert": "500ms", "on-call": "2s", "runbook": "4s", "status-page": "6s", "management": "30s"},
 }
+# How often is looked at what changes slowly; the first look comes within it.
+SLOW = {"runbook": "10s", "demo": "5s", "test": "2s"}
 NOTIFIED = {"alert": "ops", "on-call": "on-call", "runbook": "on-call", "status-page": "ops", "management": "management"}
 
 
@@ -43,16 +45,16 @@ def site_yaml(folder: Path, state: dict, site: str, host: str) -> str:
         backup: {{folder: {folder}/backups, retention: 30d}}"""
 
 
-def checks_yaml(folder: Path, state: dict, interval: str, extra: str) -> str:
+def checks_yaml(folder: Path, state: dict, interval: str, slow: str, extra: str) -> str:
     every_site = "".join(f"""
       - {{id: {site}.database, type: postgres, site: {site}, interval: {interval}, timeout: 3s, fall: 2, rise: 2, \
 connect_timeout: 1s, read_timeout: 1s, write_timeout: 1s}}
-      - {{id: {site}.tables, type: tables, site: {site}, interval: 10s}}
+      - {{id: {site}.tables, type: tables, site: {site}, interval: {slow}}}
       - {{id: {site}.application, type: http, site: {site}, path: /api/health, accept: [200], json: status=ok, interval: 1s, timeout: 2s}}
-      - {{id: {site}.unit, type: unit, site: {site}, unit: database, interval: 10s}}""" for site in ("production", "dr"))
+      - {{id: {site}.unit, type: unit, site: {site}, unit: database, interval: {slow}}}""" for site in ("production", "dr"))
     return every_site + f"""
-      - {{id: production.backup, type: backup, site: production, interval: 30s, warning: 1h, critical: 2h}}
-      - {{id: production.disk, type: disk, site: production, path: {folder}/backups, warning: 95, critical: 99, interval: 30s}}
+      - {{id: production.backup, type: backup, site: production, interval: {slow}, warning: 1h, critical: 2h}}
+      - {{id: production.disk, type: disk, site: production, path: {folder}/backups, warning: 95, critical: 99, interval: {slow}}}
       - {{id: public, type: http, url: "http://{state['net']}.10:{state['ports']['edge']}/api/health", accept: [200], \
 json: status=ok, interval: 500ms, timeout: 2s}}{extra}"""
 
@@ -76,9 +78,11 @@ channels:
     user: alerts
     password: {{file: {folder}/secrets/smtp.password}}
     from: bascule@akig.example
+    timeout: 4s
   - name: slack
     type: slack
     url: {{file: {folder}/secrets/slack.url}}
+    timeout: 4s
 
 contacts:
   - name: ops
@@ -112,7 +116,7 @@ services:
       - {{path: /api/health, accept: [200], json: status=ok}}
       - {{path: /api/auth/test, accept: [200]}}
       - {{path: "/api/contracts?limit=1", accept: [200]}}
-    checks:{checks_yaml(folder, state, interval, extra_checks)}
+    checks:{checks_yaml(folder, state, interval, SLOW[stages], extra_checks)}
     traffic:
       driver: nginx
       host: local

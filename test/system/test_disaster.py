@@ -3,7 +3,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -11,8 +13,11 @@ from pathlib import Path
 
 import client
 import faults
+import procs
+import pytest
 import web
 from drive import Bascule, miscounted
+from lab import PROGRAMS
 from procs import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -176,11 +181,30 @@ def test_a_person_fails_over_by_hand(bascule: Bascule) -> None:
     bascule.verify()
 
 
-def test_the_demo_ends_well(build: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("fault", ["cannot-restart", "restartable"])
+def test_the_demo_ends_well(build: Path, tmp_path: Path, fault: str) -> None:
     """The command that `make demo` runs, output not on a terminal; its own checks decide its exit status."""
-    for fault in ("cannot-restart", "restartable"):
-        argv = [sys.executable, str(ROOT / "lab" / "demo"), "--build", str(build), "--fault", fault, "--rows", "20000"]
-        done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, timeout=180, stdin=subprocess.DEVNULL)
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert "\033[" not in done.stdout and "✗" not in done.stdout.split("What was checked")[1]
-        assert len(list(tmp_path.glob("demo-report-*.md"))) >= 1
+    argv = [sys.executable, str(ROOT / "lab" / "demo"), "--build", str(build), "--fault", fault, "--rows", "20000"]
+    done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, timeout=240, stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "\033[" not in done.stdout and "✗" not in done.stdout.split("What was checked")[1]
+    assert len(list(tmp_path.glob("demo-report-*.md"))) == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_an_interrupted_demo_leaves_nothing(build: Path, tmp_path: Path, number: int) -> None:
+    argv = [sys.executable, "-u", str(ROOT / "lab" / "demo"), "--build", str(build), "--rows", "2000"]
+    demo = subprocess.Popen(argv, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+    assert demo.stdout
+    folder = ""
+    for line in demo.stdout:
+        if " ready in " in line:
+            folder = line.split()[-1]
+        if "The controller watches" in line:
+            break
+    assert folder
+    wait_until("the controller", 20, lambda: (Path(folder) / "serve.log").exists())
+    os.killpg(demo.pid, number)  # as Ctrl-C does: to all of the foreground
+    demo.communicate(timeout=60)
+    assert demo.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGKILL: -9}[number]
+    wait_until("everything to be gone", 30, lambda: not Path(folder).exists() and not procs.mentions(folder, PROGRAMS))

@@ -95,12 +95,16 @@ def test_an_edge_that_does_not_validate_is_left_as_it_was(bascule: Bascule) -> N
     assert ended(bascule, "redirect")[0]["number"] == 1
     assert (lab.folder / "edge" / "upstream.conf").read_text() == before
     not_moved(bascule)
-    # A person repairs it and asks for the step again.
-    faults.repair_edge(lab)
     wait_until("people to be told", 20, lambda: bascule.rows("blocked"))
-    bascule.ok("incident", "retry", "1")
+    # A person repairs it and fails over again; what DR has now would be replaced a second time, so that is asked first.
+    faults.repair_edge(lab)
+    by_hand = bascule.begin("failover")
+    bascule.await_row(30, "approval.asked", incident=1)
+    assert len(runs(bascule, "restore ")) == 1
+    bascule.ok("incident", "approve", "1")
     bascule.resolved(RESOLVED_S)
-    assert lab.served_by() == "dr" and len(runs(bascule, "restore ")) == 1
+    assert lab.served_by() == "dr"
+    assert by_hand.wait(30) == 0
 
 
 # ---- messages ----
@@ -119,7 +123,7 @@ def hold_up_and_free(bascule: Bascule, fault: str, receiver: str) -> None:
     ordered = {channel: {r["subject"] for r in bascule.rows("notice", channel=channel)} for channel in (broken, other)}
     wait_until(f"all of {other} meanwhile", 20, lambda: deliveries(lab)[other].keys() == ordered[other])
     assert not deliveries(lab)[broken]
-    assert bascule.rows("undelivered"), "what was not delivered is on record"
+    wait_until("what was not delivered on record", 20, lambda: bascule.rows("undelivered"))
     faults.FAULTS[f"{receiver}-ok"](lab)
     wait_until(f"all of {broken}", 120, lambda: deliveries(lab)[broken].keys() == ordered[broken])
     assert miscounted(bascule) == []
@@ -199,6 +203,10 @@ MOMENTS = [("incident.opened", 1), ("notice", 1), ("run", 1), ("running", 2), ("
            ("site.active", 1), ("incident.state", 2)]
 
 
+def undelivered(bascule: Bascule) -> set[str]:
+    return {r["subject"] for r in bascule.rows("notice")} - {r["subject"] for r in bascule.rows("delivered")}
+
+
 @pytest.mark.parametrize("kind, nth", MOMENTS, ids=[f"{kind}-{nth}" for kind, nth in MOMENTS])
 def test_a_killed_controller_goes_on_where_it_was(bascule: Bascule, kind: str, nth: int) -> None:
     lab = bascule.lab
@@ -209,6 +217,7 @@ def test_a_killed_controller_goes_on_where_it_was(bascule: Bascule, kind: str, n
     wait_until(f"{kind} number {nth}", 90, lambda: len([r for r in bascule.journal(after=settled) if r["kind"] == kind]) >= nth)
     bascule.kill()
     bascule.verify()
+    in_flight = undelivered(bascule)
     bascule.serve()
     bascule.resolved(RESOLVED_S)
     assert lab.served_by() == "dr" and not lab.postmaster("production")
@@ -217,5 +226,14 @@ def test_a_killed_controller_goes_on_where_it_was(bascule: Bascule, kind: str, n
     assert len(databases) == 2, f"one restore leaves the database and the one before: {databases}"
     assert len(bascule.rows("incident.opened")) == 1
     wait_until("all messages", 30, lambda: {r["subject"] for r in bascule.rows("delivered")} >= {r["subject"] for r in bascule.rows("notice")})
-    assert miscounted(bascule) == []
+    # A message may have been taken by its receiver in the very moment of the kill, before that could be written down. It is then sent
+    # again, as the same message: same identity, same text. No other arrives twice, and none is missing.
+    for channel, counts in deliveries(lab).items():
+        ordered = {r["subject"] for r in bascule.rows("notice", channel=channel)}
+        assert counts.keys() == ordered
+        assert {key for key, n in counts.items() if n > 1} <= in_flight and max(counts.values()) <= 2
+    copies: dict[str, set[str]] = {}
+    for mail in lab.mails():
+        copies.setdefault(mail["headers"]["Message-ID"], set()).add(mail["body"])
+    assert all(len(bodies) == 1 for bodies in copies.values()) and len(copies) == len(deliveries(lab)["mail"])
     bascule.verify()
