@@ -279,3 +279,10 @@ const struct step *decide_step(const struct decide *d, const struct incident *in
         *ret_playbook = &d->services[incident->service].conf->playbooks.p[incident->frames[incident->depth - 1].playbook];
     return step;
 }
+
+bool decide_stopping(const struct decide *d UNUSED, const struct incident *incident)
+{
+    const struct inc *inc = (const struct inc *)incident;
+    int on_top = incident->depth - 1;
+    return on_top >= 0 && incident->frames[on_top].phase == STEP_RUNNING && inc->more[on_top].stopping;
+}

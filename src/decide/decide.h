@@ -20,7 +20,8 @@ struct decide *decide_open(struct arena *arena, const struct config *config);
    While a step is in STEP_CHECKING, a verdict is to be fed for every result of a check, turned or not: a postcondition counts only
    what was seen after its command was ordered.
    After ORDER_CANCEL the outcome of that run is still wanted: the step ends with it, or 5 s later. After a restart, a run that the
-   journal cancelled is cancelled again when it still runs, and is not started when it does not: its outcome is OUTCOME_EXPIRY.
+   journal cancelled (decide_stopping) is cancelled again when it still runs, and is not started when it does not: its outcome is
+   OUTCOME_EXPIRY.
    An EVENT_OPEN while the service has an unresolved incident joins it: no ORDER_OPEN, the playbook named replaces what runs there.
    EVENT_APPROVE and EVENT_DENY may name a run id in `subject`; then they count for that run alone. Events of people with incident 0
    mean the newest unresolved one (of the service, when one is named). */
@@ -36,6 +37,8 @@ const struct site *decide_active(const struct decide *decide, int service);  /* 
 enum verdict_state decide_verdict(const struct decide *decide, int service, const char *check);
 /* The step that runs or waits now, or NULL. */
 const struct step *decide_step(const struct decide *decide, const struct incident *incident, const struct playbook **ret_playbook);
+/* Was the command that runs now cancelled, so that only its end is awaited? */
+bool decide_stopping(const struct decide *decide, const struct incident *incident);
 
 /* ---- plan lint: what is wrong with playbooks before anything happens ---- */
 struct lint {

@@ -140,10 +140,12 @@ static void a_budget_that_is_used_up_stops_the_command(void **state)
     rig_run_until(&rig, 90 * MS_SECOND - 1);
     rig_tick(&rig, 1);
     assert_string_equal(rig_order(&rig, ORDER_CANCEL)->subject, "1.restart.2");
+    assert_true(decide_stopping(rig.decide, rig_incident(&rig)));
     assert_int_equal(rig_count(&rig, ORDER_STEP_END), 0); /* never two commands at once: its end is awaited */
     rig_outcome(&rig, OUTCOME_EXPIRY, "killed");
     step_end(&rig, OUTCOME_EXPIRY);
     rig_assert_run(&rig, "status dr");
+    assert_false(decide_stopping(rig.decide, rig_incident(&rig)));
     rig_close(&rig);
 }
 
