@@ -21,7 +21,7 @@ int cli_fail(const struct err *err)
 {
     fprintf(stderr, "bascule: %s\n", err->message);
     if (*err->hint)
-        fprintf(stderr, "%s: %s\n", _("hint"), err->hint);
+        fprintf(stderr, _("hint: %s\n"), err->hint);
     return err_exit_status(err->code);
 }
 
@@ -32,7 +32,7 @@ int cli_usage(const struct command *command, const char *fmt, ...)
     fprintf(stderr, "bascule %s: ", command->name);
     vfprintf(stderr, fmt, args);
     va_end(args);
-    fprintf(stderr, "\n%s: bascule %s\n", _("usage"), command->usage);
+    fprintf(stderr, _("\nusage: bascule %s\n"), command->usage);
     return err_exit_status(ERR_USAGE);
 }
 

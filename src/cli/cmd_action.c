@@ -54,7 +54,7 @@ int cmd_action_run(struct cli *cli, int argc, char **argv)
     const char *wrong = NULL;
     const struct action_ops *ops = action_find(argv[0]);
     if (!ops) {
-        err_set(&err, ERR_INTERNAL, "there is no action \"%s\"", argv[0]);
+        err_set(&err, ERR_INTERNAL, _("there is no action \"%s\""), argv[0]);
         return cli_fail(&err);
     }
     if (!read_request(cli->arena, argc, argv, &request, &wrong))
@@ -128,11 +128,12 @@ const struct command cmd_verify = {
 
 const struct command cmd_traffic = {
     .name = "traffic",
-    .usage = "traffic show|switch SITE|undo [--dry-run] [--json]",
+    .usage = "traffic show|switch SITE|undo [--force] [--dry-run] [--json]",
     .summary = N_("shows or changes which site the users are sent to"),
     .details = N_("A switch counts when five new connections in a row through the public address are answered by the new site; when they\n"
                   "are not within 10 s, or the proxy refuses its configuration, the state before it is put back. `undo` puts the state\n"
-                  "before the last switch back.\n\n"
+                  "before the last switch back. What a person types is refused while the database that the users leave takes connections:\n"
+                  "two sites would take writes. --force does it all the same.\n\n"
                   "--dry-run performs the read-only checks and prints what would be done. --budget-ms N ends it after N milliseconds.\n"
                   "--run ID and --incident N are given by the controller. Exit status: 0 done, 1 failed, 2 blocked until a person decides."),
     .wants_config = true,

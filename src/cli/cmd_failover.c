@@ -60,12 +60,13 @@ static bool describe_step(struct cli *cli, const struct service *service, const 
 {
     struct strs words = {0};
     if (!str_words(cli->arena, action, &words) || words.n == 0)
-        return err_set(err, ERR_CONFIG, "action \"%s\" cannot be read", action);
+        return err_set(err, ERR_CONFIG, _("action \"%s\" cannot be read"), action);
     const struct action_ops *ops = action_find(words.p[0]);
     if (!ops) { /* notify, wait: carried out by the controller itself */
-        buf_printf(out, "      %s\n", _("done by the controller"));
+        buf_printf(out, _("      done by the controller: %s\n"), action);
         return true;
     }
+    buf_printf(out, "      $ bascule %s\n", action);
     struct action_ctx ctx = {
         .arena = cli->arena,
         .config = cli->config,
@@ -97,23 +98,26 @@ static int dry_run(struct cli *cli, const struct service *service, const struct 
         const struct step *s = &playbook->steps.p[i];
         char *action = action_words(cli->arena, s->action, from->name, to->name);
         total += s->budget_ms;
-        buf_printf(&out, "\n%zu. %s  (%s %s)\n      $ bascule %s\n", i + 1, s->title.en ? text_in(s->title, cli->language) : s->id,
-                   _("at most"), duration_say(cli->arena, s->budget_ms), action);
+        buf_printf(&out, "\n%zu. %s", i + 1, s->title.en ? text_in(s->title, cli->language) : s->id);
+        if (s->budget_ms)
+            buf_printf(&out, "  (%s %s)", _("at most"), cli_duration(cli, s->budget_ms));
+        buf_putc(&out, '\n');
         struct err err = {0};
         if (describe_step(cli, service, action, &out, &err))
             continue;
         problems++;
-        buf_printf(&out, "      %s%s: %s%s\n", cli_red(cli), _("would fail now"), err.message, cli_plain(cli));
+        buf_printf(&out, _("      %swould fail now: %s%s\n"), cli_red(cli), err.message, cli_plain(cli));
         if (*err.hint)
-            buf_printf(&out, "      %s: %s\n", _("hint"), err.hint);
+            buf_printf(&out, _("      hint: %s\n"), err.hint);
     }
-    int64_t rto = playbook->rto_ms;
-    buf_printf(&out, "\n%s %s", _("All budgets together:"), duration_say(cli->arena, total));
+    const struct severity_conf *severity = service_severity(service, (enum severity)playbook->severity);
+    int64_t rto = playbook->rto_ms ? playbook->rto_ms : severity ? severity->rto_ms : 0;
+    buf_printf(&out, _("\nAll budgets together: %s"), cli_duration(cli, total));
     if (rto)
-        buf_printf(&out, _("; the target (RTO) is %s"), duration_say(cli->arena, rto));
+        buf_printf(&out, _("; the target (RTO) is %s"), cli_duration(cli, rto));
     buf_puts(&out, ".\n");
     if (problems)
-        buf_printf(&out, _("%d steps would fail as things stand.\n"), problems);
+        buf_printf(&out, _("Steps that would fail as things stand: %d of %zu\n"), problems, playbook->steps.n);
     int printed = cli_print(&out);
     return printed ? printed : problems ? 1 : 0;
 }
@@ -152,7 +156,7 @@ static bool ask_controller(struct cli *cli, const struct service *service, const
     COPY_TO(event.service, service->name);
     COPY_TO(event.subject, playbook);
     COPY_TO(event.who, person_name(cli->arena));
-    COPY_TO(event.text, "started by hand");
+    COPY_TO(event.text, _("started by hand"));
     struct follow follow = {.cli = cli, .status = -1};
     bool ok = person_says(journal, &event, &follow.seq, err);
     while (ok && follow.status < 0) {

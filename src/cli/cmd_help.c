@@ -7,7 +7,7 @@ static int help_all(void)
 {
     printf("%s\n\n", _("bascule carries a PostgreSQL-backed service through a disaster: it sees the outage, judges it, recovers the\n"
                        "database, moves the users, tells everyone, and leaves a record that can be trusted."));
-    printf("%s: bascule [-c FILE] [--service NAME] [--json] [--lang en|fr] COMMAND ...\n\n", _("usage"));
+    printf(_("usage: bascule %s\n\n"), "[-c FILE] [--service NAME] [--json] [--lang en|fr] COMMAND ...");
     for (size_t i = 0; commands[i]; i++)
         printf("  %-10s %s\n", commands[i]->name, _(commands[i]->summary));
     printf("\n%s\n", _("`bascule help COMMAND` says more. Exit status: 0 done or all well, 1 critical or failed, 2 warnings,\n"
@@ -17,7 +17,8 @@ static int help_all(void)
 
 static int help_one(const struct command *command)
 {
-    printf("%s: bascule %s\n\n%s\n", _("usage"), command->usage, _(command->summary));
+    printf(_("usage: bascule %s\n\n"), command->usage);
+    printf("%s\n", _(command->summary));
     if (command->details)
         printf("\n%s\n", _(command->details));
     return 0;

@@ -4,7 +4,7 @@
 #include "cli/incident.h"
 #include "sys/clock.h"
 
-enum { OUT_MAX = 64 * 1024 * 1024, LISTED = 50 };
+enum { OUT_MAX = 64 * 1024 * 1024, LISTED = 50, STATE_COLUMNS = 14, TIME_COLUMNS = 22, LABEL_COLUMNS = 14 };
 
 bool incident_number(const char *word, int64_t *ret)
 {
@@ -31,15 +31,28 @@ static bool list_one(void *arg, const struct record *record)
 static const char *how_long(const struct cli *cli, const struct story *s)
 {
     if (s->outage_ms >= 0)
-        return arena_printf(cli->arena, "%s %s", _("outage"), duration_say(cli->arena, s->outage_ms));
-    return arena_printf(cli->arena, "%s %s", _("since"), duration_say(cli->arena, MAX_OF(0, clock_wall_ms() - s->opened_wall_ms)));
+        return arena_printf(cli->arena, "%s %s", _("outage"), cli_duration(cli, s->outage_ms));
+    return arena_printf(cli->arena, "%s %s", _("since"), cli_duration(cli, MAX_OF(0, clock_wall_ms() - s->opened_wall_ms)));
+}
+
+static const char *state_text(const struct story *s)
+{
+    static const char *const texts[INCIDENT_MAX] = {
+        [INCIDENT_OPEN] = N_("open"),           [INCIDENT_ACKNOWLEDGED] = N_("acknowledged"), [INCIDENT_MITIGATING] = N_("mitigating"),
+        [INCIDENT_MONITORING] = N_("monitoring"), [INCIDENT_RESOLVED] = N_("resolved"),         [INCIDENT_REVIEWED] = N_("reviewed"),
+    };
+    enum incident_state state;
+    return incident_state_of(s->state, &state) ? _(texts[state]) : s->state;
 }
 
 static void put_line(const struct cli *cli, const struct story *s, struct buf *out)
 {
     const char *colour = s->resolved_seq ? "" : s->severity == SEVERITY_P1 ? cli_red(cli) : cli_yellow(cli);
-    buf_printf(out, "%sINC-%-4" PRId64 "%s %s  %-12s  %s  %-22s  %s: %s\n", colour, s->incident, *colour ? cli_plain(cli) : "",
-               severity_name(s->severity), s->state, moment_minute(cli->arena, s->opened_wall_ms), how_long(cli, s), s->service, s->title);
+    buf_printf(out, "%sINC-%-4" PRId64 "%s %s  ", colour, s->incident, *colour ? cli_plain(cli) : "", severity_name(s->severity));
+    cli_pad(out, state_text(s), STATE_COLUMNS);
+    buf_printf(out, "  %s  ", moment_minute(cli->arena, s->opened_wall_ms));
+    cli_pad(out, how_long(cli, s), TIME_COLUMNS);
+    buf_printf(out, "  %s: %s\n", s->service, s->title);
 }
 
 static int run_list(struct cli *cli, struct journal *journal, const struct incident_args *args)
@@ -74,15 +87,18 @@ static int run_list(struct cli *cli, struct journal *journal, const struct incid
 
 /* ---- show ---- */
 
-static void put_pair(const struct cli *cli UNUSED, struct buf *out, const char *label, const char *value)
+static void put_pair(struct buf *out, const char *label, const char *value)
 {
-    if (value && *value)
-        buf_printf(out, "  %-14s %s\n", label, value);
+    if (!value || !*value)
+        return;
+    buf_puts(out, "  ");
+    cli_pad(out, label, LABEL_COLUMNS);
+    buf_printf(out, " %s\n", value);
 }
 
 static const char *ms_text(const struct cli *cli, int64_t ms)
 {
-    return ms < 0 ? _("unknown") : duration_say(cli->arena, ms);
+    return ms < 0 ? _("unknown") : cli_duration(cli, ms);
 }
 
 static const char *against(const struct cli *cli, int64_t achieved, int64_t target)
@@ -109,23 +125,24 @@ static void put_steps(const struct cli *cli, const struct story *s, struct buf *
         const struct story_step *step = &s->steps[i];
         bool good = same(step->outcome, "success") || same(step->outcome, "skipped");
         const char *colour = !step->outcome ? cli_yellow(cli) : good ? cli_green(cli) : cli_red(cli);
-        buf_printf(out, "  %s%s%s %-16s %-12s %s\n", colour, !step->outcome ? "…" : good ? "✓" : "✗", cli_plain(cli), step->id,
-                   step->outcome ? duration_say(cli->arena, step->took_ms) : _("under way"), step->text);
+        buf_printf(out, "  %s%s%s %-16s ", colour, !step->outcome ? "…" : good ? "✓" : "✗", cli_plain(cli), step->id);
+        cli_pad(out, step->outcome ? cli_duration(cli, step->took_ms) : _("under way"), 12);
+        buf_printf(out, " %s\n", step->text);
     }
 }
 
 static void put_story(const struct cli *cli, const struct story *s, struct buf *out)
 {
     put_line(cli, s, out);
-    put_pair(cli, out, _("cause"), s->cause);
-    put_pair(cli, out, _("detected by"), s->detected_by);
-    put_pair(cli, out, _("playbook"), s->playbook);
-    put_pair(cli, out, _("taken by"), s->acked_by);
-    put_pair(cli, out, _("serves now"), s->active_site);
-    put_pair(cli, out, _("outage"), against(cli, s->outage_ms, s->rto_ms));
+    put_pair(out, _("cause"), s->cause);
+    put_pair(out, _("detected by"), s->detected_by);
+    put_pair(out, _("playbook"), s->playbook);
+    put_pair(out, _("taken by"), s->acked_by);
+    put_pair(out, _("serves now"), s->active_site);
+    put_pair(out, _("outage"), against(cli, s->outage_ms, s->rto_ms));
     if (s->restored)
-        put_pair(cli, out, _("data loss"), against(cli, s->loss_ms, s->rpo_ms));
-    put_pair(cli, out, _("messages"), arena_printf(cli->arena, _("%zu ordered, %zu handed over, %zu given up"), s->notices, s->delivered, s->failed));
+        put_pair(out, _("data loss"), against(cli, s->loss_ms, s->rpo_ms));
+    put_pair(out, _("messages"), arena_printf(cli->arena, _("%zu ordered, %zu handed over, %zu given up"), s->notices, s->delivered, s->failed));
     put_waiting(cli, s, out);
     put_steps(cli, s, out);
     buf_printf(out, "\n  bascule incident timeline %" PRId64 "\n  bascule incident report %" PRId64 "\n", s->incident, s->incident);

@@ -17,7 +17,10 @@ static const char *target(const char *then)
 static void show_step(const struct cli *cli, const struct step *s, int number, struct buf *out)
 {
     buf_printf(out, "  %2d. %-16s %s\n", number, s->id, s->action);
-    buf_printf(out, "      %-16s %s %s", "", _("budget"), duration_print(cli->arena, s->budget_ms));
+    if (s->budget_ms)
+        buf_printf(out, _("                       budget %s"), duration_print(cli->arena, s->budget_ms));
+    else
+        buf_printf(out, "                       %s", _("no budget of its own"));
     if (s->attempts > 1)
         buf_printf(out, _(", %d attempts"), s->attempts);
     if (s->limit)
@@ -47,7 +50,7 @@ static void show_playbook(const struct cli *cli, const struct service *service, 
     if (p->resolved_when)
         buf_printf(out, "  %s %s %s %s\n", _("resolved when"), p->resolved_when, _("for"), duration_print(cli->arena, p->hold_ms));
     if (p->over_rto.en)
-        buf_printf(out, "  %s: %s\n", _("over the RTO because"), text_in(p->over_rto, cli->language));
+        buf_printf(out, _("  over the RTO because: %s\n"), text_in(p->over_rto, cli->language));
     buf_putc(out, '\n');
     for (size_t i = 0; i < p->steps.n; i++)
         show_step(cli, &p->steps.p[i], (int)i + 1, out);

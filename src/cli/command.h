@@ -42,6 +42,10 @@ MUST_USE bool cli_service(const struct cli *cli, const struct service **ret, str
 const char *cli_control_dir(const struct cli *cli);
 /* Loads the configuration into cli->config unless it is there; problems are printed. */
 MUST_USE bool cli_load(struct cli *cli, struct err *err);
+/* "15 min", "4.2 s"; "4,2 s" in French. */
+const char *cli_duration(const struct cli *cli, int64_t ms);
+/* Adds the text and blanks up to `width` columns, which printf counts in bytes. */
+void cli_pad(struct buf *out, const char *text, int width);
 /* What people call a check: its own title, else that of its type, which says whether it is well. */
 const char *cli_check_title(const struct check_conf *conf, bool well, enum language language);
 /* Escape sequences when cli->colour, else "". */
