@@ -22,9 +22,10 @@ struct decide *decide_open(struct arena *arena, const struct config *config);
    After ORDER_CANCEL the outcome of that run is still wanted: the step ends with it, or 5 s later. After a restart, a run that the
    journal cancelled (decide_stopping) is cancelled again when it still runs, and is not started when it does not: its outcome is
    OUTCOME_EXPIRY.
-   An EVENT_OPEN while the service has an unresolved incident joins it: no ORDER_OPEN, the playbook named replaces what runs there.
+   An EVENT_OPEN that names a playbook while the service has an unresolved incident with one joins it: no ORDER_OPEN, the playbook named
+   replaces what runs there. One without a playbook always opens an incident, which runs nothing and keeps nothing from opening.
    EVENT_APPROVE and EVENT_DENY may name a run id in `subject`; then they count for that run alone. Events of people with incident 0
-   mean the newest unresolved one (of the service, when one is named). */
+   mean the newest unresolved one with a playbook, else the newest (of the service, when one is named). */
 void decide_event(struct decide *decide, const struct event *event, struct orders *out);
 /* Core time at which a tick must be fed at the latest; TIME_NEVER. */
 int64_t decide_next_ms(const struct decide *decide);

@@ -125,6 +125,7 @@ struct inc {
     char wanted_by[MODEL_ID_SIZE];
     uint32_t told;             /* bit per stage whose people were told */
     int said[NOTICE_MAX];
+    int64_t monitoring_seq;    /* number of the event by which "monitoring" was said last */
     bool blocked;              /* changes nothing until a person acts */
     bool by_person;            /* a person started it: no limits for automatic runs, the safety guard stays */
     bool retried;              /* a person asked for another run: likewise, but a failback still asks */
@@ -160,7 +161,7 @@ struct decide {
 
 /* ---- opening.c ---- */
 
-struct inc *unresolved_of(const struct decide *d, const struct svc *svc); /* NULL: the service has none */
+struct inc *worked_on(const struct decide *d, const struct svc *svc); /* its unresolved incident with a playbook; NULL: there is none */
 struct inc *open_incident(struct decide *d, struct svc *svc, int playbook, enum severity severity, const struct event *person); /* NULL person: automatic */
 bool openings(struct decide *d, struct svc *svc, bool started); /* opens what has come to hold; `started`: what holds at all */
 

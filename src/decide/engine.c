@@ -183,17 +183,28 @@ static void enter_running(struct decide *d, struct inc *inc)
     order_of_run(d, inc, ORDER_RUN, words)->number = MAX_OF(1, engine_budget_ends_ms(d, inc) - d->now_ms);
 }
 
+/* A command to be copied: it names the configuration where that is not the one which is found by itself. */
+static void command(const struct decide *d, char to[MODEL_TEXT_SIZE], const char *words)
+{
+    const char *path = d->config->path;
+    bool named = path && !same(path, "/etc/bascule/bascule.yaml");
+    say(to, MODEL_TEXT_SIZE, "bascule %s%s%s%s", named ? "-c " : "", named ? path : "", named ? " " : "", words);
+}
+
 static void enter_blocked(struct decide *d, struct inc *inc, const char *why)
 {
-    char text[MODEL_TEXT_SIZE], words[MODEL_TEXT_SIZE];
+    char text[MODEL_TEXT_SIZE], words[MODEL_TEXT_SIZE], certify[MODEL_TEXT_SIZE], retry[MODEL_TEXT_SIZE];
     struct deed deed = engine_deed(d, inc, words);
     const char *site = site_name(svc_of(d, inc), deed.site);
-    long long id = (long long)inc->pub.id;
-    if (deed.kind == DEED_FENCE && site)
-        SAY(text, "%.300s; when a person has made sure that \"%s\" accepts no more writes: bascule incident certify %lld %s; "
-                  "to try again: bascule incident retry %lld", why, site, id, site, id);
-    else
-        SAY(text, "%.500s; to try again: bascule incident retry %lld", why, id);
+    SAY(words, "incident retry %lld", (long long)inc->pub.id);
+    command(d, retry, words);
+    if (deed.kind == DEED_FENCE && site) {
+        SAY(words, "incident certify %lld %s --accept-loss \"WHAT IS LOST\"", (long long)inc->pub.id, site);
+        command(d, certify, words);
+        SAY(text, "%.300s; when a person has made sure that \"%s\" accepts no more writes: %s; to try again: %s", why, site, certify, retry);
+    } else {
+        SAY(text, "%.500s; to try again: %s", why, retry);
+    }
     incident_block(d, inc, top(inc)->run, text);
 }
 
@@ -253,7 +264,10 @@ bool engine_happens(struct decide *d, struct inc *inc, enum happening on, const 
     if (on == STEP_DUE && top(inc)->phase == STEP_RUNNING && m->next != STEP_RUNNING)
         learn(d, inc, top(inc)->run, false); /* given up: it ended in some way nobody saw */
     char why[MODEL_TEXT_SIZE];
-    SAY(why, "%s%s%s", m->sentence, *detail ? ": " : "", detail);
+    if (m->phase == STEP_RUNNING && *detail)
+        SAY(why, "%s", detail); /* the command says better than we how it went */
+    else
+        SAY(why, "%s%s%s", m->sentence, *detail ? ": " : "", detail);
     if (on == STEP_RECOVERED) {
         engine_unwind(d, inc, m->outcome, OUTCOME_SUCCESS, why);
         inc->blocked = false;

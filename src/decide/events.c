@@ -11,12 +11,16 @@ static struct svc *svc_named(const struct decide *d, const char *name)
 static struct inc *inc_meant(const struct decide *d, const struct event *event)
 {
     const struct svc *svc = *event->service ? svc_named(d, event->service) : NULL;
+    struct inc *newest = NULL; /* unresolved, for want of one with a playbook */
     for (size_t i = d->incidents.n; i-- > 0;) {
         struct inc *inc = d->incidents.p[i];
-        if (event->incident ? inc->pub.id == event->incident : is_unresolved(inc) && (!svc || inc->pub.service == svc->index))
+        bool fits = is_unresolved(inc) && (!svc || inc->pub.service == svc->index);
+        if (event->incident ? inc->pub.id == event->incident : fits && inc->pub.playbook != NOTHING)
             return inc;
+        if (fits && !newest)
+            newest = inc;
     }
-    return NULL;
+    return event->incident ? NULL : newest;
 }
 
 /* "anna: I pulled its power cord" */
@@ -69,10 +73,6 @@ static void on_outcome(struct decide *d, const struct event *event)
 /* A person who starts a playbook while an incident of the service is unresolved takes that incident over. */
 static void join(struct decide *d, struct inc *inc, int playbook, const struct event *event)
 {
-    if (playbook == NOTHING)
-        return;
-    if (inc->pub.playbook == NOTHING)
-        inc->pub.playbook = playbook;
     inc->wanted = playbook;
     COPY_TO(inc->wanted_by, event->who);
     if (inc->pub.depth && top(inc)->phase == STEP_RUNNING && !top_more(inc)->stopping) /* never two commands at once: its end is awaited */
@@ -88,7 +88,7 @@ static void on_open(struct decide *d, const struct event *event)
     int index = playbook ? (int)(playbook - svc->conf->playbooks.p) : NOTHING;
     bool stated = event->number >= 0 && event->number < SEVERITY_MAX;
     int severity = stated ? (int)event->number : playbook ? playbook->severity : SEVERITY_P2;
-    struct inc *inc = unresolved_of(d, svc);
+    struct inc *inc = index == NOTHING ? NULL : worked_on(d, svc);
     if (inc)
         join(d, inc, index, event);
     else

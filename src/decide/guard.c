@@ -11,7 +11,7 @@ static enum safety refuse_without_certificate(const struct svc *svc, const struc
     const char *site = site_name(svc, writer);
     say(why, MODEL_TEXT_SIZE,
         "%s needs a fence certificate for \"%s\", which may still accept writes; a person who has made sure that it does not: "
-        "bascule incident certify %lld %s",
+        "bascule incident certify %lld %s --accept-loss \"WHAT IS LOST\"",
         what, site, (long long)inc->pub.id, site);
     return REFUSED;
 }

@@ -1,11 +1,13 @@
 /* decide/opening.c -- When an incident opens, and what it knows from the first moment. */
 #include "decide/decide_internal.h"
 
-struct inc *unresolved_of(const struct decide *d, const struct svc *svc)
+struct inc *worked_on(const struct decide *d, const struct svc *svc)
 {
-    for (size_t i = 0; i < d->incidents.n; i++)
-        if (is_unresolved(d->incidents.p[i]) && d->incidents.p[i]->pub.service == svc->index)
-            return d->incidents.p[i];
+    for (size_t i = 0; i < d->incidents.n; i++) {
+        struct inc *inc = d->incidents.p[i];
+        if (is_unresolved(inc) && inc->pub.service == svc->index && inc->pub.playbook != NOTHING)
+            return inc;
+    }
     return NULL;
 }
 
@@ -63,7 +65,8 @@ struct inc *open_incident(struct decide *d, struct svc *svc, int playbook, enum 
     return inc;
 }
 
-/* Opens what has come to hold. One incident of a service at a time: two playbooks must not work on the same databases. */
+/* Opens what has come to hold. One incident with a playbook at a time: two must not work on the same databases. What people opened
+   without one runs nothing, and must not keep a recovery from beginning. */
 bool openings(struct decide *d, struct svc *svc, bool started)
 {
     bool opened = false;
@@ -74,7 +77,7 @@ bool openings(struct decide *d, struct svc *svc, bool started)
         bool turned = holds && !book->held;
         book->held = holds;
         book->waiting = holds && (book->waiting || turned);
-        if (!holds || (!book->waiting && !started) || unresolved_of(d, svc))
+        if (!holds || (!book->waiting && !started) || worked_on(d, svc))
             continue;
         book->waiting = false;
         open_incident(d, svc, (int)i, (enum severity)playbook->severity, NULL);

@@ -102,12 +102,19 @@ static void fire(struct decide *d, struct inc *inc, size_t index)
     tell_names(d, inc, &draft, &stage->notify);
 }
 
+/* While a service that is back is watched, nobody more is told that it is down; if it falls again, what is overdue goes out at once. The
+   first stage goes out in any case: a recovery of seconds is news too. */
+static bool stage_waits(const struct inc *inc, size_t index)
+{
+    return (inc->pub.stages_fired >> index & 1) || (index > 0 && inc->pub.state == INCIDENT_MONITORING);
+}
+
 bool stages_move(struct decide *d, struct inc *inc)
 {
     const struct severity_conf *severity = severity_of_inc(d, inc);
     bool moved = false;
     for (size_t i = 0; i < stage_count(severity); i++) {
-        if (inc->pub.stages_fired >> i & 1 || d->now_ms < inc->pub.opened_at_ms + severity->stages.p[i].after_ms)
+        if (stage_waits(inc, i) || d->now_ms < inc->pub.opened_at_ms + severity->stages.p[i].after_ms)
             continue;
         moved = true;
         if (inc->pub.acked_at_ms && same(severity->stages.p[i].name, PAGING_STAGE))
@@ -137,7 +144,7 @@ int64_t stages_next_ms(const struct decide *d, const struct inc *inc)
     const struct severity_conf *severity = severity_of_inc(d, inc);
     int64_t next = inc->pub.next_update_at_ms;
     for (size_t i = 0; i < stage_count(severity); i++)
-        if (!(inc->pub.stages_fired >> i & 1))
+        if (!stage_waits(inc, i))
             next = MIN_OF(next, inc->pub.opened_at_ms + severity->stages.p[i].after_ms);
     return next;
 }
@@ -147,6 +154,10 @@ int64_t stages_next_ms(const struct decide *d, const struct inc *inc)
 void tell(struct decide *d, struct inc *inc, enum notice_kind kind, const char *text)
 {
     const struct severity_conf *severity = severity_of_inc(d, inc);
+    if (kind == NOTICE_MONITORING && inc->said[kind] && inc->monitoring_seq == d->seq)
+        return; /* a playbook's last step said it already, in this very moment */
+    if (kind == NOTICE_MONITORING)
+        inc->monitoring_seq = d->seq;
     int count = ++inc->said[kind];
     if (!severity || (kind == NOTICE_RESOLVED && count > 1))
         return;

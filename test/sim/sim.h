@@ -91,6 +91,8 @@ struct controller {
 
 struct watched {
     int64_t opened_ms, moved_ms; /* moved: the last sign of progress */
+    int64_t monitored_until_ms;  /* the end of the last time it was watched; 0: never was */
+    bool worked_on;              /* has a playbook */
     enum incident_state state;
     bool blocked, by_person, person_acted;
     uint32_t stages;

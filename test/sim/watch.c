@@ -145,6 +145,8 @@ static void watch_step_end(struct sim *s, struct watched *w, const struct order 
 
 static void watch_state(struct sim *s, struct watched *w, const struct order *order)
 {
+    if (w->state == INCIDENT_MONITORING)
+        w->monitored_until_ms = s->now_ms;
     w->state = (enum incident_state)order->number;
     if (w->state == INCIDENT_MONITORING || w->state == INCIDENT_RESOLVED)
         w->blocked = false;
@@ -158,10 +160,9 @@ static void watch_stage(struct sim *s, struct watched *w, const struct order *or
     snprintf(key, sizeof(key), "%lld/%s", (long long)order->incident, order->subject);
     if (!remember(s, 'g', key))
         violated(s, "stage-once", "stage %s comes twice", key);
-    /* Late is only what came due while nobody was there. */
-    if (order->number > 0 && s->now_ms - order->number >= s->controller.up_since_ms)
+    /* Late is only what came due while nobody was there, or while the service was back and watched. */
+    if (order->number > 0 && s->now_ms - order->number >= s->controller.up_since_ms && s->now_ms - order->number >= w->monitored_until_ms)
         violated(s, "on-time", "stage %s comes %lld ms late", key, (long long)order->number);
-    (void)w;
 }
 
 static void watch_open(struct sim *s, struct watched *w, const struct order *order)
@@ -170,12 +171,12 @@ static void watch_open(struct sim *s, struct watched *w, const struct order *ord
     if (order->incident > INCIDENTS_MAX)
         violated(s, "flood", "more than %d incidents", INCIDENTS_MAX);
     for (int i = 1; i <= INCIDENTS_MAX; i++)
-        if (s->watched[i].opened_ms && s->watched[i].state < INCIDENT_RESOLVED)
-            violated(s, "one-incident", "incident %lld opens while %d is unresolved", (long long)order->incident, i);
+        if (*order->subject && s->watched[i].worked_on && s->watched[i].state < INCIDENT_RESOLVED)
+            violated(s, "one-incident", "incident %lld opens while %d is worked on", (long long)order->incident, i);
     bool seen_down = s->judged[CHECK_PRODUCTION_DATABASE] == VERDICT_DOWN || s->judged[CHECK_DR_DATABASE] == VERDICT_DOWN;
     if (!*order->who && same(order->subject, "database-down") && !seen_down)
         violated(s, "unseen", "incident %lld opens, and no database was seen to be down", (long long)order->incident);
-    *w = (struct watched){.opened_ms = s->now_ms, .moved_ms = s->now_ms, .by_person = *order->who != 0, .person_acted = *order->who != 0};
+    *w = (struct watched){.worked_on = *order->subject != 0, .opened_ms = s->now_ms, .moved_ms = s->now_ms, .by_person = *order->who != 0, .person_acted = *order->who != 0};
 }
 
 void watch_order(struct sim *s, const struct order *order)
@@ -246,15 +247,17 @@ void watch_event(struct sim *s, const struct event *event)
     sim_tracef(s, "%s %s %lld %s", event_name(event->kind), event->subject, (long long)event->number, event->text);
     if (!people[event->kind])
         return;
-    bool any = false;
-    for (int i = INCIDENTS_MAX; i >= 1 && !any; i--) {
+    if (event->kind == EVENT_OPEN && !*event->subject)
+        return; /* an incident of its own, whatever else goes on */
+    struct watched *meant = NULL; /* the newest with a playbook, else the newest, unless one is named */
+    for (int i = INCIDENTS_MAX; i >= 1; i--) {
         struct watched *w = &s->watched[i];
-        if (!w->opened_ms || w->state >= INCIDENT_RESOLVED || (event->incident && event->incident != i))
-            continue;
-        watch_person(s, w, event);
-        any = true;
+        if (w->opened_ms && w->state < INCIDENT_RESOLVED && (!event->incident || event->incident == i) && (!meant || (w->worked_on && !meant->worked_on)))
+            meant = w;
     }
-    if (event->kind == EVENT_CERTIFY && any)
+    if (meant && !(event->kind == EVENT_OPEN && !meant->worked_on))
+        watch_person(s, meant, event);
+    if (event->kind == EVENT_CERTIFY && meant)
         s->machines[same(event->subject, "dr") ? DR : PRODUCTION].certified = true;
 }
 

@@ -200,9 +200,27 @@ static void the_severity_is_the_person_s_or_the_playbook_s(void **state)
     }
 }
 
+static void a_service_that_is_back_wakes_nobody_more(void **state)
+{
+    (void)state;
+    struct rig rig = rig_open();
+    for (size_t i = 0; i < rig.config->services.p[0].playbooks.n; i++)
+        rig.config->services.p[0].playbooks.p[i].hold_ms = MS_HOUR;
+    rig_failed_over(&rig);
+    uint32_t fired = rig_incident(&rig)->stages_fired;
+    rig_run_until(&rig, 30 * MS_MINUTE);
+    assert_int_equal(rig_incident(&rig)->state, INCIDENT_MONITORING);
+    assert_int_equal(rig_incident(&rig)->stages_fired, fired | 1); /* the first of them in any case */
+    rig_verdict(&rig, "public", VERDICT_DOWN);
+    assert_int_equal(rig_incident(&rig)->state, INCIDENT_MITIGATING);
+    assert_non_null(rig_find(&rig, ORDER_STAGE, "management")); /* down again, and overdue */
+    rig_close(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_service_that_is_back_wakes_nobody_more),
         cmocka_unit_test(each_stage_comes_at_its_second),
         cmocka_unit_test(a_notice_says_who_how_and_what),
         cmocka_unit_test(two_addresses_over_one_channel_have_two_keys),
