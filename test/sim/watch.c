@@ -70,7 +70,7 @@ static void watch_switch(struct sim *s, struct watched *w, const struct order *o
     int site = strstr(order->text, " dr") ? DR : PRODUCTION;
     if (site == s->traffic)
         return;
-    if (!s->machines[s->traffic].certified)
+    if (!s->machines[s->traffic].certified && s->mutation != MUTATION_FENCE_LIES) /* there the world itself must show the harm */
         violated(s, "certificate", "%s leaves \"%s\" without a certificate", order->subject, site_names[s->traffic]);
     if (site == PRODUCTION && !w->by_person && !is_approved(w, order->subject))
         violated(s, "no-failback", "%s sends the users back unasked", order->subject);
