@@ -45,12 +45,13 @@ static char *unblocking(const struct action_ctx *ctx, const struct site *site)
     return action_command(ctx, "incident certify %s %s --accept-loss \"WHAT IS LOST\"", incident, site->name);
 }
 
-/* Nothing is known about the old primary, so it must be taken for alive. A person can see to it with their hands. */
+/* Nothing is known about the old primary, so it must be taken for alive. A person can see to it with their hands. The command by which
+   they say so is the controller's to print when it ordered the fence: twice in one message, one of them would be cut. */
 static bool blocked(const struct action_ctx *ctx, const struct site *site, const struct err *why, enum outcome *ret_outcome, char *ret_text)
 {
     *ret_outcome = OUTCOME_BLOCKED;
-    action_say(ret_text, MODEL_TEXT_SIZE, "site \"%s\" is not fenced and may still take writes: %.240s; power its machine off, then: %s", site->name,
-             why->message, unblocking(ctx, site));
+    action_say(ret_text, MODEL_TEXT_SIZE, "site \"%s\" is not fenced and may still take writes: %.240s; power its machine off%s%s", site->name,
+             why->message, ctx->incident ? "" : ", then: ", ctx->incident ? "" : unblocking(ctx, site));
     return true;
 }
 
