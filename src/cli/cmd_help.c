@@ -24,19 +24,115 @@ static int help_one(const struct command *command)
     return 0;
 }
 
+/* ---- the man page ---- */
+
+/* The code point at *at, which moves behind it. The texts are our own and well-formed. */
+static unsigned take_character(const char **at)
+{
+    unsigned char first = (unsigned char)*(*at)++;
+    int more = first >= 0xF0 ? 3 : first >= 0xE0 ? 2 : first >= 0xC0 ? 1 : 0;
+    unsigned code = more ? first & (0x3Fu >> more) : first;
+    for (; more && **at; more--)
+        code = code << 6 | ((unsigned char)*(*at)++ & 0x3F);
+    return code;
+}
+
+/* roff reads a line that begins with a dot or an apostrophe as a request, and only ASCII for sure. */
+static void man_line(struct str line)
+{
+    if (line.n && strchr(".'", line.p[0]))
+        printf("\\&");
+    for (const char *p = line.p; p < line.p + line.n;) {
+        unsigned code = take_character(&p);
+        if (code > 0x7F)
+            printf("\\[u%04X]", code);
+        else if (code == '\\' || code == '-')
+            printf(code == '-' ? "\\-" : "\\e");
+        else
+            putchar((int)code);
+    }
+    putchar('\n');
+}
+
+static void man_usage(const char *usage)
+{
+    struct str rest = str_of(usage), line;
+    for (bool first = true; str_next(&rest, '\n', &line); first = false) {
+        line = str_trim(line);
+        if (!first && str_starts(line, "bascule ")) {
+            line.p += strlen("bascule ");
+            line.n -= strlen("bascule ");
+        }
+        printf(first ? ".TP\n.B " : ".TQ\n.B ");
+        man_line(line);
+    }
+}
+
+/* "check   reads FILE ..." and "list: newest ..." are the lines of a list, and stay lines. */
+static bool begins_item(struct str line)
+{
+    const char *blank = memchr(line.p, ' ', line.n);
+    return blank && ((blank + 1 < line.p + line.n && blank[1] == ' ') || (blank > line.p && blank[-1] == ':'));
+}
+
+static void man_details(const char *details)
+{
+    struct str rest = str_of(details), line;
+    while (str_next(&rest, '\n', &line)) {
+        if (line.n == 0) {
+            printf(".IP\n");
+            continue;
+        }
+        if (begins_item(line))
+            printf(".br\n");
+        man_line(line);
+    }
+}
+
 static int help_man(void)
 {
-    printf(".TH BASCULE 8 \"\" \"bascule %s\" \"System administration\"\n.SH NAME\nbascule \\- carries a PostgreSQL-backed service through a "
+    printf(".TH BASCULE 8 \"\" \"bascule %s\" \"System administration\"\n.SH NAME\nbascule \\- carries a PostgreSQL\\-backed service through a "
            "disaster\n.SH SYNOPSIS\n.B bascule\n[\\-c FILE] [\\-\\-service NAME] [\\-\\-json] [\\-\\-lang en|fr] COMMAND ...\n.SH COMMANDS\n",
            BASCULE_VERSION);
     for (size_t i = 0; commands[i]; i++) {
-        printf(".TP\n.B %s\n%s.\n", commands[i]->usage, commands[i]->summary);
-        if (commands[i]->details)
-            printf("%s\n", commands[i]->details);
+        man_usage(commands[i]->usage);
+        man_line(str_of(commands[i]->summary));
+        if (commands[i]->details) {
+            printf(".IP\n");
+            man_details(commands[i]->details);
+        }
     }
     printf(".SH EXIT STATUS\n0 done or all well; 1 critical or failed; 2 warnings; 64 and up as in sysexits(3).\n"
-           ".SH FILES\n/etc/bascule/bascule.yaml\n.SH ENVIRONMENT\nBASCULE_CONFIG, BASCULE_LANG, NO_COLOR\n");
+           ".SH FILES\n/etc/bascule/bascule.yaml\n.SH ENVIRONMENT\n"
+           ".TP\n.B BASCULE_CONFIG\nthe configuration, unless \\-c names one\n"
+           ".TP\n.B BASCULE_LANG\nlanguage of what is printed, before LC_ALL, LC_MESSAGES and LANG: en or fr\n"
+           ".TP\n.B BASCULE_PLAYBOOKS\na folder in which playbooks are looked for, before the installed one\n"
+           ".TP\n.B NO_COLOR\nwhen set, no colours\n");
     return 0;
+}
+
+/* ---- completion ---- */
+
+/* "backup [list | verify [FILE|newest]] [--site NAME]" gives "list verify --site": what stands first or after a bar, deeper brackets
+   aside, and every option. Words in capitals stand for something else. */
+static void put_words(const char *usage)
+{
+    struct str rest = str_of(usage), line;
+    while (str_next(&rest, '\n', &line)) {
+        bool more = line.p != usage; /* "       bascule incident open ..." */
+        const char *end = line.p + line.n, *p = memchr(str_trim(line).p, ' ', str_trim(line).n);
+        if (p && more)
+            p = memchr(p + 1, ' ', (size_t)(end - p - 1));
+        bool may_begin = true;
+        for (int depth = 0; p && p < end; p++) {
+            size_t n = strspn(p, "abcdefghijklmnopqrstuvwxyz-");
+            depth += (*p == '[') - (*p == ']');
+            if (n && (strncmp(p, "--", 2) == 0 || (may_begin && depth < 2)))
+                printf("%.*s ", (int)n, p);
+            may_begin = *p == '|' || (may_begin && strchr(" [", *p));
+            p += n ? n - 1 : 0;
+        }
+    }
 }
 
 static int help_completion(void)
@@ -46,16 +142,11 @@ static int help_completion(void)
     for (size_t i = 0; commands[i]; i++)
         printf("%s ", commands[i]->name);
     printf("' -- \"$word\"))\n        return\n    fi\n    case ${COMP_WORDS[1]} in\n");
-    for (size_t i = 0; commands[i]; i++) { /* the alternatives of a usage line, "list|show|open", are its sub-commands */
-        const char *bar = strchr(commands[i]->usage, '|');
-        const char *start = strchr(commands[i]->usage, ' ');
-        if (!bar || !start || strchr(start + 1, ' ') < bar)
-            if (!bar || !start)
-                continue;
-        size_t n = strcspn(start + 1, " ");
+    for (size_t i = 0; commands[i]; i++) {
+        if (!strchr(commands[i]->usage, ' '))
+            continue;
         printf("    %s) COMPREPLY=($(compgen -W '", commands[i]->name);
-        for (const char *p = start + 1; p < start + 1 + n; p++)
-            putchar(*p == '|' ? ' ' : *p);
+        put_words(commands[i]->usage);
         printf("' -- \"$word\")) ;;\n");
     }
     printf("    esac\n}\ncomplete -o default -F _bascule bascule\n");

@@ -59,10 +59,10 @@ static int run_runbook(struct cli *cli, int argc, char **argv)
 
 const struct command cmd_runbook = {
     .name = "runbook",
-    .usage = "runbook [--lang en|fr]",
+    .usage = "runbook",
     .summary = N_("prints the whole procedure for people to follow by hand, from the loaded playbooks"),
     .details = N_("Markdown with the real host names and the very commands, each step also as it is done without this program. Print it and\n"
-                  "keep a copy where a power cut leaves it."),
+                  "keep a copy where a power cut leaves it. `--lang fr` prints it in French."),
     .wants_config = true,
     .run = run_runbook,
 };
