@@ -33,4 +33,4 @@ SELECT p.contract_id, CASE WHEN i % 5 > 0 THEN p.id END, 'F-' || lpad(i::text, 9
 FROM generate_series(1, :invoices) AS i
 JOIN payments AS p ON p.id = 1 + (i * 7) % :payments;
 COMMIT;
-ANALYZE;
+ANALYZE users, properties, contracts, payments, invoices;

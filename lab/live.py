@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import time
 from typing import Optional, TextIO
@@ -51,10 +52,19 @@ class Live:
             self.out.write("\r\033[K")
             self.standing = False
 
+    def cut(self, text: str) -> str:
+        """One line of the terminal; anything else takes it whole."""
+        text = " ".join(text.split())
+        room = self.columns() - 34
+        return text if not self.tty or len(text) <= room else text[:max(20, room - 1)] + "…"
+
+    def columns(self) -> int:
+        return shutil.get_terminal_size().columns
+
     def row(self, row: dict) -> None:
-        kind, text, wall = row["kind"], row["text"], row["wall_ms"] / 1000
+        kind, wall = row["kind"], row["wall_ms"] / 1000
         self.count(row)
-        shown = self.sentence(kind, row, text)
+        shown = self.sentence(kind, row, self.cut(row["text"]))
         if shown:
             since = f"T+{clock(wall - self.started)}" if self.started else "       "
             self.line(f"  {self.paint.dim}{moment(wall)}{self.paint.plain} {since}  {shown}")
@@ -76,7 +86,7 @@ class Live:
         p = self.paint
         if kind == "verdict":
             mark = p.red if row["number"] == VERDICT_DOWN else p.dim
-            return f"{mark}{row['sentence']}{p.plain}"
+            return f"{mark}{self.cut(row['sentence'])}{p.plain}"
         if kind == "incident.opened":
             return f"{p.bold}{p.red}incident {row['incident']} opened: {text}{p.plain}"
         if kind == "incident.state":
@@ -100,8 +110,7 @@ class Live:
             return
         elapsed = (self.ended or time.time()) - self.started if self.started else 0
         text = f"  {clock(elapsed)} of {clock(self.rto_s)} RTO | {self.step} | told {self.delivered} of {self.sent} | {service}"
-        width = os.get_terminal_size(self.out.fileno()).columns
         self.wipe()
-        self.out.write(text[:max(20, width - 1)])
+        self.out.write(text[:max(20, self.columns() - 1)])
         self.out.flush()
         self.standing = True

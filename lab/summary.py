@@ -59,6 +59,11 @@ class Story:
         """Seconds of acknowledged payments that are gone."""
         return self.promises.lost_seconds
 
+    def loss_on_record_s(self) -> Optional[float]:
+        """As the journal measures it: from the recovery point to the last proof of life."""
+        opened, point = self.first("incident.opened"), self.first("fact", subject="restore.recovery_point_ms")
+        return (opened["ref"] - int(point["text"])) / 1000 if opened and point and opened["ref"] else None
+
     def runs(self, action: str) -> list[dict]:
         return [r for r in self.rows if r["kind"] == "run" and r["text"].startswith(action)]
 
@@ -120,6 +125,9 @@ def check_moved(story: Story, result: Checks) -> None:
     result.add(not db.main() and db.mask_file.exists(), "the old primary is stopped and masked: no second writer can start")
     result.add(len(story.runs("restore ")) == 1 and len(story.runs("traffic switch ")) == 1, "one restore and one redirect were run")
     result.add(story.time_of("site.active", subject="dr"), "the journal says that dr serves")
+    recorded = story.loss_on_record_s()
+    # The last proof of life is at most a check's interval older than the last payment.
+    result.add(recorded is not None and recorded >= story.loss_s() - 1.0, "the loss on record is not less than what the client lost")
 
 
 def check_stayed(story: Story, result: Checks) -> None:
@@ -181,7 +189,9 @@ def figures(story: Story) -> list[tuple[str, str, str]]:
     lost = f"{len(promises.lost)} of {promises.acknowledged} acknowledged payments"
     if promises.lost:
         lost += f", made within {story.loss_s():.1f} s after the backup"
-    return [("RTO: 15 min", outage, ""), ("RPO: 1 h", f"{story.loss_s():.1f} s of payments lost", ""),
+    recorded = story.loss_on_record_s()
+    measured = f"; {recorded:.1f} s of writes by the journal" if recorded is not None else ""
+    return [("RTO: 15 min", outage, ""), ("RPO: 1 h", f"{story.loss_s():.1f} s of payments lost{measured}", ""),
             ("lost, counted by the client", lost, ""),
             ("by site", ", ".join(f"{n} acknowledged by {site}" for site, n in sorted(promises.by_site.items())), ""),
             ("without an answer", f"{promises.unanswered} payments during the outage, promised to nobody", "")]
@@ -196,4 +206,7 @@ def show(story: Story, made: Checks, report: Optional[Path], live: Live) -> None
     live.line(f"\n{p.bold}What was checked{p.plain}")
     for holds, text in made.rows:
         live.line(f"  {p.green}✓{p.plain} {text}" if holds else f"  {p.red}✗ {text}{p.plain}")
+    failed = sum(not holds for holds, _ in made.rows)
     live.line(f"\nreport: {report or 'none'}")
+    live.line(f"{p.bold}{p.red}{failed} of {len(made.rows)} checks failed{p.plain}" if failed
+              else f"{p.bold}{p.green}all {len(made.rows)} checks hold{p.plain}")

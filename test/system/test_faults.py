@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import re
+import sqlite3
+import subprocess
 
 import faults
 import pytest
@@ -194,6 +196,73 @@ def test_a_target_that_never_answers_delays_nobody(make_bascule) -> None:
     assert max(b - a for a, b in zip(times, times[1:])) < 1.5, "the public check has an interval of 0.5 s"
     faults.restartable(lab)
     bascule.resolved(RESOLVED_S)
+
+
+# ---- the journal ----
+
+def refused(bascule: Bascule) -> str:
+    """The controller does not start on this journal and leaves it as it is; what it says."""
+    path = bascule.lab.folder / "state" / "journal.db"
+    before = path.read_bytes()
+    done = bascule.run("serve", timeout=20)
+    assert done.returncode == 65, done.stderr
+    assert path.read_bytes() == before, "nothing is overwritten"
+    return done.stderr
+
+
+def quiet_journal(bascule: Bascule) -> None:
+    """A journal of some rows, all in its one file."""
+    bascule.serve_and_settle()
+    assert bascule.stop() == 0
+    with sqlite3.connect(bascule.lab.folder / "state" / "journal.db") as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def test_an_altered_journal_is_named(bascule: Bascule) -> None:
+    quiet_journal(bascule)
+    path = bascule.lab.folder / "state" / "journal.db"
+    data = path.read_bytes()
+    word = b"connected in"
+    assert data.count(word) >= 2
+    path.write_bytes(data.replace(word, b"connected on", 1))
+    done = bascule.run("journal", "verify")
+    assert done.returncode == 65 and re.search(r"\b\d+\b", done.stderr), done.stderr
+
+
+def test_a_journal_whose_end_was_altered_is_refused(bascule: Bascule) -> None:
+    quiet_journal(bascule)
+    path = bascule.lab.folder / "state" / "journal.db"
+    data = path.read_bytes()
+    assert data.count(b"stopped by SIGTERM") == 1
+    path.write_bytes(data.replace(b"stopped by SIGTERM", b"stopped by SIGKILL"))
+    assert re.search(r"\b\d+\b", refused(bascule))
+
+
+def test_a_cut_journal_is_refused(bascule: Bascule) -> None:
+    quiet_journal(bascule)
+    path = bascule.lab.folder / "state" / "journal.db"
+    path.write_bytes(path.read_bytes()[:path.stat().st_size // 2])
+    assert "journal" in refused(bascule)
+    assert bascule.run("journal", "verify").returncode != 0
+
+
+def test_a_full_disk_under_the_journal_is_said(bascule: Bascule) -> None:
+    """A limit on the size of files stands for the disk: writing fails in the same place. Nothing is done that could not be recorded."""
+    lab = bascule.lab
+    bascule.ok("backup")
+    bascule.serve_and_settle()
+    assert bascule.stop() == 0
+    limited = ["/usr/bin/prlimit", f"--fsize={96 * 1024}", "/bin/sh", "-c", 'trap "" XFSZ; exec "$@"', "sh", *bascule.argv("serve")]
+    faults.cannot_restart(lab)
+    done = subprocess.run(limited, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL, env=bascule.environment)
+    assert done.returncode == 74 and "no room" in done.stderr, (done.returncode, done.stderr)
+    assert bascule.rows("incident.opened") and not runs(bascule, "traffic switch "), "it began, and could not go on"
+    not_moved(bascule)
+    # With room again it takes up where the journal ends.
+    bascule.verify()
+    bascule.serve()
+    bascule.resolved(RESOLVED_S)
+    assert lab.served_by() == "dr" and len(runs(bascule, "restore ")) == 1
 
 
 # ---- a controller that is killed ----
