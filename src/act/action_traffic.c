@@ -1,23 +1,31 @@
 /* act/action_traffic.c -- Moves the users to a site, and believes it only when their own path is answered from there. */
 #include <unistd.h>
 
+#include "act/fence/fence.h"
 #include "act/traffic/traffic.h"
 #include "sys/file.h"
 
 #include "base/banned.h"
 
-enum { IN_A_ROW = 5, ARRIVE_MS = 10 * MS_SECOND, BACK_MS = 10 * MS_SECOND, LOOK_MS = 2 * MS_SECOND };
+enum { IN_A_ROW = 5, ARRIVE_MS = 10 * MS_SECOND, BACK_MS = 10 * MS_SECOND, LOOK_MS = 2 * MS_SECOND, PORT_MS = 2 * MS_SECOND };
 
 static bool is_verb(const struct action_ctx *ctx, const char *verb)
 {
     return same(ctx->args.p[0], verb);
 }
 
+/* The last word of a person who knows better. */
+static bool is_forced(const struct action_ctx *ctx)
+{
+    return ctx->args.n > 1 && same(ctx->args.p[ctx->args.n - 1], "--force");
+}
+
 static bool find_target(const struct action_ctx *ctx, const struct site **ret, struct err *err)
 {
+    size_t n = ctx->args.n - is_forced(ctx);
     if (!is_verb(ctx, "switch"))
-        return ctx->args.n == 1 || err_set(err, ERR_USAGE, "traffic %s takes no further argument", ctx->args.p[0]);
-    if (ctx->args.n != 2)
+        return n == 1 || err_set(err, ERR_USAGE, "traffic %s takes no further argument", ctx->args.p[0]);
+    if (n != 2)
         return err_set(err, ERR_USAGE, "traffic switch wants the name of a site");
     return action_site(ctx, ctx->args.p[1], ret, err);
 }
@@ -97,6 +105,24 @@ static bool show(const struct action_ctx *ctx, const struct traffic_ops *ops, ch
     return true;
 }
 
+/* ---- one writer ---- */
+
+/* What the controller orders was weighed by decide, with the certificates on record. What a person types is weighed here: the site that
+   the users leave must be seen to refuse, or it may go on taking writes from whoever still reaches it. */
+static bool leaves_no_writer(const struct action_ctx *ctx, const struct site *from, const struct site *to, struct err *err)
+{
+    bool refuses = false;
+    char say[256] = "";
+    if (!same(ctx->run, "manual") || is_forced(ctx) || !from || from == to || !from->database.at.host)
+        return true;
+    if (!fence_port_refuses(&from->database.at, action_time(ctx, PORT_MS), &refuses, say, sizeof(say), err))
+        COPY_TO(say, err->message);
+    if (refuses)
+        return true;
+    err_set(err, ERR_REFUSED, "site \"%s\" may still take writes, and what two sites take cannot be put together again: %s", from->name, say);
+    return err_hint(err, "`%s` does all of it in the right order; to move the users all the same, add --force", action_command(ctx, "failover"));
+}
+
 /* ---- moving ---- */
 
 /* The users were sent where they are not served. Back, and seen to be back; the reason for it stays the message. */
@@ -132,6 +158,9 @@ static bool finish(const struct action_ctx *ctx, const struct traffic_ops *ops, 
 
 static bool switch_to(const struct action_ctx *ctx, const struct traffic_ops *ops, const struct site *site, char *ret_text, struct err *err)
 {
+    const struct site *from = NULL;
+    if (ops->read_back(ctx, &from, NULL) && !leaves_no_writer(ctx, from, site, err))
+        return false;
     report_progress(ctx->report, 0, 0, "switching to %s", site->name);
     if (!ops->point(ctx, site, err))
         return err_prefix(err, "could not switch to site \"%s\"", site->name);
@@ -141,18 +170,37 @@ static bool switch_to(const struct action_ctx *ctx, const struct traffic_ops *op
     return finish(ctx, ops, site, ret_text);
 }
 
+/* Where an undo leads is known only when it was done. It led where the users are not served, or may not be: they are sent back. */
+static bool redo(const struct action_ctx *ctx, const struct traffic_ops *ops, const struct site *from, struct err *err)
+{
+    struct err second = {0};
+    char *first = arena_strdup(ctx->arena, err->message);
+    struct action_ctx unhurried = *ctx;
+    unhurried.budget_ms = 0;
+    if (!from || !ops->point(&unhurried, from, &second) || !traffic_arrives(&unhurried, from, IN_A_ROW, BACK_MS, &second))
+        return err_set(err, ERR_FAILED, "the last switch was taken back, yet: %s; and the users could not be sent to where they were: %s", first,
+                       from ? second.message : "that is not known");
+    err_set(err, ERR_FAILED, "the last switch cannot be taken back: %s; the users were sent to site \"%s\" again, and requests arrive there",
+            first, from->name);
+    return false;
+}
+
 static bool undo(const struct action_ctx *ctx, const struct traffic_ops *ops, char *ret_text, struct err *err)
 {
-    const struct site *now;
+    const struct site *now, *from = NULL;
     bool can;
     if (!ops->can_put_back(ctx, &can, err))
         return false;
     if (!can)
         return err_set(err, ERR_NOT_FOUND, "there is no switch to take back");
+    if (!ops->read_back(ctx, &from, NULL))
+        from = NULL; /* what stands there now is no site of ours: going back is what repairs it */
+    if (!leaves_no_writer(ctx, from, NULL, err))
+        return false;
     if (!ops->put_back(ctx, err) || !ops->read_back(ctx, &now, err))
         return err_prefix(err, "could not take the last switch back");
     if (!traffic_arrives(ctx, now, IN_A_ROW, ARRIVE_MS, err))
-        return err_prefix(err, "the last switch was taken back, yet");
+        return redo(ctx, ops, from, err);
     return ops->forget(ctx, err) && finish(ctx, ops, now, ret_text);
 }
 
@@ -192,12 +240,12 @@ static bool run(const struct action_ctx *ctx, enum outcome *ret_outcome, char *r
 extern const struct action_ops action_traffic;
 const struct action_ops action_traffic = {
     .name = "traffic",
-    .usage = "traffic show|switch SITE|undo",
+    .usage = "traffic show|switch SITE|undo [--force]",
     .summary = "shows or changes which site the users are sent to, proven by requests through their own path",
     .changes = true,
     .verbs = (const char *const[]){"show", "switch", "undo", NULL},
     .args_min = 1,
-    .args_max = 2,
+    .args_max = 3,
     .valid = valid,
     .describe = describe,
     .done_already = done_already,
