@@ -6,6 +6,8 @@
 #include "sys/log.h"
 #include "tell/message.h"
 
+enum { LAST_MESSAGES_MS = 10 * MS_SECOND };
+
 /* ---- what was measured ---- */
 
 bool daemon_knows_fact(const struct daemon *d, int64_t incident, const char *run, const char *name, const char *value)
@@ -229,7 +231,8 @@ static void show(const struct daemon *d, struct arena *arena, const struct recor
     fflush(stdout);
 }
 
-/* A run started by a person ends with its incident: resolved is success; blocked waits for nobody here, so it is said and left. */
+/* A run started by a person ends with its incident: resolved is success; blocked waits for nobody here, so it is said and left. The
+   messages that tell people so are still to go out. */
 static void end_of_one_playbook(struct daemon *d, const struct order *order)
 {
     if (!d->spec->only_playbook)
@@ -242,6 +245,16 @@ static void end_of_one_playbook(struct daemon *d, const struct order *order)
     if (!resolved && order->kind != ORDER_BLOCKED)
         return;
     d->exit_status = resolved ? 0 : 1;
+    d->leave_at_boot_ms = clock_boot_ms() + LAST_MESSAGES_MS;
+}
+
+void daemon_leave_when_told(struct daemon *d)
+{
+    size_t left = outbox_pending(d->outbox);
+    if (!d->leave_at_boot_ms || (left && clock_boot_ms() < d->leave_at_boot_ms))
+        return;
+    if (left)
+        log_line(LOG_WARNING, "%zu messages were not handed over yet; `bascule serve` goes on with them", left);
     loop_stop(d->loop);
 }
 

@@ -79,6 +79,7 @@ static void on_journal_timer(void *arg)
         daemon_take_in(d);
         daemon_wake(d);
     }
+    daemon_leave_when_told(d);
     if (!d->stopping)
         loop_timer_set(d->journal_timer, clock_boot_ms() + JOURNAL_LOOK_MS);
 }
@@ -206,6 +207,7 @@ int daemon_run(const struct daemon_spec *spec)
     d.orders.arena = d.arena;
     struct err err = {0};
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files is an error of the write that meets it */
     if (!open_stages(&d, &err) || !daemon_replay(&d, &err)) {
         log_err(LOG_ERROR, &err);
         d.exit_status = err_exit_status(err.code);

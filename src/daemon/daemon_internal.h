@@ -38,6 +38,7 @@ struct daemon {
     VEC(struct known_fact) facts;
     int64_t last_seq;          /* newest row that decide has seen, or that it made */
     int64_t mine;              /* one-playbook life: the incident it runs; 0: not known yet */
+    int64_t leave_at_boot_ms;  /* one-playbook life: it is over, and the last messages have until then; 0: it goes on */
     int lock_fd;
     int exit_status;
     bool carrying;             /* orders are being carried out: what is fed meanwhile is written down, and decided upon afterwards */
@@ -54,6 +55,7 @@ int64_t daemon_now(const struct daemon *d);
 
 /* carry.c: the one way out. */
 void daemon_carry_out(struct daemon *d, const struct order *orders, size_t count);
+void daemon_leave_when_told(struct daemon *d); /* one-playbook life: ends it once its last messages are out */
 void daemon_start_run(struct daemon *d, const char *service, int64_t incident, const char *run, const char *words, int64_t budget_ms);
 void daemon_keep_fact(struct daemon *d, int64_t incident, const char *run, const char *name, const char *value);
 bool daemon_knows_fact(const struct daemon *d, int64_t incident, const char *run, const char *name, const char *value);
