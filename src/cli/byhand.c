@@ -14,11 +14,14 @@ enum { TEXT_MAX = 256 * 1024, SSH_PORT = 22 };
 
 /* ---- hosts ---- */
 
-/* As a person types it: none of the options by which the program guards itself against questions and delays. */
-static const char *ssh_line(struct arena *arena, const struct host *host)
+/* As a person types it: none of the options by which the program guards itself against questions and delays. With -n, since ssh
+   would swallow the lines that were pasted after it. */
+static const char *ssh_line(struct arena *arena, const struct host *host, bool reads)
 {
     struct strs words = {0};
     *vec_add(arena, &words) = "ssh";
+    if (!reads)
+        *vec_add(arena, &words) = "-n";
     if (host->identity) {
         *vec_add(arena, &words) = "-i";
         *vec_add(arena, &words) = host->identity;
@@ -39,21 +42,28 @@ static const char *login(struct arena *arena, const struct host *host)
 {
     char name[256] = "";
     if (!host_is_local(host))
-        return ssh_line(arena, host);
+        return ssh_line(arena, host, true);
     if (gethostname(name, sizeof(name) - 1) != 0)
         return "hostname";
     return arena_printf(arena, "hostname # %s", name); /* the document is read elsewhere: "this machine" would say nothing */
 }
 
-static const char *shell(struct arena *arena, const struct host *host)
+static const char *shell(struct arena *arena, const struct host *host, bool reads)
 {
-    return host_is_local(host) ? "sh -c" : ssh_line(arena, host);
+    return host_is_local(host) ? "sh -c" : ssh_line(arena, host, reads);
 }
 
 static const char *on_host(struct arena *arena, const struct host *host, const struct strs *words)
 {
     const char *line = host_words(arena, words);
-    return host_is_local(host) ? line : arena_printf(arena, "%s %s", ssh_line(arena, host), ssh_quote(arena, line));
+    return host_is_local(host) ? line : arena_printf(arena, "%s %s", ssh_line(arena, host, false), ssh_quote(arena, line));
+}
+
+static const char *host_word(struct arena *arena, const struct host *host, const char *word)
+{
+    if (same(word, "login"))
+        return login(arena, host);
+    return same(word, "shell") || same(word, "pipe") ? shell(arena, host, same(word, "pipe")) : NULL;
 }
 
 /* ---- a site ---- */
@@ -105,10 +115,8 @@ static const char *site_word(struct arena *arena, const struct site *s, const ch
     for (size_t i = 0; i < COUNT_OF(plain); i++)
         if (same(word, plain[i].word))
             return plain[i].value ? plain[i].value : "";
-    if (same(word, "login"))
-        return login(arena, &s->host);
-    if (same(word, "shell"))
-        return shell(arena, &s->host);
+    if (host_word(arena, &s->host, word))
+        return host_word(arena, &s->host, word);
     if (same(word, "psql"))
         return psql(arena, at);
     if (same(word, "tables"))
@@ -131,8 +139,8 @@ static const char *traffic_word(struct arena *arena, const struct traffic_conf *
     for (const struct option *o = ops->options; o->key; o++)
         if (o->type == OPTION_HOST)
             host = (const struct host *)((const char *)conf->options + o->offset);
-    if (same(word, "login") || same(word, "shell"))
-        return same(word, "login") ? login(arena, host) : shell(arena, host);
+    if (host_word(arena, host, word))
+        return host_word(arena, host, word);
     for (const struct option *o = ops->options; o->key; o++) {
         const void *field = (const char *)conf->options + o->offset;
         if (!same(o->key, word))

@@ -87,11 +87,12 @@ static void names_and_values(void **state)
 static void commands_reach_their_host(void **state)
 {
     (void)state;
-    expect("{active.database.mask}", "ssh -i '/etc/bascule/id key' -p 2222 root@db1.akig.com 'systemctl mask postgresql@15-main'");
-    expect("{active.shell} 'df -h'", "ssh -i '/etc/bascule/id key' -p 2222 root@db1.akig.com 'df -h'");
+    expect("{active.database.mask}", "ssh -n -i '/etc/bascule/id key' -p 2222 root@db1.akig.com 'systemctl mask postgresql@15-main'");
+    expect("{active.pipe} 'cat'", "ssh -i '/etc/bascule/id key' -p 2222 root@db1.akig.com 'cat'");
+    expect("{active.shell} 'df -h'", "ssh -n -i '/etc/bascule/id key' -p 2222 root@db1.akig.com 'df -h'");
     expect("{active.login}", "ssh -i '/etc/bascule/id key' -p 2222 root@db1.akig.com");
     service.sites.p[0].host = (struct host){.address = "db1", .port = 22, .user = "ops", .known_hosts = "/etc/known"};
-    expect("{active.database.start}", "ssh -o UserKnownHostsFile=/etc/known ops@db1 'sudo -n systemctl start postgresql@15-main'");
+    expect("{active.database.start}", "ssh -n -o UserKnownHostsFile=/etc/known ops@db1 'sudo -n systemctl start postgresql@15-main'");
     expect("{standby.database.restart}", "pg_ctlcluster 15 main 're start'");
     expect("{standby.shell} 'df -h'", "sh -c 'df -h'");
     expect("{standby.database.log}", "# dr.database: log: ?"); /* nobody said how: a comment, never half a command */
@@ -104,8 +105,8 @@ static void a_line_with_quotes_survives_two_shells(void **state)
 {
     (void)state;
     *(struct host *)traffic_field("host") = (struct host){.address = "edge"};
-    expect("{traffic.reload}", "ssh edge 'sh -c '\\''nginx -s reload'\\'''");
-    expect("{traffic.login} {traffic.shell}", "ssh edge ssh edge");
+    expect("{traffic.reload}", "ssh -n edge 'sh -c '\\''nginx -s reload'\\'''");
+    expect("{traffic.login} {traffic.shell} {traffic.pipe}", "ssh edge ssh -n edge ssh edge");
 }
 
 static void psql_logs_in(void **state)
