@@ -62,7 +62,7 @@ static bool describe(const struct action_ctx *ctx, struct buf *out, struct err *
     if (!ops->describe(ctx, site, out, err))
         return false;
     return buf_printf(out, "then %d new connections to \"%s\" must be answered by site \"%s\", else all of it is undone\n", IN_A_ROW,
-                      ctx->service->public_url, site->name);
+                      ctx->service->public_url, ctx->args.p[1]);
 }
 
 static bool done_already(const struct action_ctx *ctx, bool *ret, char *why, size_t why_size, struct err *err)

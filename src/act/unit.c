@@ -9,7 +9,7 @@
 
 const char *unit_verb_name(enum unit_verb verb)
 {
-#define UNIT_NAME(id, name) [id] = name,
+#define UNIT_NAME(id, name) [id] = (name),
     static const char *const names[] = {UNIT_VERBS(UNIT_NAME)};
 #undef UNIT_NAME
     return names[verb];
@@ -17,18 +17,12 @@ const char *unit_verb_name(enum unit_verb verb)
 
 static const struct strs *command_of(const struct unit *u, enum unit_verb verb)
 {
-    switch (verb) {
-    case UNIT_START: return &u->start;
-    case UNIT_STOP: return &u->stop;
-    case UNIT_RESTART: return &u->restart;
-    case UNIT_STATUS: return &u->status;
-    case UNIT_MASK: return &u->mask;
-    case UNIT_UNMASK: return &u->unmask;
-    case UNIT_KILL: return u->kill.n ? &u->kill : &u->stop;
-    case UNIT_LOG: return &u->log;
-    case UNIT_VERB_MAX: break;
-    }
-    return NULL;
+    const struct strs *const commands[UNIT_VERB_MAX] = {
+        [UNIT_START] = &u->start, [UNIT_STOP] = &u->stop,     [UNIT_RESTART] = &u->restart,
+        [UNIT_STATUS] = &u->status, [UNIT_MASK] = &u->mask,   [UNIT_UNMASK] = &u->unmask,
+        [UNIT_KILL] = u->kill.n ? &u->kill : &u->stop,        [UNIT_LOG] = &u->log,
+    };
+    return commands[verb];
 }
 
 static bool wants_sudo(const struct host *host, enum unit_verb verb)
@@ -64,7 +58,7 @@ static struct strs systemd_words(struct arena *arena, const struct host *host, c
 struct strs unit_words(struct arena *arena, const struct host *host, const struct unit *unit, enum unit_verb verb)
 {
     const struct strs *command = command_of(unit, verb);
-    if (command && command->n)
+    if (command->n)
         return *command;
     return unit->name ? systemd_words(arena, host, unit->name, verb) : (struct strs){0};
 }

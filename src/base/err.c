@@ -21,7 +21,7 @@ PRINTF_LIKE(3, 0) static void fill(struct err *err, enum err_code code, const ch
     vsnprintf(err->message, sizeof(err->message), fmt, args);
 }
 
-bool err_set(struct err *err, enum err_code code, const char *fmt, ...)
+bool (err_set)(struct err *err, enum err_code code, const char *fmt, ...)
 {
     if (!err)
         return false;
@@ -32,7 +32,7 @@ bool err_set(struct err *err, enum err_code code, const char *fmt, ...)
     return false;
 }
 
-bool err_os(struct err *err, int os, const char *fmt, ...)
+bool (err_os)(struct err *err, int os, const char *fmt, ...)
 {
     if (!err)
         return false;
@@ -46,7 +46,7 @@ bool err_os(struct err *err, int os, const char *fmt, ...)
     return false;
 }
 
-bool err_prefix(struct err *err, const char *fmt, ...)
+bool (err_prefix)(struct err *err, const char *fmt, ...)
 {
     if (!err)
         return false;
@@ -61,7 +61,7 @@ bool err_prefix(struct err *err, const char *fmt, ...)
     return false;
 }
 
-bool err_hint(struct err *err, const char *fmt, ...)
+bool (err_hint)(struct err *err, const char *fmt, ...)
 {
     if (!err)
         return false;

@@ -45,6 +45,12 @@ bool err_os(struct err *err, int os, const char *fmt, ...) PRINTF_LIKE(3, 4); /*
 bool err_prefix(struct err *err, const char *fmt, ...) PRINTF_LIKE(2, 3);     /* "prefix: message" */
 bool err_hint(struct err *err, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
+/* The false is said here once more, where compilers and analyzers see it: whoever was told true got what was asked for. */
+#define err_set(...) __extension__({ (err_set)(__VA_ARGS__); false; })
+#define err_os(...) __extension__({ (err_os)(__VA_ARGS__); false; })
+#define err_prefix(...) __extension__({ (err_prefix)(__VA_ARGS__); false; })
+#define err_hint(...) __extension__({ (err_hint)(__VA_ARGS__); false; })
+
 const char *err_code_name(enum err_code code);
 int err_exit_status(enum err_code code);
 int err_http_status(enum err_code code);

@@ -157,15 +157,18 @@ const char *str_nearest(const char *word, const char *const *candidates, size_t 
 
 bool str_copy(char *to, size_t size, const char *from)
 {
-    size_t n = from ? strlen(from) : 0;
+    if (!size)
+        return false;
+    if (!from)
+        from = "";
+    size_t n = strlen(from);
     bool fits = n < size;
     if (!fits) {
         n = size - 1;
         while (n && ((unsigned char)from[n] & 0xC0) == 0x80)
             n--; /* never half a character */
     }
-    if (n)
-        memmove(to, from, n);
+    memmove(to, from, n);
     to[n] = 0;
     return fits;
 }

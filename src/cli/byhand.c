@@ -133,7 +133,8 @@ static const char *site_word(struct arena *arena, const struct site *s, const ch
 static const char *traffic_word(struct arena *arena, const struct traffic_conf *conf, const char *word)
 {
     const struct traffic_ops *ops = conf->driver ? traffic_driver(conf->driver) : NULL;
-    const struct host *host = NULL;
+    static const struct host here;
+    const struct host *host = &here; /* of a driver that names none */
     if (!ops)
         return "";
     for (const struct option *o = ops->options; o->key; o++)

@@ -198,7 +198,7 @@ static int run_command(struct cli *cli, int argc, char **argv)
         return unknown_command(name);
     if (argc > 2 && (same(argv[2], "--help") || same(argv[2], "-h"))) {
         char *words[] = {(char *)(uintptr_t) "help", argv[1], NULL};
-        return command_find("help")->run(cli, 2, words);
+        return cmd_help.run(cli, 2, words);
     }
     struct err err = {0};
     if (command->wants_config && !cli_load(cli, &err))

@@ -1,7 +1,7 @@
 /* cli/cmd_help.c -- help and version, printed from the command table; also the man page and the shell completion. */
 #include "cli/command.h"
 
-extern const struct command cmd_help, cmd_version;
+extern const struct command cmd_version;
 
 static int help_all(void)
 {

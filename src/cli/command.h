@@ -30,6 +30,7 @@ struct command {
 };
 
 extern const struct command *const commands[]; /* ended by NULL */
+extern const struct command cmd_help;
 const struct command *command_find(const char *name);
 int cli_main(int argc, char **argv);
 int cli_fail(const struct err *err);           /* prints message and hint on stderr, gives the exit status */

@@ -274,7 +274,7 @@ enum verdict_state decide_verdict(const struct decide *d, int service, const cha
 const struct step *decide_step(const struct decide *d, const struct incident *incident, const struct playbook **ret_playbook)
 {
     const struct inc *inc = (const struct inc *)incident; /* every incident that is handed out is the head of one */
-    const struct step *step = engine_step(d, inc);
+    const struct step *step = inc->pub.depth ? engine_step(d, inc) : NULL;
     if (step && ret_playbook)
         *ret_playbook = &d->services[incident->service].conf->playbooks.p[incident->frames[incident->depth - 1].playbook];
     return step;

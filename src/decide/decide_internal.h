@@ -266,7 +266,7 @@ struct move {
 extern const struct move engine_moves[]; /* moves.c; the first row that fits counts */
 extern const size_t engine_move_count;
 /* Of the step on top; all but engine_step need a playbook that runs. */
-const struct step *engine_step(const struct decide *d, const struct inc *inc); /* NULL: no playbook runs */
+const struct step *engine_step(const struct decide *d, const struct inc *inc); /* only while a playbook runs */
 const struct playbook *engine_playbook(const struct decide *d, const struct inc *inc);
 struct deed engine_deed(const struct decide *d, const struct inc *inc, char words[MODEL_TEXT_SIZE]);
 int64_t engine_budget_ends_ms(const struct decide *d, const struct inc *inc);
@@ -292,11 +292,12 @@ bool path_recurses(const struct service *service, const struct playbook *playboo
 const struct step *path_unfenced(const struct service *service, const struct playbook *playbook);
 struct deed path_deed(const struct service *service, const char *action); /* as if production were active */
 
+/* The innermost frame of a playbook that runs (depth > 0); never before the array, whoever asks. */
 static inline struct frame *top(struct inc *inc)
 {
-    return inc->pub.depth ? &inc->pub.frames[inc->pub.depth - 1] : NULL;
+    return &inc->pub.frames[MAX_OF(inc->pub.depth, 1) - 1];
 }
 static inline struct frame_more *top_more(struct inc *inc)
 {
-    return inc->pub.depth ? &inc->more[inc->pub.depth - 1] : NULL;
+    return &inc->more[MAX_OF(inc->pub.depth, 1) - 1];
 }

@@ -380,11 +380,11 @@ static bool goes_in_circles(struct decide *d, struct inc *inc)
 bool engine_move(struct decide *d, struct inc *inc)
 {
     struct frame *frame = top(inc);
-    if (inc->wanted != NOTHING && (!frame || frame->phase != STEP_RUNNING)) {
+    if (inc->wanted != NOTHING && (!inc->pub.depth || frame->phase != STEP_RUNNING)) {
         replace(d, inc);
         return true;
     }
-    if (!frame)
+    if (!inc->pub.depth)
         return false;
     if (frame->phase == STEP_READY) {
         if (goes_in_circles(d, inc))

@@ -65,7 +65,7 @@ static void on_outcome(struct decide *d, const struct event *event)
         struct inc *inc = d->incidents.p[i];
         learn(d, inc, event->subject, on == STEP_SUCCEEDS); /* what is done is done, even when the step was given up meanwhile */
         struct frame *frame = top(inc);
-        if (frame && frame->phase == STEP_RUNNING && same(frame->run, event->subject))
+        if (inc->pub.depth && frame->phase == STEP_RUNNING && same(frame->run, event->subject))
             engine_happens(d, inc, on, event->text);
     }
 }
@@ -130,7 +130,7 @@ static void on_review(struct decide *d, const struct event *event)
 static struct inc *inc_asked(const struct decide *d, const struct event *event)
 {
     struct inc *inc = inc_meant(d, event);
-    struct frame *frame = inc ? top(inc) : NULL;
+    struct frame *frame = inc && inc->pub.depth ? top(inc) : NULL;
     return frame && (!*event->subject || same(event->subject, frame->run)) ? inc : NULL;
 }
 

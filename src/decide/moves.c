@@ -10,7 +10,7 @@ const struct playbook *engine_playbook(const struct decide *d, const struct inc 
 
 const struct step *engine_step(const struct decide *d, const struct inc *inc)
 {
-    return inc->pub.depth ? &engine_playbook(d, inc)->steps.p[inc->pub.frames[inc->pub.depth - 1].step] : NULL;
+    return &engine_playbook(d, inc)->steps.p[inc->pub.frames[inc->pub.depth - 1].step];
 }
 
 struct deed engine_deed(const struct decide *d, const struct inc *inc, char words[MODEL_TEXT_SIZE])

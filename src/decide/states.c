@@ -91,15 +91,21 @@ static const struct playbook *playbook_of(const struct decide *d, const struct i
     return inc->pub.playbook == NOTHING ? NULL : &svc_of(d, inc)->conf->playbooks.p[inc->pub.playbook];
 }
 
+static int64_t hold_ms(const struct decide *d, const struct inc *inc)
+{
+    const struct playbook *playbook = playbook_of(d, inc);
+    return playbook ? playbook->hold_ms : 0;
+}
+
 static int64_t held_at_ms(const struct decide *d, const struct inc *inc)
 {
     /* Counted from the cure, not from before it: a service that answers while it is being moved proves nothing. */
-    return MAX_OF(inc->pub.well_since_ms, inc->pub.monitoring_at_ms) + playbook_of(d, inc)->hold_ms;
+    return MAX_OF(inc->pub.well_since_ms, inc->pub.monitoring_at_ms) + hold_ms(d, inc);
 }
 
 static int64_t patience_ends_ms(const struct decide *d, const struct inc *inc)
 {
-    return inc->pub.monitoring_at_ms + MAX_OF(PATIENCE_MS, playbook_of(d, inc)->hold_ms);
+    return inc->pub.monitoring_at_ms + MAX_OF(PATIENCE_MS, hold_ms(d, inc));
 }
 
 static void look(struct decide *d, struct inc *inc)
@@ -166,7 +172,7 @@ bool incident_move(struct decide *d, struct inc *inc)
     if (inc->pub.state == INCIDENT_MONITORING)
         return move_monitoring(d, inc);
     const struct playbook *playbook = playbook_of(d, inc);
-    if (inc->well == TRUTH_YES && playbook->resolved_when && incident_walk(d, inc, ON_WELL))
+    if (inc->well == TRUTH_YES && playbook && playbook->resolved_when && incident_walk(d, inc, ON_WELL))
         return true;
     return inc->relapsed && inc->pub.depth == 0 ? move_relapsed(d, inc) : false;
 }

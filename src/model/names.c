@@ -1,8 +1,9 @@
 /* model/names.c -- Names of the enums, both ways. */
 #include "model/names.h"
 
-#define MODEL_ENUM_NAME(id, name) [id] = name,
+#define MODEL_ENUM_NAME(id, name) [id] = (name),
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): `type` is the name of an enum. */
 /* One lookup pair for each list; a value outside the list is a defect and prints as "?". */
 #define NAMED(function, type, list, max)                                                                               \
     static const char *const function##s[] = {list(MODEL_ENUM_NAME)};                                                  \
@@ -19,6 +20,7 @@
             }                                                                                                          \
         return false;                                                                                                  \
     }
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 NAMED(verdict, verdict_state, VERDICTS, VERDICT_MAX)
 NAMED(severity, severity, SEVERITIES, SEVERITY_MAX)

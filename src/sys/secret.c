@@ -32,7 +32,7 @@ static bool check_value(const char *value, size_t n, const char *path, struct er
 
 static bool read_all(struct arena *arena, int fd, const char *path, char **ret, struct err *err)
 {
-    char value[SECRET_MAX + 1];
+    char value[SECRET_MAX + 1] = {0};
     size_t n = 0;
     ssize_t got = 1;
     while (n < sizeof(value) && got != 0) {

@@ -130,6 +130,7 @@ static void copying_into_fixed_arrays(void **state)
     assert_false(COPY_TO(to, "hello!"));
     assert_string_equal(to, "hello");
     assert_true(COPY_TO(to, NULL));
+    assert_false(str_copy(to, 0, "a")); /* nowhere to put it, so nothing is written */
     assert_string_equal(to, "");
     assert_false(COPY_TO(to, "abcdéf")); /* é would be cut in two */
     assert_string_equal(to, "abcd");
