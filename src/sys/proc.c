@@ -46,6 +46,7 @@ struct proc {
     struct stream out, err;
     enum phase phase;
     bool reaped, detached;
+    bool unknown; /* it ended, and somebody else took its status */
     int64_t started_ms, timeout_ms;
     struct proc_result result;
 };
@@ -84,6 +85,8 @@ static void describe(struct proc *p)
     struct proc_result *r = &p->result;
     if (r->end == PROC_EXITED)
         snprintf(r->why, sizeof(r->why), "exit code %d", r->exit_code);
+    else if (p->unknown)
+        snprintf(r->why, sizeof(r->why), "ended, but how it ended was taken by somebody else");
     else if (r->end == PROC_SIGNALLED)
         snprintf(r->why, sizeof(r->why), "signal %d (%s)", r->signal, sigdescr_np(r->signal) ? sigdescr_np(r->signal) : "unknown");
     else if (r->end == PROC_TIMED_OUT)
@@ -162,7 +165,8 @@ static bool reap(struct proc *p)
         p->result.exit_code = WEXITSTATUS(status);
     } else {
         p->result.end = PROC_SIGNALLED;
-        p->result.signal = got == p->pid ? WTERMSIG(status) : SIGKILL; /* ECHILD: somebody else reaped it, so its end is not known */
+        p->unknown = got != p->pid; /* ECHILD: somebody else reaped it. Never taken for success */
+        p->result.signal = p->unknown ? SIGKILL : WTERMSIG(status);
     }
     return true;
 }
@@ -384,15 +388,20 @@ static void not_started(struct proc *p, const char *program, int os)
 static bool watch_child(struct proc *p, const struct proc_spec *spec, struct err *err)
 {
     p->pidfd = pidfd_open(p->pid, 0);
-    if (p->pidfd < 0) {
-        int os = errno;
+    int os = p->pidfd < 0 ? errno : 0;
+    if (os && !(os == ESRCH && reap(p))) {
         kill(-p->pid, SIGKILL);
         waitpid(p->pid, NULL, 0);
         return err_os(err, os, "could not watch the process of \"%s\"", spec->argv[0]);
     }
-    p->end_watch = loop_fd_new(p->loop, p->pidfd, LOOP_READ, on_end, p);
     watch_stream(p, &p->out);
     watch_stream(p, &p->err);
+    if (p->reaped) { /* ended and gone before it could be watched; told later, as every other end */
+        p->phase = PHASE_DRAINING;
+        loop_timer_set(p->timer, clock_boot_ms() + (all_read(p) ? 0 : DRAIN_MS));
+        return true;
+    }
+    p->end_watch = loop_fd_new(p->loop, p->pidfd, LOOP_READ, on_end, p);
     if (spec->timeout_ms > 0)
         loop_timer_set(p->timer, p->started_ms + spec->timeout_ms);
     return true;

@@ -454,6 +454,58 @@ static void a_child_that_somebody_else_reaped_is_no_success(void **state)
     loop_close(&w.loop);
 }
 
+/* What the program under test gets for pidfd_open; the linker sends it here. */
+int __real_pidfd_open(pid_t pid, unsigned flags);
+int __wrap_pidfd_open(pid_t pid, unsigned flags);
+static enum { WATCHED, TAKEN_BEFORE, REFUSED } watching;
+
+int __wrap_pidfd_open(pid_t pid, unsigned flags)
+{
+    if (watching == TAKEN_BEFORE)
+        assert_int_equal(waitpid(pid, NULL, 0), pid); /* the process is gone as if the kernel had reaped it itself */
+    if (watching == REFUSED) {
+        errno = EMFILE;
+        return -1;
+    }
+    return __real_pidfd_open(pid, flags);
+}
+
+static void a_child_that_is_gone_before_it_is_watched_has_ended(void **state)
+{
+    (void)state;
+    for (int detached = 0; detached < 2; detached++) {
+        struct watch w = {0};
+        watching = TAKEN_BEFORE;
+        begin(&w, &(struct proc_spec){.argv = SHELL("echo seen; exit 0"), .timeout_ms = 10000, .detached = detached});
+        watching = WATCHED;
+        assert_int_equal(w.calls, 0); /* never from within the start */
+        proc_cancel(w.proc);
+        loop_run(w.loop);
+        assert_int_equal(w.calls, 1);
+        assert_int_equal(w.last.end, PROC_SIGNALLED);
+        assert_false(proc_ok(&w.last));
+        assert_string_equal(w.last.why, "ended, but how it ended was taken by somebody else");
+        assert_string_equal(w.out, detached ? "" : "seen\n");
+        loop_close(&w.loop);
+    }
+}
+
+static void a_child_that_cannot_be_watched_is_not_left_running(void **state)
+{
+    (void)state;
+    struct watch w = {.loop = loop_open()};
+    struct err err = {0};
+    watching = REFUSED;
+    assert_false(proc_start(w.loop, &(struct proc_spec){.argv = ARGV("sleep", "600")}, on_done, &w, &w.proc, &err));
+    watching = WATCHED;
+    assert_non_null(strstr(err.message, "could not watch the process of \"sleep\""));
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+    assert_int_equal(errno, ECHILD);
+    loop_run(w.loop);
+    assert_int_equal(w.calls, 0);
+    loop_close(&w.loop);
+}
+
 static void without_descriptors_nothing_is_started(void **state)
 {
     (void)state;
@@ -507,6 +559,8 @@ int main(int argc, char **argv)
         TEST(an_ignored_signal_stays_ignored),
         TEST(an_ignored_sigchld_does_not_lose_the_exit_code),
         TEST(a_child_that_somebody_else_reaped_is_no_success),
+        TEST(a_child_that_is_gone_before_it_is_watched_has_ended),
+        TEST(a_child_that_cannot_be_watched_is_not_left_running),
         TEST(without_descriptors_nothing_is_started),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
