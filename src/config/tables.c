@@ -75,7 +75,7 @@ static const struct option application_options[] = {
 
 static const struct option backup_options[] = {
     {"folder", OPTION_PATH, AT(site, backup.folder), .required = true, .help = "folder of the backups, seen from this site", .sample = "/backups/akig"},
-    {"retention", OPTION_DURATION, AT(site, backup.retention_ms), .fallback = "30d", .min = MS_HOUR, .max = 3650 * MS_DAY, .help = "older backups are deleted, never the last good ones"},
+    {"retention", OPTION_DURATION, AT(site, backup.retention_ms), .fallback = "30d", .min = MS_HOUR, .max = 3650 * MS_DAY, .help = "how long backups are to be kept; this version deletes none by itself"},
     OPTION_END,
 };
 

@@ -65,14 +65,43 @@ def test_every_playbook_is_installed() -> None:
     assert installed == {path.name for path in (ROOT / "etc" / "playbooks").glob("*.yaml")}
 
 
-def test_the_first_configuration_is_right(program: Path, tmp_path: Path) -> None:
-    """The pieces that docs/configuration.md shows are one whole file."""
+@pytest.fixture
+def first_file(tmp_path: Path) -> Path:
+    """The pieces that docs/configuration.md shows, as one whole file."""
     chapter = (ROOT / "docs" / "configuration.md").read_text().split("## A first file")[1].split("\n## ")[0]
     pieces = re.findall(r"^```yaml\n(.*?)^```", chapter, re.M | re.S)
     assert len(pieces) > 3
-    first = tmp_path / "bascule.yaml"
-    first.write_text("".join(pieces))
-    assert "is right" in printed(program, "-c", str(first), "config", "check", BASCULE_PLAYBOOKS=str(ROOT / "etc" / "playbooks"))
+    path = tmp_path / "bascule.yaml"
+    path.write_text("".join(pieces))
+    return path
+
+
+def test_the_first_configuration_is_right(program: Path, first_file: Path) -> None:
+    assert "is right" in printed(program, "-c", str(first_file), "config", "check", BASCULE_PLAYBOOKS=str(ROOT / "etc" / "playbooks"))
+
+
+def test_the_mistakes_shown_look_like_that(program: Path, first_file: Path) -> None:
+    """The same file with two slips gives what docs/configuration.md shows."""
+    shown = (ROOT / "docs" / "configuration.md").read_text().split("$ bascule config check\n")[1].split("```")[0]
+    text = first_file.read_text().replace("site: dr, interval: 5s}\n", "site: dr, intervall: 5s}\n", 1).replace("on-call, after: 2m", "on-call, after: 2")
+    first_file.write_text(text)
+    done = run(program, "-c", str(first_file), "config", "check", BASCULE_PLAYBOOKS=str(ROOT / "etc" / "playbooks"))
+    assert done.returncode == 78 and done.stderr.replace(str(first_file), "/etc/bascule/bascule.yaml") == shown
+
+
+def test_what_is_installed_fits_together(build: Path, program: Path, tmp_path: Path) -> None:
+    """The unit starts the program that is installed, with the configuration that the program and the README speak of."""
+    done = subprocess.run(["meson", "install", "-C", str(build), "--no-rebuild", "--destdir", str(tmp_path)], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    installed = {path.name: path for path in tmp_path.rglob("*") if path.is_file()}
+    assert {"bascule.8", "bascule.mo", "bascule.service", "bascule.conf", "bascule.sample.yaml"} <= set(installed)
+    assert {path.name for path in (ROOT / "etc" / "playbooks").iterdir()} <= set(installed)
+    binary, configuration = re.search(r"^ExecStart=(\S+) -c (\S+) serve$", installed["bascule.service"].read_text(), re.M).groups()
+    assert os.access(tmp_path / binary.lstrip("/"), os.X_OK)
+    assert (tmp_path / configuration.lstrip("/")).parent.is_dir()
+    assert configuration in printed(program, "help", "--man") and configuration in (ROOT / "README.md").read_text()
+    user = re.search(r"^User=(\w+)$", installed["bascule.service"].read_text(), re.M)[1]
+    assert re.search(rf"^u {user} ", installed["bascule.conf"].read_text(), re.M) and "systemd-sysusers" in (ROOT / "README.md").read_text()
 
 
 def test_the_manual_page_is_good_roff(program: Path) -> None:
