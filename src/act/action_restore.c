@@ -1,6 +1,7 @@
 /* act/action_restore.c -- The newest good backup, or a named one, becomes the database of a site. */
 #include "act/action.h"
 #include "act/host.h"
+#include "act/traffic/traffic.h"
 #include "backup/backup.h"
 #include "io/hash.h"
 #include "io/json.h"
@@ -18,6 +19,7 @@ enum { SKIPPED_MAX = 4096, TAG_MAX = 16, MARK_MS = 5 * MS_SECOND };
 struct wanted {
     const struct site *site;
     const char *file; /* NULL: the newest good one */
+    bool forced;      /* also over the database that serves the users */
 };
 
 static bool find_wanted(const struct action_ctx *ctx, struct wanted *ret, struct err *err)
@@ -25,10 +27,13 @@ static bool find_wanted(const struct action_ctx *ctx, struct wanted *ret, struct
     *ret = (struct wanted){0};
     if (!action_site(ctx, ctx->args.p[0], &ret->site, err))
         return false;
-    if (ctx->args.n > 1) {
-        if (ctx->args.n != 3 || !same(ctx->args.p[1], "--file"))
-            return err_set(err, ERR_USAGE, "\"%s\" is not understood; it is written: restore SITE [--file FILE]", ctx->args.p[1]);
-        ret->file = ctx->args.p[2];
+    for (size_t i = 1; i < ctx->args.n; i++) {
+        if (same(ctx->args.p[i], "--force"))
+            ret->forced = true;
+        else if (same(ctx->args.p[i], "--file") && i + 1 < ctx->args.n)
+            ret->file = ctx->args.p[++i];
+        else
+            return err_set(err, ERR_USAGE, "\"%s\" is not understood; it is written: restore SITE [--file FILE] [--force]", ctx->args.p[i]);
     }
     if (!ret->site->database.at.host || !ret->site->database.at.dbname)
         return err_set(err, ERR_CONFIG, "site \"%s\" has no database to restore into", ret->site->name);
@@ -190,6 +195,14 @@ static bool done_already(const struct action_ctx *ctx, bool *ret, char *why, siz
     return true;
 }
 
+/* Would the users lose what they wrote since the backup? The proxy is asked and not the journal: a person may have moved them by hand. */
+static bool users_are_there(const struct action_ctx *ctx, const struct wanted *w)
+{
+    const struct traffic_ops *traffic;
+    const struct site *now;
+    return ctx->service->traffic.driver && traffic_of(ctx, &traffic, NULL) && traffic->read_back(ctx, &now, NULL) && now == w->site;
+}
+
 static bool choose(const struct action_ctx *ctx, const struct wanted *w, struct backup *ret, struct err *err)
 {
     SCOPED(buf_done) struct buf skipped = {.max = SKIPPED_MAX};
@@ -228,6 +241,12 @@ static bool run(const struct action_ctx *ctx, enum outcome *ret_outcome, char *r
     struct restore_result result = {0};
     if (!find_wanted(ctx, &w, err))
         return false;
+    if (!w.forced && users_are_there(ctx, &w)) {
+        *ret_outcome = OUTCOME_BLOCKED;
+        action_say(ret_text, MODEL_TEXT_SIZE, "the users are served by site \"%s\": a restore there would take from them what they wrote since the "
+                   "backup; if that is what is wanted: %s", w.site->name, action_command(ctx, "restore %s --force", w.site->name));
+        return true;
+    }
     if (!choose(ctx, &w, &backup, err))
         return err_prefix(err, "choosing a backup for site \"%s\"", w.site->name);
     struct restore_spec spec = spec_for(ctx, &w, &backup);
@@ -244,11 +263,11 @@ static bool run(const struct action_ctx *ctx, enum outcome *ret_outcome, char *r
 extern const struct action_ops action_restore;
 const struct action_ops action_restore = {
     .name = "restore",
-    .usage = "restore SITE [--file FILE]",
+    .usage = "restore SITE [--file FILE] [--force]",
     .summary = "restores the newest good backup, or FILE, into the database of a site",
     .changes = true,
     .args_min = 1,
-    .args_max = 3,
+    .args_max = 4,
     .valid = valid,
     .describe = describe,
     .done_already = done_already,

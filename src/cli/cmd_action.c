@@ -103,7 +103,7 @@ const struct command cmd_service = {
 
 const struct command cmd_restore = {
     .name = "restore",
-    .usage = "restore SITE [--file FILE] [--dry-run] [--json]",
+    .usage = "restore SITE [--file FILE] [--force] [--dry-run] [--json]",
     .summary = N_("restores the newest good backup, or FILE, into the database of a site"),
     .details = N_("The backup is read whole before anything is done, loaded into a new database, counted and checked there, and only then\n"
                   "given the name. The database that had the name is kept under another one.\n\n"

@@ -126,6 +126,7 @@ static int dry_run(struct cli *cli, const struct service *service, const struct 
 
 struct follow {
     struct cli *cli;
+    const char *service;
     int64_t seq, incident;
     int status; /* -1: goes on */
 };
@@ -134,7 +135,9 @@ static bool follow_row(void *arg, const struct record *record)
 {
     struct follow *f = arg;
     f->seq = record->seq;
-    if (record->is_order && record->kind == ORDER_OPEN && !f->incident)
+    /* A new incident with a playbook, or the one that was under way and is taken over: there is only one at a time. */
+    bool works = record->is_order && ((record->kind == ORDER_OPEN && *record->subject) || record->kind == ORDER_STEP || record->kind == ORDER_CANCEL);
+    if (works && !f->incident && same(record->service, f->service))
         f->incident = record->incident;
     if (!f->incident || record->incident != f->incident)
         return true;
@@ -157,7 +160,7 @@ static bool ask_controller(struct cli *cli, const struct service *service, const
     COPY_TO(event.subject, playbook);
     COPY_TO(event.who, person_name(cli->arena));
     COPY_TO(event.text, _("started by hand"));
-    struct follow follow = {.cli = cli, .status = -1};
+    struct follow follow = {.cli = cli, .service = service->name, .status = -1};
     bool ok = person_says(journal, &event, &follow.seq, err);
     while (ok && follow.status < 0) {
         ok = journal_read(journal, follow.seq, 0, follow_row, &follow, err);

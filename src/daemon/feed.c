@@ -27,6 +27,18 @@ static void decide_and_carry(struct daemon *d, const struct event *event)
         daemon_carry_out(d, d->orders.p, d->orders.n);
 }
 
+/* A playbook asked for while the service has an incident with one takes that incident over, and no new one opens. */
+static int64_t taken_over(const struct daemon *d, const struct event *event)
+{
+    for (size_t i = decide_incidents(d->decide); i-- > 0;) {
+        const struct incident *incident = decide_incident_at(d->decide, i);
+        bool ours = same(d->config->services.p[incident->service].name, event->service);
+        if (ours && incident->state < INCIDENT_RESOLVED && incident->playbook >= 0)
+            return incident->id;
+    }
+    return -1;
+}
+
 static void take_row(struct daemon *d, const struct record *record)
 {
     d->last_seq = record->seq;
@@ -36,6 +48,8 @@ static void take_row(struct daemon *d, const struct record *record)
     if (event.kind == EVENT_OPEN && d->spec->only_playbook && !d->mine)
         d->mine = -1; /* the next incident that opens is ours */
     decide_and_carry(d, &event);
+    if (d->mine == -1)
+        d->mine = taken_over(d, &event);
 }
 
 struct batch {

@@ -109,7 +109,7 @@ static bool replay_row(void *arg, const struct record *record)
 }
 
 /* What became of the command that was running, or about to, when the last controller ended. */
-static void resume_run(struct daemon *d, const struct incident *incident, const struct frame *frame)
+static void resume_run(struct daemon *d, const struct incident *incident, const struct frame *frame, bool stopping)
 {
     const struct service *service = &d->config->services.p[incident->service];
     const struct playbook *playbook = &service->playbooks.p[frame->playbook];
@@ -122,6 +122,8 @@ static void resume_run(struct daemon *d, const struct incident *incident, const 
     switch (runner_adopt(d->runner, run, left, &line)) {
     case RUNNER_RUNNING:
         log_line(LOG_INFO, "run \"%s\" still goes on and is followed again", run);
+        if (stopping)
+            runner_cancel(d->runner, run);
         return;
     case RUNNER_ENDED:
         daemon_runner_callbacks.ended(d, run, line.outcome, line.text);
@@ -135,6 +137,10 @@ static void resume_run(struct daemon *d, const struct incident *incident, const 
         break;
     case RUNNER_NEVER_STARTED:
         break;
+    }
+    if (stopping || left == 0) {
+        daemon_runner_callbacks.ended(d, run, OUTCOME_EXPIRY, "it did not end by itself, and its time ran out while no controller was running");
+        return;
     }
     SCOPED(arena_close) struct arena *arena = arena_open();
     const char *from = service->sites.p[incident->from].name;
@@ -168,7 +174,7 @@ static void resume_runs(struct replay *r)
         const struct incident *then = &r->running.p[i], *now = decide_incident(r->d->decide, then->id);
         const struct frame *frame = &then->frames[then->depth - 1];
         if (now && now->depth == then->depth && same(now->frames[now->depth - 1].run, frame->run))
-            resume_run(r->d, then, frame);
+            resume_run(r->d, then, frame, decide_stopping(r->d->decide, now));
     }
 }
 
