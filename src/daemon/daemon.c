@@ -184,9 +184,6 @@ static void close_stages(struct daemon *d)
 
 static void begin(struct daemon *d)
 {
-    struct event started = {.kind = EVENT_STARTED, .number = getpid()};
-    COPY_TO(started.text, "bascule " BASCULE_VERSION);
-    daemon_feed(d, &started, NULL);
     if (d->spec->only_playbook) {
         struct event open = {.kind = EVENT_OPEN, .number = -1};
         COPY_TO(open.service, d->spec->service);

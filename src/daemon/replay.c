@@ -1,6 +1,7 @@
 /* daemon/replay.c -- From the journal to where the last run ended: the events are fed to decide again, the orders it makes are held
    against those on record, and what was ordered but not carried out is looked at in the world before anything is repeated. */
 #include <inttypes.h>
+#include <unistd.h>
 
 #include "daemon/daemon_internal.h"
 #include "sys/log.h"
@@ -69,12 +70,12 @@ static void settle_notice(struct replay *r, const struct event *event)
     }
 }
 
+/* Of what the last life judged only the proof of life is kept; the state is judged anew. */
 static void restore_judgement(struct daemon *d, const struct event *event)
 {
-    struct verdict verdict = {.state = (enum verdict_state)event->number, .since_ms = event->at_ms, .good_wall_ms = event->ref};
+    struct verdict verdict = {.state = VERDICT_UNKNOWN, .since_ms = event->at_ms, .good_wall_ms = event->ref};
     COPY_TO(verdict.service, event->service);
     COPY_TO(verdict.check, event->subject);
-    COPY_TO(verdict.text, event->text);
     judge_restore(d->judge, &verdict);
 }
 
@@ -185,6 +186,14 @@ static void resume_notices(struct replay *r)
             outbox_add(r->d->outbox, &r->notices.p[i].notice, r->notices.p[i].not_before_ms);
 }
 
+/* Before the first outcome is fed: from here on, what the last life saw of the world does not count. */
+static void tell_start(struct daemon *d)
+{
+    struct event started = {.kind = EVENT_STARTED, .number = getpid()};
+    COPY_TO(started.text, "bascule " BASCULE_VERSION);
+    daemon_feed(d, &started, NULL);
+}
+
 bool daemon_replay(struct daemon *d, struct err *err)
 {
     SCOPED(arena_close) struct arena *arena = arena_open();
@@ -198,6 +207,7 @@ bool daemon_replay(struct daemon *d, struct err *err)
     resume_notices(&r);
     if (r.met < r.expected.n)
         daemon_carry_out(d, r.expected.p + r.met, r.expected.n - r.met);
+    tell_start(d);
     resume_runs(&r);
     return !d->stopping || err_set(err, ERR_IO, "the journal could not be written while it was replayed");
 }

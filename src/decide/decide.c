@@ -149,7 +149,7 @@ static void settle(struct decide *d)
         for (size_t i = 0; i < d->config->services.n; i++) {
             struct svc *svc = &d->services[i];
             if (svc->turned)
-                moved = openings(d, svc, false) || moved;
+                moved = openings(d, svc) || moved;
             svc->turned = false;
         }
     }

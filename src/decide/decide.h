@@ -17,6 +17,7 @@ struct decide *decide_open(struct arena *arena, const struct config *config);
 /* Feeds one event; now is event->at_ms. Appends to `out`. EVENT_FACT, EVENT_NOTE, EVENT_STOPPED, EVENT_DELIVERED, EVENT_UNDELIVERED and
    EVENT_RUNNING leave no trace here. Every other event that was fed must be in the journal, or a replay comes out differently; only an
    EVENT_TICK that gave no orders may be left out.
+   EVENT_STARTED makes every verdict unknown until it is fed again, which the daemon does with the first results of its checks.
    While a step is in STEP_CHECKING, a verdict is to be fed for every result of a check, turned or not: a postcondition counts only
    what was seen after its command was ordered.
    After ORDER_CANCEL the outcome of that run is still wanted: the step ends with it, or 5 s later. After a restart, a run that the

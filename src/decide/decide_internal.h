@@ -163,7 +163,7 @@ struct decide {
 
 struct inc *worked_on(const struct decide *d, const struct svc *svc); /* its unresolved incident with a playbook; NULL: there is none */
 struct inc *open_incident(struct decide *d, struct svc *svc, int playbook, enum severity severity, const struct event *person); /* NULL person: automatic */
-bool openings(struct decide *d, struct svc *svc, bool started); /* opens what has come to hold; `started`: what holds at all */
+bool openings(struct decide *d, struct svc *svc); /* opens what has come to hold */
 
 /* ---- events.c ---- */
 

@@ -36,8 +36,12 @@ static void on_started(struct decide *d, const struct event *event UNUSED)
     for (size_t i = 0; i < d->incidents.n; i++)
         if (d->incidents.p[i]->pub.depth && top(d->incidents.p[i])->phase == STEP_RUNNING && top_more(d->incidents.p[i])->stopping)
             top(d->incidents.p[i])->phase_at_ms = d->now_ms;
-    for (size_t i = 0; i < d->config->services.n; i++)
-        openings(d, &d->services[i], true);
+    /* What the last controller saw is no news any more: a service that was well before the disaster must not pass for well after it. */
+    for (size_t i = 0; i < d->config->services.n; i++) {
+        for (size_t k = 0; k < d->services[i].conf->checks.n; k++)
+            d->services[i].known[k].state = VERDICT_UNKNOWN;
+        d->services[i].turned = true;
+    }
 }
 
 static void on_verdict(struct decide *d, const struct event *event)

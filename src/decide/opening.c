@@ -67,7 +67,7 @@ struct inc *open_incident(struct decide *d, struct svc *svc, int playbook, enum 
 
 /* Opens what has come to hold. One incident with a playbook at a time: two must not work on the same databases. What people opened
    without one runs nothing, and must not keep a recovery from beginning. */
-bool openings(struct decide *d, struct svc *svc, bool started)
+bool openings(struct decide *d, struct svc *svc)
 {
     bool opened = false;
     for (size_t i = 0; i < svc->conf->playbooks.n; i++) {
@@ -77,7 +77,7 @@ bool openings(struct decide *d, struct svc *svc, bool started)
         bool turned = holds && !book->held;
         book->held = holds;
         book->waiting = holds && (book->waiting || turned);
-        if (!holds || (!book->waiting && !started) || worked_on(d, svc))
+        if (!holds || !book->waiting || worked_on(d, svc))
             continue;
         book->waiting = false;
         open_incident(d, svc, (int)i, (enum severity)playbook->severity, NULL);

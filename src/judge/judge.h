@@ -18,5 +18,5 @@ struct verdict judge_now(const struct judge *judge, const char *service, const c
 /* Are all checks with a known verdict of this service down at once, across at least two sites and three checks? Then the fault is more
    likely ours: verdicts are reported as unknown, and nothing is opened on their account. */
 bool judge_blind(const struct judge *judge, const char *service);
-/* Restores a verdict from the journal after a restart, so that a restart is not a turn. */
+/* Takes a verdict up from outside; with state UNKNOWN, only the proof of life that must outlive a restart. */
 void judge_restore(struct judge *judge, const struct verdict *verdict);

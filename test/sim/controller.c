@@ -301,13 +301,11 @@ void controller_restart(struct sim *s)
     for (; next < c->entry_count && c->up; next++)
         if (!c->entries[next].decided)
             decide_entry(s, next);
-    for (int i = 0; i < CHECKS; i++) { /* the judge takes up the verdicts of the journal; what differs turns again */
-        s->judged[i] = decide_verdict(c->decide, 0, check_names[i]);
-        s->truth[i] = s->judged[i];
-    }
-    if (c->up)
-        adopt(s);
     c->catching_up = false;
     controller_feed(s, &(struct event){.kind = EVENT_STARTED});
+    if (c->up)
+        adopt(s);
+    for (int i = 0; i < CHECKS; i++) /* nothing is known until it is seen again */
+        s->truth[i] = s->judged[i] = VERDICT_UNKNOWN;
     world_look(s);
 }

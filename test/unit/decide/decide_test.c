@@ -27,17 +27,32 @@ static void unknown_opens_nothing(void **state)
     rig_close(&rig);
 }
 
-static void a_start_opens_what_holds(void **state)
+static void after_a_start_only_what_is_seen_anew_counts(void **state)
 {
     (void)state;
     struct rig rig = rig_open();
     rig_down(&rig);
-    rig_feed(&rig, &(struct event){.kind = EVENT_STARTED});
-    assert_int_equal(rig.orders.n, 0); /* it is open already */
     rig_person(&rig, EVENT_RESOLVE, "");
-    assert_int_equal(rig_count(&rig, ORDER_OPEN), 0);
     rig_feed(&rig, &(struct event){.kind = EVENT_STARTED});
+    assert_int_equal(rig_count(&rig, ORDER_OPEN), 0);
+    assert_int_equal(decide_verdict(rig.decide, 0, "production.database"), VERDICT_UNKNOWN);
+    rig_verdict(&rig, "production.database", VERDICT_DOWN);
     assert_int_equal(rig_count(&rig, ORDER_OPEN), 1);
+    rig_close(&rig);
+}
+
+/* A controller that slept through a disaster must not take the last thing it saw for the state of the service. */
+static void what_was_well_before_a_start_resolves_nothing(void **state)
+{
+    (void)state;
+    struct rig rig = rig_open();
+    rig_failed_over(&rig);
+    rig_feed(&rig, &(struct event){.kind = EVENT_STARTED});
+    rig_run_until(&rig, MS_HOUR);
+    assert_int_equal(rig_incident(&rig)->state, INCIDENT_MONITORING);
+    rig_verdict(&rig, "public", VERDICT_UP);
+    rig_run_until(&rig, MS_MINUTE);
+    assert_int_equal(rig_incident(&rig)->state, INCIDENT_RESOLVED);
     rig_close(&rig);
 }
 
@@ -316,7 +331,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_opens_on_the_edge_only),
         cmocka_unit_test(unknown_opens_nothing),
-        cmocka_unit_test(a_start_opens_what_holds),
+        cmocka_unit_test(after_a_start_only_what_is_seen_anew_counts),
+        cmocka_unit_test(what_was_well_before_a_start_resolves_nothing),
         cmocka_unit_test(a_second_playbook_waits_for_the_first),
         cmocka_unit_test(what_no_longer_holds_does_not_open_later),
         cmocka_unit_test(what_comes_back_while_it_is_watched_opens_when_it_is_resolved),
