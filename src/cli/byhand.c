@@ -1,4 +1,5 @@
-/* cli/byhand.c -- {words} of hand-written texts. A command is given whole, with the ssh that reaches its host, quoted for the shell. */
+/* cli/byhand.c -- {words} of hand-written texts. A command is given whole, with the ssh that reaches its host, quoted
+ * for the shell. */
 #include "cli/byhand.h"
 
 #include <unistd.h>
@@ -14,8 +15,8 @@ enum { TEXT_MAX = 256 * 1024, SSH_PORT = 22 };
 
 /* ---- hosts ---- */
 
-/* As a person types it: none of the options by which the program guards itself against questions and delays. With -n, since ssh
-   would swallow the lines that were pasted after it. */
+/* As a person types it: none of the options by which the program guards itself against questions and delays. With -n,
+   since ssh would swallow the lines that were pasted after it. */
 static const char *ssh_line(struct arena *arena, const struct host *host, bool reads)
 {
     struct strs words = {0};
@@ -45,7 +46,8 @@ static const char *login(struct arena *arena, const struct host *host)
         return ssh_line(arena, host, true);
     if (gethostname(name, sizeof(name) - 1) != 0)
         return "hostname";
-    return arena_printf(arena, "hostname # %s", name); /* the document is read elsewhere: "this machine" would say nothing */
+    return arena_printf(arena, "hostname # %s",
+                        name); /* the document is read elsewhere: "this machine" would say nothing */
 }
 
 static const char *shell(struct arena *arena, const struct host *host, bool reads)
@@ -56,7 +58,8 @@ static const char *shell(struct arena *arena, const struct host *host, bool read
 static const char *on_host(struct arena *arena, const struct host *host, const struct strs *words)
 {
     const char *line = host_words(arena, words);
-    return host_is_local(host) ? line : arena_printf(arena, "%s %s", ssh_line(arena, host, false), ssh_quote(arena, line));
+    return host_is_local(host) ? line
+                               : arena_printf(arena, "%s %s", ssh_line(arena, host, false), ssh_quote(arena, line));
 }
 
 static const char *host_word(struct arena *arena, const struct host *host, const char *word)
@@ -78,19 +81,22 @@ static const char *psql(struct arena *arena, const struct pgtarget *at)
     if (at->sslmode && !same(at->sslmode, "prefer"))
         before = arena_printf(arena, "%sPGSSLMODE=%s ", before, at->sslmode);
     struct strs words = {0};
-    const char *const line[] = {"psql", "-X", "-h", at->host, "-p", arena_printf(arena, "%d", at->port), "-U", at->user};
+    const char *const line[] = {"psql", "-X",    "-h", at->host, "-p", arena_printf(arena, "%d", at->port),
+                                "-U",   at->user};
     for (size_t i = 0; i < COUNT_OF(line); i++)
         *vec_add(arena, &words) = line[i];
     return arena_printf(arena, "%s%s", before, host_words(arena, &words));
 }
 
-static const char *unit_line(struct arena *arena, const struct site *site, const struct unit *unit, const char *what, const char *verb)
+static const char *unit_line(struct arena *arena, const struct site *site, const struct unit *unit, const char *what,
+                             const char *verb)
 {
     for (enum unit_verb v = 0; v < UNIT_VERB_MAX; v++) {
         if (!same(unit_verb_name(v), verb))
             continue;
         struct strs words = unit_words(arena, &site->host, unit, v);
-        return words.n ? on_host(arena, &site->host, &words) : arena_printf(arena, "# %s.%s: %s: ?", site->name, what, verb);
+        return words.n ? on_host(arena, &site->host, &words)
+                       : arena_printf(arena, "# %s.%s: %s: ?", site->name, what, verb);
     }
     return NULL;
 }
@@ -229,20 +235,23 @@ char *byhand_fill(const struct byhand *byhand, const char *text, const char **re
     return arena_strdup(byhand->arena, buf_text(&out));
 }
 
-static size_t lint_text(const struct byhand *byhand, const struct mark *mark, const char *what, struct text2 text, struct buf *problems)
+static size_t lint_text(const struct byhand *byhand, const struct mark *mark, const char *what, struct text2 text,
+                        struct buf *problems)
 {
     const char *unknown = NULL;
     for (enum language language = LANGUAGE_EN; language <= LANGUAGE_FR && !unknown; language++)
         byhand_fill(byhand, text_in(text, language), &unknown);
     if (unknown)
-        buf_printf(problems, "%s:%d:%d: the text of %s has an unknown word {%s}\n", mark->file ? mark->file : "?", mark->line, mark->column, what,
-                   unknown);
+        buf_printf(problems, "%s:%d:%d: the text of %s has an unknown word {%s}\n", mark->file ? mark->file : "?",
+                   mark->line, mark->column, what, unknown);
     return unknown != NULL;
 }
 
 size_t byhand_lint(struct arena *arena, const struct service *service, struct buf *problems)
 {
-    struct byhand byhand = {.arena = arena, .service = service, .active = service_site_of(service, SITE_PRODUCTION),
+    struct byhand byhand = {.arena = arena,
+                            .service = service,
+                            .active = service_site_of(service, SITE_PRODUCTION),
                             .standby = service_site_of(service, SITE_DR)};
     size_t found = 0;
     for (size_t i = 0; byhand.active && i < service->playbooks.n; i++) {
@@ -250,7 +259,8 @@ size_t byhand_lint(struct arena *arena, const struct service *service, struct bu
         found += lint_text(&byhand, &playbook->mark, "the symptoms", playbook->symptoms, problems);
         for (size_t k = 0; k < playbook->steps.n; k++) {
             const struct step *step = &playbook->steps.p[k];
-            found += lint_text(&byhand, &step->mark, arena_printf(arena, "step \"%s\"", step->id), step->manual, problems);
+            found +=
+                lint_text(&byhand, &step->mark, arena_printf(arena, "step \"%s\"", step->id), step->manual, problems);
         }
     }
     return found;

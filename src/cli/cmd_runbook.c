@@ -1,5 +1,6 @@
-/* cli/cmd_runbook.c -- The document people follow by hand on the day the program cannot: printed from the very configuration and
-   playbooks that the program would follow, with the real hosts and commands, so that the two never drift apart. */
+/* cli/cmd_runbook.c -- The document people follow by hand on the day the program cannot: printed from the very
+   configuration and playbooks that the program would follow, with the real hosts and commands, so that the two never
+   drift apart. */
 #include "cli/runbook.h"
 #include "sys/clock.h"
 
@@ -23,15 +24,20 @@ static void write_all(const struct page *page)
     struct buf *out = page->out;
     buf_printf(out, "# RUNBOOK — %s — %s\n\n", page_say(page, "Emergency procedures", "Procédures d'urgence"),
                text_in(page->service->title, page->language));
-    buf_printf(out, page_say(page, "Printed on %s by `bascule runbook` (version %s) from `%s` and its playbooks: the program follows the same.\n\n",
-                             "Imprimé le %s par `bascule runbook` (version %s) à partir de `%s` et de ses scénarios : le programme suit les mêmes.\n\n"),
-               moment_minute(page->arena, page->now_wall_ms), BASCULE_VERSION, page->config->path);
+    buf_printf(
+        out,
+        page_say(
+            page,
+            "Printed on %s by `bascule runbook` (version %s) from `%s` and its playbooks: the program follows the same.\n\n",
+            "Imprimé le %s par `bascule runbook` (version %s) à partir de `%s` et de ses scénarios : le programme suit les mêmes.\n\n"),
+        moment_minute(page->arena, page->now_wall_ms), BASCULE_VERSION, page->config->path);
     buf_printf(out, "## %s\n\n", page_say(page, "Contents", "Table des matières"));
     for (size_t i = 0; i < COUNT_OF(chapters); i++)
         buf_printf(out, "%zu. %s\n", i + 1, text_in(chapters[i].title, page->language));
     for (size_t i = 0; i < COUNT_OF(chapters); i++) {
         bool apart = out->n >= 2 && same(buf_text(out) + out->n - 2, "\n\n");
-        buf_printf(out, "%s---\n\n## %zu. %s\n\n", apart ? "" : "\n", i + 1, text_in(chapters[i].title, page->language));
+        buf_printf(out, "%s---\n\n## %zu. %s\n\n", apart ? "" : "\n", i + 1,
+                   text_in(chapters[i].title, page->language));
         chapters[i].write(page);
     }
 }
@@ -61,8 +67,9 @@ const struct command cmd_runbook = {
     .name = "runbook",
     .usage = "runbook",
     .summary = N_("prints the whole procedure for people to follow by hand, from the loaded playbooks"),
-    .details = N_("Markdown with the real host names and the very commands, each step also as it is done without this program. Print it and\n"
-                  "keep a copy where a power cut leaves it. `--lang fr` prints it in French."),
+    .details = N_(
+        "Markdown with the real host names and the very commands, each step also as it is done without this program. Print it and\n"
+        "keep a copy where a power cut leaves it. `--lang fr` prints it in French."),
     .wants_config = true,
     .run = run_runbook,
 };

@@ -11,7 +11,8 @@ const char *page_say(const struct page *page, const char *en, const char *fr)
 
 const char *page_text(const struct page *page, struct text2 text)
 {
-    struct byhand byhand = {.arena = page->arena, .service = page->service, .active = page->active, .standby = page->standby};
+    struct byhand byhand = {
+        .arena = page->arena, .service = page->service, .active = page->active, .standby = page->standby};
     return str_dup(page->arena, str_trim(str_of(byhand_fill(&byhand, text_in(text, page->language), NULL))));
 }
 
@@ -65,7 +66,8 @@ const char *page_condition(const struct page *page, const char *condition)
             negated = false;
             next = JOINT;
         } else {
-            text = arena_printf(page->arena, "%s%s%s", text, blank, str_is(word, "and") ? page_say(page, "and", "et") : page_say(page, "or", "ou"));
+            text = arena_printf(page->arena, "%s%s%s", text, blank,
+                                str_is(word, "and") ? page_say(page, "and", "et") : page_say(page, "or", "ou"));
             next = NAME;
         }
     }
@@ -76,11 +78,13 @@ const char *page_condition(const struct page *page, const char *condition)
 
 const char *page_command(const struct page *page, const char *action)
 {
-    const char *words = action_words(page->arena, action, page->active->name, page->standby ? page->standby->name : NULL);
+    const char *words =
+        action_words(page->arena, action, page->active->name, page->standby ? page->standby->name : NULL);
     struct str rest = str_of(words), verb;
     if (!str_next(&rest, ' ', &verb) || !action_find(str_dup(page->arena, verb)))
         return NULL; /* notify, wait, playbook: nothing that a person types */
-    const char *service = page->config->services.n > 1 ? arena_printf(page->arena, "--service %s ", page->service->name) : "";
+    const char *service =
+        page->config->services.n > 1 ? arena_printf(page->arena, "--service %s ", page->service->name) : "";
     return arena_printf(page->arena, "bascule %s%s", service, words);
 }
 
@@ -107,7 +111,8 @@ const char *page_people(const struct page *page, const struct strs *names)
 {
     const char *text = "";
     for (size_t i = 0; i < names->n; i++) {
-        const struct contact_group *group = config_contact(page->config, names->p[i]) ? NULL : config_group(page->config, names->p[i]);
+        const struct contact_group *group =
+            config_contact(page->config, names->p[i]) ? NULL : config_group(page->config, names->p[i]);
         const struct strs alone = {.p = &names->p[i], .n = 1}, *members = group ? &group->members : &alone;
         for (size_t k = 0; k < members->n; k++) {
             const struct contact *c = config_contact(page->config, members->p[k]);

@@ -104,6 +104,19 @@ def test_what_is_installed_fits_together(build: Path, program: Path, tmp_path: P
     assert re.search(rf"^u {user} ", installed["bascule.conf"].read_text(), re.M) and "systemd-sysusers" in (ROOT / "README.md").read_text()
 
 
+@pytest.mark.parametrize("lang", ["en", "fr"])
+def test_every_command_explains_itself(program: Path, lang: str) -> None:
+    names = commands(program)
+    assert len(names) > 15
+    for name in names:
+        text = printed(program, "help", name, lang=lang)
+        assert re.match(rf"usage ?: bascule {name}\b", text) and len(text.splitlines()) >= 3, text
+        assert printed(program, name, "--help", lang=lang) == text
+        if name not in ("help", "version"):
+            wrong = run(program, "-c", str(SAMPLE), name, "--no-such-option", "x", "y", lang=lang)
+            assert wrong.returncode >= 64 and wrong.stderr and not wrong.stdout, (name, wrong)
+
+
 def test_the_manual_page_is_good_roff(program: Path) -> None:
     page = printed(program, "help", "--man")
     assert page == printed(program, "help", "--man", lang="fr"), "the installed page would depend on who builds it"
