@@ -23,6 +23,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import Any, Iterator, Optional
@@ -240,6 +241,7 @@ class Builder:
         self.user = "postgres" if os.geteuid() == 0 else None
         self.watch = self.lock_fd = -1
         self.made = False  # is there a folder of ours?
+        self.saving = threading.Lock()
 
     def claim(self, folder: Optional[Path]) -> None:
         self.folder = _make_folder(folder)
@@ -312,8 +314,9 @@ class Builder:
         proc = procs.identify(child.pid)
         if not proc:
             raise LabError(f"{name} ended at once: {(self.folder / f'{name}.log').read_text()}")
-        self.state["procs"][name] = proc
-        self.save()
+        with self.saving:  # servers are started side by side
+            self.state["procs"][name] = proc
+            self.save()
         return child
 
     def await_start(self, name: str, child: subprocess.Popen, question: Any) -> None:
