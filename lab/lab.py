@@ -421,6 +421,9 @@ def down(folder: Path) -> None:
     except FileNotFoundError:
         _already_down(folder)
         return
+    except ValueError:
+        # Damaged: what was started is then found by the folder it names.
+        state = {"procs": {}, "lock": None}
     servers = {name: procs.Proc(*value) for name, value in state["procs"].items()}
     keeper = servers.pop("keeper", None)
     # Controllers first: they would start again what is being ended.
@@ -436,7 +439,10 @@ def down(folder: Path) -> None:
     _end_strays(folder, PROGRAMS, keeper)
     _remove(folder)
     # The lock goes last of all, so that the addresses are free before another lab can have them.
-    Path(state["lock"]).unlink(missing_ok=True)
+    if state["lock"]:
+        Path(state["lock"]).unlink(missing_ok=True)
+    else:
+        sweep_locks()
     if keeper and keeper.pid != os.getpid():
         procs.end([keeper])
     try:

@@ -300,6 +300,13 @@ def test_down_leaves_nothing_and_may_be_repeated(make_lab) -> None:
     lab.down()
 
 
+def test_down_ends_a_lab_whose_notes_are_damaged(make_lab) -> None:
+    lab = make_lab()
+    (lab.folder / "lab.json").write_text((lab.folder / "lab.json").read_text() + "}")
+    lab.down()
+    assert left_of(lab.folder, lab.state["lock"]) == []
+
+
 ORPHAN = """
 import os, sys
 sys.path.insert(0, {lab!r})
