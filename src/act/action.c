@@ -32,8 +32,11 @@ static bool is_verb(const char *const *verbs, const char *word)
 static bool words_fit(const struct action_ops *ops, const struct strs *args, struct err *err)
 {
     bool ok = true;
-    if (args->n < ops->args_min || args->n > ops->args_max)
-        ok = err_set(err, ERR_USAGE, "action \"%s\" does not take %zu arguments", ops->name, args->n);
+    size_t n = 0;
+    for (size_t i = 0; i < args->n; i++)
+        n += !str_starts(str_of(args->p[i]), "--"); /* options are the action's own to know */
+    if (n < ops->args_min || n > ops->args_max)
+        ok = err_set(err, ERR_USAGE, "action \"%s\" does not take %zu arguments", ops->name, n);
     else if (ops->verbs && !is_verb(ops->verbs, args->p[0]))
         ok = err_set(err, ERR_USAGE, "action \"%s\" does not know \"%s\"", ops->name, args->p[0]);
     return ok || err_hint(err, "it is written: %s", ops->usage);
