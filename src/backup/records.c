@@ -85,7 +85,8 @@ static bool take_tables(struct arena *arena, const struct json *root, struct bac
         tables[i].name = json_string(json_get(json_at(list, i), "name"));
         if (!tables[i].name || !json_integer(json_get(json_at(list, i), "rows"), &tables[i].rows))
             return false;
-        rows += tables[i].rows;
+        if (tables[i].rows < 0 || __builtin_add_overflow(rows, tables[i].rows, &rows))
+            return false;
     }
     b->tables = tables;
     b->table_count = n;
@@ -107,7 +108,7 @@ bool manifest_read(struct arena *arena, struct backup *backup, struct err *err)
     b.server_version = json_string(json_get(root, "server_version"));
     b.system_identifier = json_string(json_get(root, "system_identifier"));
     bool whole = json_integer(json_get(root, "snapshot_ms"), &b.snapshot_wall_ms) && json_integer(json_get(root, "bytes"), &b.bytes) &&
-                 json_integer(json_get(root, "took_ms"), &b.took_ms) && b.sha256 && take_tables(arena, root, &b);
+                 json_integer(json_get(root, "took_ms"), &b.took_ms) && b.bytes >= 0 && b.sha256 && take_tables(arena, root, &b);
     if (!whole)
         return err_set(err, ERR_DATA, "\"%s\" lacks what a manifest must say", path);
     *backup = b;
@@ -150,7 +151,7 @@ void verified_read(struct arena *arena, struct backup *backup, const struct stat
         !json_integer(json_get(root, "verified_ms"), &when))
         return;
     /* Copies keep whole seconds, or even every second one. */
-    if (bytes != file->st_size || llabs((long long)(changed - mtime_ms(file))) > 2 * MS_SECOND)
+    if (bytes != file->st_size || changed < mtime_ms(file) - 2 * MS_SECOND || changed > mtime_ms(file) + 2 * MS_SECOND)
         return;
     const char *damage = json_string(json_get(root, "damage")), *how = json_string(json_get(root, "how"));
     if (damage) {

@@ -113,27 +113,22 @@ char *moment_iso(struct arena *arena, int64_t wall_ms)
 {
     int millis;
     struct tm tm = broken_down(wall_ms, &millis);
-    char text[64];
-    strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-    return arena_printf(arena, "%s.%03dZ", text, millis);
+    return arena_printf(arena, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min,
+                        tm.tm_sec, millis);
 }
 
 char *moment_minute(struct arena *arena, int64_t wall_ms)
 {
     int millis;
     struct tm tm = broken_down(wall_ms, &millis);
-    char text[64];
-    strftime(text, sizeof(text), "%Y-%m-%d %H:%M UTC", &tm);
-    return arena_strdup(arena, text);
+    return arena_printf(arena, "%04d-%02d-%02d %02d:%02d UTC", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min);
 }
 
 char *moment_file(struct arena *arena, int64_t wall_ms)
 {
     int millis;
     struct tm tm = broken_down(wall_ms, &millis);
-    char text[64];
-    strftime(text, sizeof(text), "%Y%m%d_%H%M%S", &tm);
-    return arena_strdup(arena, text);
+    return arena_printf(arena, "%04d%02d%02d_%02d%02d%02d", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
 }
 
 /* Fields must survive a round trip, so that 31 February is refused rather than taken for 3 March. */
@@ -183,9 +178,10 @@ bool moment_parse_file(const char *text, int64_t *ret_wall_ms)
     if (!looks_like(text, "00000000_000000"))
         return false;
     struct tm tm = {0};
-    if (!strptime((char[16]){text[0], text[1], text[2], text[3], text[4], text[5], text[6], text[7], '_', text[9],
-                             text[10], text[11], text[12], text[13], text[14], 0},
-                  "%Y%m%d_%H%M%S", &tm))
+    const char *digits = (char[16]){text[0], text[1], text[2], text[3], text[4], text[5], text[6], text[7], '_', text[9],
+                                    text[10], text[11], text[12], text[13], text[14], 0};
+    const char *end = strptime(digits, "%Y%m%d_%H%M%S", &tm);
+    if (!end || *end) /* "53" where the hour stands is 5 to strptime, and the last digit is left over */
         return false;
     return moment_of(tm, 0, ret_wall_ms);
 }

@@ -13,8 +13,9 @@ static void add_word(struct buf *to, struct str word, const char *active, const 
         if (!whole || !roles[i].site)
             continue;
         buf_puts(to, roles[i].site);
-        buf_add(to, word.p + n, word.n - n);
-        return;
+        word.p += n;
+        word.n -= n;
+        break;
     }
     while (word.n) {
         size_t cut = 1;

@@ -30,18 +30,23 @@ static size_t on_body(char *data, size_t one, size_t size, void *arg)
     return buf_add(&t->body, data, size) ? size : 0;
 }
 
+/* More than a year is as good as a year, and does not overflow in whoever adds to it. */
 static int64_t parse_retry_after(struct str value)
 {
+    const int64_t longest = 365 * MS_DAY;
     int64_t seconds = 0;
     char text[64];
     if (str_int(value, &seconds))
-        return seconds < 0 ? -1 : MIN_OF(seconds, INT64_C(86400) * 365) * MS_SECOND;
+        return seconds < 0 ? -1 : MIN_OF(seconds, longest / MS_SECOND) * MS_SECOND;
     if (value.n >= sizeof(text))
         return -1;
     memcpy(text, value.p, value.n);
     text[value.n] = 0;
     time_t moment = curl_getdate(text, NULL);
-    return moment < 0 ? -1 : MAX_OF((int64_t)moment * MS_SECOND - clock_wall_ms(), 0);
+    if (moment < 0)
+        return -1;
+    int64_t wait_s = (int64_t)moment - clock_wall_ms() / MS_SECOND;
+    return MAX_OF(MIN_OF(wait_s, longest / MS_SECOND), 0) * MS_SECOND;
 }
 
 static bool is_header(struct str name, const char *wanted)

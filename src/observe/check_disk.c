@@ -29,7 +29,8 @@ static bool read_usage(struct str text, struct usage *ret)
         int64_t n;
         if (!word.n)
             continue;
-        if (word.p[word.n - 1] == '%' && str_int((struct str){word.p, word.n - 1}, &n) && number[0] > 0) {
+        bool is_percent = word.p[word.n - 1] == '%' && str_int((struct str){word.p, word.n - 1}, &n) && n >= 0 && n <= 100;
+        if (is_percent && number[0] > 0 && number[1] >= 0 && number[2] >= 0) {
             *ret = (struct usage){.used = number[1], .available = number[2], .percent = (int)n};
             return true;
         }

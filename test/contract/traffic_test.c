@@ -319,6 +319,9 @@ static void what_stands_in_the_file_is_read_as_nginx_reads_it(void **state)
         {arena_printf(w->edge->arena, "upstream akig { server 10.0.0.1:80; }"), -1},
         {arena_printf(w->edge->arena, "upstream other { server %s; }", p), -1},
         {arena_printf(w->edge->arena, "upstream akig { server %s", p), -1},
+        {arena_printf(w->edge->arena, "upstream akig { server %s; server backup backup; }", d), 1},
+        {arena_printf(w->edge->arena, "upstream akig { server backup; }"), -1}, /* a host of that name */
+        {arena_printf(w->edge->arena, "upstream akig { keepalive#1 4; server %s; }", d), 1},
         {arena_printf(w->edge->arena, "server"), -1},
         {arena_printf(w->edge->arena, "upstream akig"), -1},
     };

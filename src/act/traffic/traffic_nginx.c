@@ -80,7 +80,7 @@ static struct strs tokens_of(struct arena *arena, struct str text)
             i++;
         } else {
             size_t from = i;
-            while (i < text.n && !isspace((unsigned char)text.p[i]) && !strchr("{};#", text.p[i]))
+            while (i < text.n && !isspace((unsigned char)text.p[i]) && !strchr("{};", text.p[i])) /* inside a word, '#' is a character */
                 i++;
             *vec_add(arena, &ret) = arena_strndup(arena, text.p + from, MAX_OF(i - from, 1u));
         }
@@ -100,7 +100,7 @@ static struct strs servers_in(struct arena *arena, struct str text, const char *
         else if (same(t.p[i], "}"))
             inside = false;
         else if (inside && same(t.p[i], "server") && i + 1 < t.n)
-            server = t.p[i + 1];
+            server = t.p[++i]; /* whatever it is called: a host may have the name "backup" */
         else if (server && (same(t.p[i], "down") || same(t.p[i], "backup")))
             down = true;
         else if (server && same(t.p[i], ";")) {

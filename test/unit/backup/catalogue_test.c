@@ -184,8 +184,12 @@ static void damage_shows_without_reading(void **state)
     put(w, "akig_backup_full_20251025_120000.sql.gz.manifest.json", "{\"bytes\": 1,", 12);
     put_gz(w, "akig_backup_full_20251025_130000.sql.gz", GOOD);
     put(w, "akig_backup_full_20251025_130000.sql.gz.manifest.json", "{}", 2);
+    static const char negative[] = "{\"snapshot_ms\": 1, \"bytes\": 1, \"took_ms\": 1, \"sha256\": \"\", \"tables\": [{\"name\": \"t\", \"rows\": -1}]}";
+    put_gz(w, "akig_backup_full_20251025_090000.sql.gz", GOOD);
+    put(w, "akig_backup_full_20251025_090000.sql.gz.manifest.json", negative, strlen(negative));
     struct backup *b;
-    assert_int_equal(list(w, &b), 4);
+    assert_int_equal(list(w, &b), 5);
+    assert_non_null(strstr(b[4].damage, "lacks what a manifest must say"));
     assert_non_null(strstr(b[0].damage, "lacks what a manifest must say"));
     assert_non_null(strstr(b[1].damage, "its manifest cannot be used"));
     assert_non_null(strstr(b[2].damage, "the file has 40 bytes, its manifest says"));

@@ -108,6 +108,9 @@ static void moments_are_read_back(void **state)
     assert_true(moment_parse_iso("2024-02-29T00:00:00Z", &ms));
     assert_true(moment_parse_iso("1969-12-31T23:59:59.999Z", &ms));
     assert_int_equal(ms, -1);
+    assert_true(moment_parse_file("02251025_153402", &ms)); /* four digits, whatever the year */
+    assert_string_equal(moment_file(a, ms), "02251025_153402");
+    assert_string_equal(moment_iso(a, ms), "0225-10-25T15:34:02.000Z");
     assert_true(moment_parse_file("20251025_153402.sql.gz", &ms));
     assert_true(ms == INT64_C(1761406442000));
 }
@@ -120,7 +123,7 @@ static void wrong_moments_are_refused(void **state)
                                       "2025-13-01T00:00:00Z", " 2025-10-25T15:34:02Z", "2025-10-25T15:34:02.Z", "2025-10- 5T15:34:02Z", "25-10-25T15:34:02Z",
                                       "+025-10-25T15:34:02Z", "2025-1-25T15:34:02Z", "2025-10-25T1:34:02Z"};
     static const char *const file[] = {"", "2025", "20251025-153402", "20251025_15340", "2025102x_153402", "20250231_000000", "20251025_246000",
-                                       "20251325_000000", "20251025_153460"};
+                                       "20251325_000000", "20251025_153460", "20251025_533402", "20251025_159902"};
     for (size_t i = 0; i < COUNT_OF(iso); i++) {
         int64_t ms = 5;
         if (moment_parse_iso(iso[i], &ms))

@@ -14,6 +14,7 @@ static void sites_are_put_in(void **state)
         {"traffic switch {standby}", "traffic switch dr"},
         {"copy {active}:{standby}", "copy production:dr"},
         {"verify public 10", "verify public 10"},
+        {"copy active.x{standby}", "copy production.xdr"},
         {"playbook active-check", "playbook active-check"}, /* not a whole word */
         {"run deactive.x standbys {activ}", "run deactive.x standbys {activ}"},
         {"", ""},

@@ -202,6 +202,8 @@ static void disk_reads_what_df_prints(void **state)
         {"/dev/sda1 1000000000000 790000000000 210000000000 79% /backups", VERDICT_UP, "79 % of the disk of /backups used, 210.0 GB free"},
         {"/dev/sda1 1000 800 200 80% /backups", VERDICT_WARNING, "80 %"},
         {"//nas 1/share 1000 900 100 90% /mount 5% point", VERDICT_DOWN, "90 %"},
+        {"/dev/sda1 1000 900 100 901% /backups", VERDICT_UNKNOWN, "could not read what df printed"},
+        {"/dev/sda1 1000 - 100 90% /backups", VERDICT_UNKNOWN, "could not read what df printed"},
         {"tmpfs 0 0 0 - /backups", VERDICT_UNKNOWN, "could not read what df printed"},
         {"", VERDICT_UNKNOWN, "could not read what df printed"},
     };
