@@ -112,6 +112,19 @@ static const char *who(struct world *w)
     return name;
 }
 
+/* nginx takes a configuration up while it serves: for some milliseconds after a reload, and longer on a busy machine, a worker of the one
+   before may still answer. Where the users end up is what counts. */
+static void assert_served_by(struct world *w, const char *site)
+{
+    int64_t deadline = clock_boot_ms() + 10 * MS_SECOND;
+    const char *name = "";
+    for (int in_a_row = 0; in_a_row < 3 && clock_boot_ms() < deadline;) {
+        name = who(w);
+        in_a_row = same(name, site) ? in_a_row + 1 : 0;
+    }
+    assert_string_equal(name, site);
+}
+
 /* ---- every driver ---- */
 
 static void every_driver_is_whole(void **state)
@@ -182,7 +195,7 @@ static void a_switch_moves_the_users_and_can_be_taken_back(void **state)
     assert_true(done_already(w, "switch", "production"));
     assert_false(done_already(w, "switch", "dr"));
     must(w, w->traffic, "switch", "dr");
-    assert_string_equal(who(w), "dr");
+    assert_served_by(w, "dr");
     assert_string_equal(report_fact_value(w->ctx.report, "traffic.active"), "dr");
     assert_string_equal(report_fact_value(w->ctx.report, "traffic.requests"), "5/5");
     char *text = edge_fixture_include(w->edge);
@@ -191,7 +204,7 @@ static void a_switch_moves_the_users_and_can_be_taken_back(void **state)
     assert_false(done_already(w, "undo", NULL));
     must(w, w->traffic, "show", NULL);
     must(w, w->traffic, "undo", NULL);
-    assert_string_equal(who(w), "production");
+    assert_served_by(w, "production");
     assert_string_equal(edge_fixture_include(w->edge), by_hand);
     assert_true(done_already(w, "undo", NULL)); /* nothing is left to take back */
     struct err err;
@@ -216,7 +229,7 @@ static void there_may_be_no_file_before_the_first_switch(void **state)
         unlink(w->edge->include);
         assert_false(act(w, w->traffic, "show", NULL, said, &err));
         must(w, w->traffic, "switch", "dr");
-        assert_string_equal(who(w), "dr");
+        assert_served_by(w, "dr");
         if (!remote)
             go_remote(w);
     }
@@ -236,7 +249,7 @@ static void a_configuration_that_does_not_validate_is_undone(void **state)
     assert_non_null(strstr(err.message, "the file before it is back and nothing was reloaded"));
     assert_string_equal(edge_fixture_include(w->edge), before);
     assert_false(file_exists(reload[1]));
-    assert_string_equal(who(w), "production");
+    assert_served_by(w, "production");
     SCOPED(buf_done) struct buf out = {.max = 65536};
     set_args(w, "switch", "dr");
     assert_false(w->traffic->describe(&w->ctx, &out, &err)); /* a dry run says so before anything is touched */
@@ -283,7 +296,7 @@ static void a_site_that_does_not_serve_is_not_switched_to(void **state)
     edge_fixture_reload(w->edge);
     assert_false(act(w, w->traffic, "switch", "dr", said, &err));
     assert_non_null(strstr(err.message, "the switch was undone"));
-    assert_string_equal(who(w), "production");
+    assert_served_by(w, "production");
 }
 
 static void a_file_that_was_not_loaded_is_a_lie_that_show_tells(void **state)
@@ -342,7 +355,7 @@ static void the_header_tells_the_site_as_well(void **state)
     w->edge->service.traffic.identify_header = "X-Served-By";
     w->edge->service.traffic.identify_json = NULL;
     must(w, w->traffic, "switch", "dr");
-    assert_string_equal(who(w), "dr");
+    assert_served_by(w, "dr");
     must(w, w->verify, "public", "10");
 }
 
@@ -364,9 +377,9 @@ static void a_switch_killed_half_way_is_finished_by_the_next(void **state)
         waitpid(child, NULL, 0);
         if (!done_already(w, "switch", "dr"))
             must(w, w->traffic, "switch", "dr");
-        assert_string_equal(who(w), "dr");
+        assert_served_by(w, "dr");
         must(w, w->traffic, "undo", NULL);
-        assert_string_equal(who(w), "production");
+        assert_served_by(w, "production");
         assert_string_equal(edge_fixture_include(w->edge), by_hand);
     }
 }
@@ -488,7 +501,7 @@ static void a_dry_run_changes_nothing(void **state)
     }
     assert_string_equal(edge_fixture_include(w->edge), before);
     assert_false(file_exists(arena_printf(w->edge->arena, "%s.bascule-previous", w->edge->include)));
-    assert_string_equal(who(w), "production");
+    assert_served_by(w, "production");
 }
 
 int main(void)
