@@ -3,7 +3,7 @@
 #include <sys/stat.h>
 
 #include "backup/backup.h"
-#include "restore/lexer.h"
+#include "dump/lexer.h"
 
 /* ---- tally: rows per table, counted while a dump streams past ---- */
 

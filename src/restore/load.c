@@ -1,9 +1,9 @@
 /* restore/load.c -- The file, statement by statement and row by row, into the temporary database. Nothing in it may reach beyond that
    database, and nothing that fails is passed over, except statements about roles that this server has not. */
 #include "io/gzip.h"
-#include "restore/lexer.h"
+#include "dump/lexer.h"
 #include "restore/restore_internal.h"
-#include "restore/words.h"
+#include "dump/words.h"
 
 enum { PIECE = 256 * 1024, COPY_MS = 10 * 60 * 1000 };
 

@@ -2,8 +2,8 @@
    same statements, the same rows and the same verdict come out. The first byte chooses the cuts. */
 #include <assert.h>
 
-#include "restore/lexer.h"
-#include "restore/words.h"
+#include "dump/lexer.h"
+#include "dump/words.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,7 +1,7 @@
-/* restore/lexer.c -- A machine that takes one byte at a time, so that no cut of the input can fall in a bad place; only rows of
+/* dump/lexer.c -- A machine that takes one byte at a time, so that no cut of the input can fall in a bad place; only rows of
    COPY, the bulk of a dump, are stepped over by whole pieces. It follows psql's scanner, with two differences: it executes nothing,
    and a function that is merely named "begin" does not open a block. */
-#include "restore/lexer.h"
+#include "dump/lexer.h"
 
 #include <strings.h>
 

@@ -5,8 +5,8 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-#include "restore/lexer.h"
-#include "restore/words.h"
+#include "dump/lexer.h"
+#include "dump/words.h"
 
 #define END "--\n-- PostgreSQL database dump complete\n--\n\n"
 

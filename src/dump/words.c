@@ -1,5 +1,5 @@
-/* restore/words.c -- A small walk over a statement that is whole in memory; the lexer has found its borders already. */
-#include "restore/words.h"
+/* dump/words.c -- A small walk over a statement that is whole in memory; the lexer has found its borders already. */
+#include "dump/words.h"
 
 #include <strings.h>
 

@@ -1,4 +1,4 @@
-/* restore/lexer.h -- The statements of a plain pg_dump, as they stream past. Backups are data: meta-commands are never executed.
+/* dump/lexer.h -- The statements of a plain pg_dump, as they stream past. Backups are data: meta-commands are never executed.
    Handles quotes, dollar quotes, E'' strings, nested comments, COPY ... FROM stdin blocks with their "\.", \restrict and \unrestrict
    (known, skipped), \connect (refused). Bounded memory: a statement over LEXER_STATEMENT_MAX is an error; COPY data passes in pieces. */
 #pragma once

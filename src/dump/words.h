@@ -1,4 +1,4 @@
-/* restore/words.h -- The words of one statement, for telling what kind it is and which roles it names. */
+/* dump/words.h -- The words of one statement, for telling what kind it is and which roles it names. */
 #pragma once
 #include "base/base.h"
 
