@@ -30,12 +30,25 @@ struct backup_progress {
     void *arg;
 };
 
-/* pg_dump of one snapshot through our own compressor into FOLDER under a temporary name; read back and verified; rows per table counted
-   from the stream; synced; renamed; manifest beside it. A failing pg_dump leaves nothing. `folder` is made when it is missing;
-   `scratch_dir` holds the password file while pg_dump runs. ERR_REFUSED when another backup of the service runs there, or when the disk
-   has less room than the newest backup took and a tenth more. */
-MUST_USE bool backup_make(struct arena *arena, const struct pgtarget *target, const char *service, const char *folder, const char *scratch_dir,
-                          const struct backup_progress *progress, struct backup *ret, struct err *err);
+enum backup_level { BACKUP_DEFAULT, BACKUP_FAST, BACKUP_SMALL, BACKUP_LEVEL_MAX };
+const char *backup_level_name(enum backup_level level); /* "default", "fast", "small" */
+MUST_USE bool backup_level_parse(const char *name, enum backup_level *ret);
+
+struct backup_spec {
+    const struct pgtarget *target;
+    const char *service;
+    const char *folder;      /* made when it is missing */
+    const char *scratch_dir; /* holds the password file while pg_dump runs */
+    enum backup_level level;
+    int jobs;                /* sessions that read large tables; 0: one for each processor */
+    int64_t max_rate;        /* bytes of dump text a second that are asked of the server at most; 0: no limit */
+    const struct backup_progress *progress; /* NULL: nobody asks */
+};
+
+/* pg_dump of one snapshot through our own compressor into the folder under a temporary name; read back and verified; rows per table counted
+   from the stream; synced; renamed; manifest beside it. A failing pg_dump leaves nothing. ERR_REFUSED when another backup of the service
+   runs there, or when the disk has less room than the newest backup took and a tenth more. */
+MUST_USE bool backup_make(struct arena *arena, const struct backup_spec *spec, struct backup *ret, struct err *err);
 /* Newest snapshot first. Temporary files and foreign names are left out. A folder that does not exist is ERR_NOT_FOUND. Cheap: manifests
    and names only. A file without a manifest (made by pg_dump | gzip) counts with the moment in its name, the earlier one where local
    time and UTC differ, and never later than the file was written. */

@@ -188,6 +188,25 @@ static const char *free_name(struct arena *arena, const char *folder, const char
     }
 }
 
+/* ---- the levels ---- */
+
+static const char *const levels[BACKUP_LEVEL_MAX] = {[BACKUP_DEFAULT] = "default", [BACKUP_FAST] = "fast", [BACKUP_SMALL] = "small"};
+
+const char *backup_level_name(enum backup_level level)
+{
+    return levels[level];
+}
+
+bool backup_level_parse(const char *name, enum backup_level *ret)
+{
+    for (int i = 0; i < BACKUP_LEVEL_MAX; i++)
+        if (same(name, levels[i])) {
+            *ret = (enum backup_level)i;
+            return true;
+        }
+    return false;
+}
+
 /* ---- the whole ---- */
 
 static bool run_pg_dump(struct making *m, const struct pgtarget *target, const struct pgdump *program, const char *scratch_dir,
@@ -232,9 +251,10 @@ static bool publish(struct making *m, const struct backup *b, const struct manif
     return true;
 }
 
-static bool make(struct making *m, const struct pgtarget *target, const char *service, const char *scratch_dir, struct backup *ret,
-                 struct err *err)
+static bool make(struct making *m, const struct backup_spec *spec, struct backup *ret, struct err *err)
 {
+    const struct pgtarget *target = spec->target;
+    const char *service = spec->service;
     struct backup *list;
     size_t count;
     struct source source = {0};
@@ -248,7 +268,7 @@ static bool make(struct making *m, const struct pgtarget *target, const char *se
     struct backup b = {.path = free_name(m->arena, m->folder, service, source.snapshot_ms), .has_manifest = true};
     b.file = file_name_of(b.path);
     m->partial = arena_printf(m->arena, "%s/.%s.partial", m->folder, b.file);
-    if (!write_data(m, target, &program, scratch_dir, sha256, err))
+    if (!write_data(m, target, &program, spec->scratch_dir, sha256, err))
         return false;
     b.snapshot_wall_ms = source.snapshot_ms;
     b.server_version = source.version_text;
@@ -269,9 +289,9 @@ static bool make(struct making *m, const struct pgtarget *target, const char *se
     return backup_mark_verified(&b, "read", err) || err_prefix(err, "backup \"%s\" is good, but that could not be recorded", b.file);
 }
 
-bool backup_make(struct arena *arena, const struct pgtarget *target, const char *service, const char *folder, const char *scratch_dir,
-                 const struct backup_progress *progress, struct backup *ret, struct err *err)
+bool backup_make(struct arena *arena, const struct backup_spec *spec, struct backup *ret, struct err *err)
 {
+    const char *service = spec->service, *folder = spec->folder;
     SCOPED(close_fd) int lock = -1;
     if (!file_mkdirs(folder, 0750, err))
         return false;
@@ -282,8 +302,8 @@ bool backup_make(struct arena *arena, const struct pgtarget *target, const char 
     }
     remove_leftovers(arena, folder, service);
     SCOPED(hash_close) struct hash *hash = hash_open();
-    struct making m = {.arena = arena, .folder = folder, .progress = progress, .fd = -1, .hash = hash};
-    bool ok = make(&m, target, service, scratch_dir, ret, err);
+    struct making m = {.arena = arena, .folder = folder, .progress = spec->progress, .fd = -1, .hash = hash};
+    bool ok = make(&m, spec, ret, err);
     close_fd(&m.fd);
     if (!ok && m.partial)
         unlink(m.partial); /* gone already when only the record of the verification failed */

@@ -150,8 +150,14 @@ static int make(const struct job *job)
     struct backup_progress progress = progress_for(&meter);
     struct backup b;
     struct err err = {0};
-    bool made = backup_make(cli->arena, &job->site->database.at, job->service->name, job->site->backup.folder,
-                            file_join(cli->arena, cli->config->state_dir, "scratch"), &progress, &b, &err);
+    struct backup_spec spec = {
+        .target = &job->site->database.at,
+        .service = job->service->name,
+        .folder = job->site->backup.folder,
+        .scratch_dir = file_join(cli->arena, cli->config->state_dir, "scratch"),
+        .progress = &progress,
+    };
+    bool made = backup_make(cli->arena, &spec, &b, &err);
     end_progress(&meter);
     return made ? print_one(job, &b) : cli_fail(&err);
 }

@@ -244,7 +244,8 @@ static void a_dry_run_changes_nothing(void **state)
 {
     struct world *w = *state;
     struct backup made;
-    assert_true(backup_make(w->arena, &w->sites[0].database.at, "akig", w->sites[0].backup.folder, w->folder, NULL, &made, NULL));
+    assert_true(backup_make(w->arena, &(struct backup_spec){.target = &w->sites[0].database.at, .service = "akig",
+                                      .folder = w->sites[0].backup.folder, .scratch_dir = w->folder}, &made, NULL));
     char *before = world_now(w);
     for (size_t i = 0; i < COUNT_OF(lines); i++) {
         SCOPED(buf_done) struct buf out = {.max = 65536};
@@ -533,7 +534,8 @@ static void the_newest_good_backup_is_restored(void **state)
     char text[MODEL_TEXT_SIZE];
     struct backup made;
     struct err err = {0};
-    if (!backup_make(w->arena, &w->sites[0].database.at, "akig", w->sites[0].backup.folder, w->folder, NULL, &made, &err))
+    if (!backup_make(w->arena, &(struct backup_spec){.target = &w->sites[0].database.at, .service = "akig",
+                               .folder = w->sites[0].backup.folder, .scratch_dir = w->folder}, &made, &err))
         fail_msg("%s", err.message);
     char *cut = arena_printf(w->arena, "%s/akig_backup_full_20990101_000000.sql.gz", w->sites[0].backup.folder);
     struct timespec later[2] = {{.tv_sec = time(NULL) + 60}, {.tv_sec = time(NULL) + 60}};

@@ -120,7 +120,8 @@ static void fake_pg_dump(struct world *w, const char *script)
 
 static bool make(struct world *w, struct backup *b, struct err *err)
 {
-    return backup_make(w->arena, &w->target, "akig", w->folder, w->scratch, NULL, b, err);
+    struct backup_spec spec = {.target = &w->target, .service = "akig", .folder = w->folder, .scratch_dir = w->scratch};
+    return backup_make(w->arena, &spec, b, err);
 }
 
 static void must_make(struct world *w, struct backup *b)

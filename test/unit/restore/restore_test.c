@@ -174,7 +174,8 @@ static void dump(const char *dbname, struct backup *ret)
     struct err err = {0};
     struct pgtarget target = w->target;
     target.dbname = dbname;
-    if (!backup_make(w->arena, &target, "akig", w->folder, w->folder, NULL, ret, &err))
+    struct backup_spec spec = {.target = &target, .service = "akig", .folder = w->folder, .scratch_dir = w->folder};
+    if (!backup_make(w->arena, &spec, ret, &err))
         fail_msg("%s", err.message);
 }
 
