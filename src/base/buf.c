@@ -69,6 +69,17 @@ bool buf_printf(struct buf *b, const char *fmt, ...)
     return ok;
 }
 
+char *buf_room(struct buf *b, size_t size)
+{
+    return make_room(b, size) ? b->p + b->n : NULL;
+}
+
+void buf_took(struct buf *b, size_t size)
+{
+    b->n += size;
+    b->p[b->n] = 0;
+}
+
 void buf_consume(struct buf *b, size_t size)
 {
     if (size >= b->n) {

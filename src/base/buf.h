@@ -20,6 +20,10 @@ bool buf_puts(struct buf *b, const char *text);
 bool buf_putc(struct buf *b, char c);
 bool buf_printf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 bool buf_vprintf(struct buf *b, const char *fmt, va_list args) PRINTF_LIKE(2, 0);
+/* For those who write into the memory themselves: at least `size` bytes behind the text, NULL (and over) when the limit would be passed;
+   buf_took says how many of them were filled. */
+char *buf_room(struct buf *b, size_t size);
+void buf_took(struct buf *b, size_t size);
 void buf_consume(struct buf *b, size_t size); /* drops bytes from the front */
 void buf_clear(struct buf *b);                /* empty again, memory kept */
 void buf_done(struct buf *b);                 /* frees; usable again afterwards */
