@@ -1,5 +1,6 @@
 /* act/action_restore.c -- The newest good backup, or a named one, becomes the database of a site. */
 #include "act/action.h"
+#include "act/backups.h"
 #include "act/host.h"
 #include "act/traffic/traffic.h"
 #include "backup/backup.h"
@@ -9,6 +10,8 @@
 #include "io/ssh.h"
 #include "restore/restore.h"
 #include "sys/file.h"
+
+#include <unistd.h>
 
 #include "base/banned.h"
 
@@ -97,22 +100,35 @@ static struct restore_spec spec_for(const struct action_ctx *ctx, const struct w
 }
 
 /* A named file that has a manifest is as well known as one that was found; without one its name may still tell its moment. */
-static bool named_backup(const struct action_ctx *ctx, const char *path, struct backup *ret, struct err *err)
+static bool named_backup(const struct action_ctx *ctx, const struct site *site, const char *path, struct backup *ret, struct err *err)
 {
+    struct backup_place place;
     const char *slash = strrchr(path, '/');
     const char *folder = slash ? arena_strndup(ctx->arena, path, (size_t)(slash - path)) : ".";
     struct backup *all;
     size_t n;
     if (!file_exists(path))
         return err_set(err, ERR_NOT_FOUND, "there is no file \"%s\"", path);
-    if (backup_list(ctx->arena, ctx->service->name, *folder ? folder : "/", &all, &n, NULL))
+    if (!site_backups(ctx->arena, ctx->service, site, *folder ? folder : "/", &place, err))
+        return false;
+    if (backup_list(ctx->arena, &place, &all, &n, NULL))
         for (size_t i = 0; i < n; i++)
             if (same(all[i].file, file_name_of(path))) {
                 *ret = all[i];
                 return true;
             }
+    if (place.keys->n) {
+        err_set(err, ERR_REFUSED, "\"%s\" is not named as a backup of \"%s\", so it cannot have a seal", path, ctx->service->name);
+        return err_hint(err, "name it %s_backup_full_YYYYMMDD_HHMMSS.sql.gz and run: bascule backup seal FILE", ctx->service->name);
+    }
     *ret = (struct backup){.path = path, .file = file_name_of(path)};
     return true;
+}
+
+static bool all_backups(const struct action_ctx *ctx, const struct site *site, struct backup **ret, size_t *ret_n, struct err *err)
+{
+    struct backup_place place;
+    return site_backups(ctx->arena, ctx->service, site, NULL, &place, err) && backup_list(ctx->arena, &place, ret, ret_n, err);
 }
 
 /* ---- the action ---- */
@@ -125,11 +141,11 @@ static bool describe(const struct action_ctx *ctx, struct buf *out, struct err *
     if (!find_wanted(ctx, &w, err))
         return false;
     if (w.file) {
-        if (!named_backup(ctx, w.file, &named, err))
+        if (!named_backup(ctx, w.site, w.file, &named, err))
             return false;
         all = &named;
         n = 1;
-    } else if (!backup_list(ctx->arena, ctx->service->name, w.site->backup.folder, &all, &n, err)) {
+    } else if (!all_backups(ctx, w.site, &all, &n, err)) {
         return false;
     }
     while (n && all->damage) {
@@ -181,7 +197,7 @@ static bool done_already(const struct action_ctx *ctx, bool *ret, char *why, siz
     if (!marked_file(ctx, &w, &file, err) || !file)
         return err->code == ERR_NONE;
     all = &named;
-    if (w.file ? !named_backup(ctx, w.file, &named, err) : !backup_list(ctx->arena, ctx->service->name, w.site->backup.folder, &all, &n, err))
+    if (w.file ? !named_backup(ctx, w.site, w.file, &named, err) : !all_backups(ctx, w.site, &all, &n, err))
         return false;
     for (size_t i = 0; i < n && !*ret; i++) {
         if (!same(all[i].file, file))
@@ -208,8 +224,11 @@ static bool choose(const struct action_ctx *ctx, const struct wanted *w, struct 
     SCOPED(buf_done) struct buf skipped = {.max = SKIPPED_MAX};
     struct backup_progress progress = {.fn = pass_progress, .arg = (void *)(uintptr_t)ctx};
     if (w->file)
-        return named_backup(ctx, w->file, ret, err) && backup_verify(ctx->arena, ret, &progress, err);
-    bool ok = backup_newest_good(ctx->arena, ctx->service->name, w->site->backup.folder, &progress, &skipped, ret, err);
+        return named_backup(ctx, w->site, w->file, ret, err) && backup_verify(ctx->arena, ret, &progress, err);
+    struct backup_place place;
+    if (!site_backups(ctx->arena, ctx->service, w->site, NULL, &place, err))
+        return false;
+    bool ok = backup_newest_good(ctx->arena, &place, &progress, &skipped, ret, err);
     if (skipped.n)
         report_fact(ctx->report, "restore.skipped", STR_FMT, STR_ARG(str_trim(buf_str(&skipped))));
     return ok;
@@ -234,6 +253,12 @@ static void tell_facts(const struct action_ctx *ctx, const struct backup *backup
         report_fact(ctx->report, "restore.notes", "%s", notes);
 }
 
+static void close_fd(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+}
+
 static bool run(const struct action_ctx *ctx, enum outcome *ret_outcome, char *ret_text, struct err *err)
 {
     struct wanted w;
@@ -247,7 +272,8 @@ static bool run(const struct action_ctx *ctx, enum outcome *ret_outcome, char *r
                    "backup; if that is what is wanted: %s", w.site->name, action_command(ctx, "restore %s --force", w.site->name));
         return true;
     }
-    if (!choose(ctx, &w, &backup, err))
+    SCOPED(close_fd) int held = -1; /* nothing removes the file while it is read */
+    if (!choose(ctx, &w, &backup, err) || !backup_hold(&backup, &held, err))
         return err_prefix(err, "choosing a backup for site \"%s\"", w.site->name);
     struct restore_spec spec = spec_for(ctx, &w, &backup);
     if (!restore_run(ctx->arena, &spec, &result, err))

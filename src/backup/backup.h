@@ -1,7 +1,14 @@
 /* backup/backup.h -- Plain .sql.gz backups: made, listed, verified. SERVICE_backup_full_YYYYMMDD_HHMMSS.sql.gz with NAME.manifest.json. */
 #pragma once
+#include "backup/keys.h"
 #include "base/base.h"
 #include "base/target.h"
+
+/* Where the backups of a service lie, and what proves that they are ours. */
+struct backup_place {
+    const char *service, *folder;
+    const struct keyring *keys; /* NULL or empty: manifests are not sealed, and are believed as they stand */
+};
 
 struct backup_table {
     const char *name;          /* schema.table as pg_dump quotes it */
@@ -23,6 +30,10 @@ struct backup {
     int64_t verified_wall_ms;  /* newest successful verification; 0: never */
     const char *verified_how;  /* "read" (whole and complete) or "restored"; NULL */
     const char *damage;        /* why it cannot be used; NULL: nothing known against it */
+    bool sealed;               /* its manifest bears the seal of one of our keys */
+    bool encrypted;            /* .enc: read as a stream through the keys */
+    const struct keyring *keys;  /* that its records must be sealed with; of the place it was found in */
+    const struct keyring *opens; /* that it may be encrypted with */
 };
 
 struct backup_progress {
@@ -43,6 +54,8 @@ struct backup_spec {
     int jobs;                /* sessions that read large tables; 0: one for each processor */
     int64_t max_rate;        /* bytes of dump text a second that are asked of the server at most; 0: no limit */
     const struct backup_progress *progress; /* NULL: nobody asks */
+    const struct keyring *keys; /* the first seals the manifest; NULL or empty: no seal */
+    bool encrypt;            /* with the first key: the name gets ".enc" */
 };
 
 /* pg_dump of one snapshot through our own compressor into the folder under a temporary name; read back and verified; rows per table counted
@@ -50,14 +63,20 @@ struct backup_spec {
    runs there, or when the disk has less room than the newest backup took and a tenth more. */
 MUST_USE bool backup_make(struct arena *arena, const struct backup_spec *spec, struct backup *ret, struct err *err);
 /* Newest snapshot first. Temporary files and foreign names are left out. A folder that does not exist is ERR_NOT_FOUND. Cheap: manifests
-   and names only. A file without a manifest (made by pg_dump | gzip) counts with the moment in its name, the earlier one where local
+   and names only. With keys, a manifest without a sound seal, and a backup without a manifest, are damage. A file without a manifest (made by pg_dump | gzip) counts with the moment in its name, the earlier one where local
    time and UTC differ, and never later than the file was written. */
-MUST_USE bool backup_list(struct arena *arena, const char *service, const char *folder, struct backup **ret, size_t *ret_count, struct err *err);
+MUST_USE bool backup_list(struct arena *arena, const struct backup_place *place, struct backup **ret, size_t *ret_count, struct err *err);
 /* Reads the whole file: gzip sound, SHA-256 as in the manifest, SQL complete to its trailer, row counts as in the manifest. Records the
    verification, or the damage, in NAME.verified.json; the record holds as long as size and time of the file stay as they were.
    ERR_DATA says what is wrong and where; ERR_OS also when the file is good and only the record could not be written. */
 MUST_USE bool backup_verify(struct arena *arena, struct backup *backup, const struct backup_progress *progress, struct err *err);
 MUST_USE bool backup_mark_verified(const struct backup *backup, const char *how, struct err *err);
 /* The newest that verifies; every newer one that was passed over is said in `skipped`, one line each. ERR_NOT_FOUND when none is good. */
-MUST_USE bool backup_newest_good(struct arena *arena, const char *service, const char *folder, const struct backup_progress *progress,
-                                 struct buf *skipped, struct backup *ret, struct err *err);
+MUST_USE bool backup_newest_good(struct arena *arena, const struct backup_place *place, const struct backup_progress *progress, struct buf *skipped,
+                                 struct backup *ret, struct err *err);
+/* While it is held nothing removes it: prune passes it over. For the time of a restore, an upload or a reading. The descriptor is the
+   caller's to close. ERR_NOT_FOUND when it was removed before it could be held. */
+MUST_USE bool backup_hold(const struct backup *backup, int *ret_fd, struct err *err);
+/* Reads a backup whole and puts the seal of the place's key on its manifest, which is made when there was none: for what was made
+   before there was a key. It says that the backup is good, not that nobody touched it since it was made. */
+MUST_USE bool backup_seal(struct arena *arena, struct backup *backup, const struct backup_progress *progress, struct err *err);

@@ -16,6 +16,11 @@ struct tally {
 };
 bool tally_item(void *arg, enum lexer_item item, struct str text, int64_t rows, struct err *err); /* a lexer_item_fn; arg: struct tally */
 
+/* ---- names ---- */
+
+/* Where the moment begins in "SERVICE_backup_full_YYYYMMDD_HHMMSS.sql.gz" (or one of the other endings); NULL: another name. */
+const char *backup_moment_in(const char *name, const char *service);
+
 /* ---- records ---- */
 
 struct manifest {
@@ -33,6 +38,16 @@ MUST_USE bool verified_write(const struct backup *backup, const char *how, const
 /* Takes over what it says, if it was written about the file as it stands now. A broken record counts as none. */
 void verified_read(struct arena *arena, struct backup *backup, const struct stat *file);
 char *verified_path(struct arena *arena, const char *backup_path);
+char *stores_path(struct arena *arena, const char *backup_path); /* NAME.stores.json: see backup/store.h */
+/* How a push ended: stored when `why` is NULL. */
+MUST_USE bool store_record_put(const struct backup *backup, const char *store, const char *why, struct err *err);
+
+/* ---- seals: the last member of a record, over every byte before it ---- */
+
+bool keyring_any(const struct keyring *keys);
+void seal_record(const struct keyring *keys, struct buf *text); /* `text` is one JSON object; nothing without keys */
+/* True without keys. ERR_DATA: the seal is missing, of another key, or the record was altered. */
+MUST_USE bool record_is_sealed(const struct keyring *keys, struct str text, struct err *err);
 
 /* ---- reading ---- */
 

@@ -5,9 +5,9 @@
 #include "backup/backup_internal.h"
 #include "sys/file.h"
 
-/* The moment in "SERVICE_backup_full_YYYYMMDD_HHMMSS.sql.gz" (or .sql); NULL when the name is another one. */
-static const char *moment_in(const char *name, const char *service)
+const char *backup_moment_in(const char *name, const char *service)
 {
+    static const char *const endings[] = {".sql.gz", ".sql.gz.enc", ".sql.zst", ".sql"};
     static const char middle[] = "_backup_full_";
     size_t n = strlen(service), m = sizeof(middle) - 1;
     if (strncmp(name, service, n) != 0 || strncmp(name + n, middle, m) != 0)
@@ -17,7 +17,10 @@ static const char *moment_in(const char *name, const char *service)
     if (strlen(moment) < 15 || !moment_parse_file(moment, &unused))
         return NULL;
     const char *rest = moment + 15;
-    return same(rest, ".sql.gz") || same(rest, ".sql") ? moment : NULL;
+    for (size_t i = 0; i < COUNT_OF(endings); i++)
+        if (same(rest, endings[i]))
+            return moment;
+    return NULL;
 }
 
 static int64_t two_digits(const char *p)
@@ -43,13 +46,23 @@ static int64_t moment_of(const char *moment, const struct stat *st)
     return MIN_OF(earliest, (int64_t)st->st_mtim.tv_sec * MS_SECOND);
 }
 
-static void look_at(struct arena *arena, const char *folder, const char *name, const char *moment, const struct stat *st, struct backup *b)
+static bool ends_with(const char *text, const char *end)
+{
+    size_t n = strlen(text), m = strlen(end);
+    return n >= m && same(text + n - m, end);
+}
+
+static void look_at(struct arena *arena, const struct backup_place *place, const char *name, const char *moment, const struct stat *st,
+                    struct backup *b)
 {
     struct err err = {0};
-    *b = (struct backup){.path = file_join(arena, folder, name), .file = arena_strdup(arena, name), .bytes = st->st_size, .rows = -1};
+    *b = (struct backup){.path = file_join(arena, place->folder, name), .file = arena_strdup(arena, name), .bytes = st->st_size, .rows = -1,
+                         .keys = place->keys, .opens = place->keys, .encrypted = ends_with(name, ".enc")};
     b->snapshot_wall_ms = moment_of(moment, st);
     if (!manifest_read(arena, b, &err))
         b->damage = arena_printf(arena, "its manifest cannot be used: %s", err.message);
+    else if (keyring_any(b->keys) && !b->has_manifest)
+        b->damage = "it has no manifest, hence no seal: nothing proves where it comes from";
     if (st->st_size == 0)
         b->damage = "the file is empty";
     else if (b->has_manifest && b->bytes != st->st_size)
@@ -72,8 +85,9 @@ static void close_folder(DIR **folder)
         closedir(*folder);
 }
 
-bool backup_list(struct arena *arena, const char *service, const char *folder, struct backup **ret, size_t *ret_count, struct err *err)
+bool backup_list(struct arena *arena, const struct backup_place *place, struct backup **ret, size_t *ret_count, struct err *err)
 {
+    const char *folder = place->folder;
     SCOPED(close_folder) DIR *dir = opendir(folder);
     if (!dir) {
         int os = errno;
@@ -85,9 +99,9 @@ bool backup_list(struct arena *arena, const char *service, const char *folder, s
     VEC(struct backup) list = {0};
     for (struct dirent *entry; (errno = 0, entry = readdir(dir));) {
         struct stat st;
-        const char *moment = moment_in(entry->d_name, service);
+        const char *moment = backup_moment_in(entry->d_name, place->service);
         if (moment && stat(file_join(arena, folder, entry->d_name), &st) == 0 && S_ISREG(st.st_mode))
-            look_at(arena, folder, entry->d_name, moment, &st, vec_add(arena, &list));
+            look_at(arena, place, entry->d_name, moment, &st, vec_add(arena, &list));
     }
     if (errno)
         return err_os(err, errno, "could not read the backup folder \"%s\"", folder);

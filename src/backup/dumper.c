@@ -66,7 +66,10 @@ static int spawn(const struct dumper_spec *spec, int out, int err_fd, pid_t *ret
     sigemptyset(&none);
     sigfillset(&all);
     posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+    if (spec->input > 0)
+        posix_spawn_file_actions_adddup2(&actions, spec->input, 0);
+    else
+        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_adddup2(&actions, out, 1);
     posix_spawn_file_actions_adddup2(&actions, err_fd, 2);
     posix_spawnattr_init(&attr);
@@ -126,17 +129,38 @@ static bool silent(const struct dumper_spec *spec, struct err *err)
     return err_set(err, ERR_TIMEOUT, "\"%s\" said nothing for %lld s and was stopped", spec->argv[0], (long long)(spec->silence_ms / MS_SECOND));
 }
 
+struct life {
+    int64_t at;      /* of the child in its input */
+    int64_t last_ms; /* it said something, or read on */
+};
+
+/* Nothing was said for a while: does it still read? The descriptor's position is shared with the child. */
+static bool lives(const struct dumper_spec *spec, struct life *life)
+{
+    int64_t at = spec->input > 0 ? lseek(spec->input, 0, SEEK_CUR) : 0, now = clock_boot_ms();
+    if (at != life->at)
+        life->last_ms = now;
+    life->at = at;
+    if (spec->tick)
+        spec->tick(spec->tick_arg, at);
+    return spec->input > 0 && now - life->last_ms < spec->silence_ms;
+}
+
 static bool pump(const struct dumper_spec *spec, struct child *child, struct buf *complaint, dumper_sink_fn *sink, void *arg, struct err *err)
 {
     SCOPED(arena_close) struct arena *arena = arena_open();
     char *piece = arena_alloc(arena, PIECE);
+    struct life life = {.last_ms = clock_boot_ms()};
+    int wait_ms = (int)(spec->input > 0 ? MIN_OF(spec->silence_ms, MS_SECOND) : spec->silence_ms);
     while (child->out >= 0 || child->err >= 0) {
         struct pollfd fds[2] = {{.fd = child->out, .events = POLLIN}, {.fd = child->err, .events = POLLIN}};
-        int n = poll(fds, 2, (int)spec->silence_ms);
+        int n = poll(fds, 2, wait_ms);
         if (n < 0 && errno != EINTR)
             return err_os(err, errno, "could not wait for the child process");
-        if (n == 0)
+        if (n == 0 && !lives(spec, &life))
             return silent(spec, err);
+        if (n > 0)
+            life.last_ms = clock_boot_ms();
         if (n > 0 && fds[1].revents && !take(&child->err, piece, keep_complaint, complaint, err))
             return false;
         if (n > 0 && fds[0].revents && !take(&child->out, piece, sink, arg, err))
@@ -181,6 +205,8 @@ static void describe(const struct buf *complaint, char *to, size_t size)
 
 static bool judge_end(const struct dumper_spec *spec, int status, const struct buf *complaint, struct err *err)
 {
+    if (spec->ret_exit)
+        *spec->ret_exit = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
         return true;
     char said[500];
@@ -196,6 +222,8 @@ bool dumper_run(const struct dumper_spec *spec, dumper_sink_fn *sink, void *arg,
     SCOPED(child_done) struct child child = {.out = -1, .err = -1};
     SCOPED(buf_done) struct buf complaint = {.max = COMPLAINT_MAX};
     int status = 0;
+    if (spec->ret_exit)
+        *spec->ret_exit = -1;
     return start(spec, &child, err) && pump(spec, &child, &complaint, sink, arg, err) && reap(spec, &child, &status, err) &&
            judge_end(spec, status, &complaint, err);
 }

@@ -6,7 +6,11 @@
 struct dumper_spec {
     const char *const *argv; /* ended by NULL; argv[0] is looked up in PATH */
     const char *const *env;  /* additions to PATH, HOME, USER and a C locale, ended by NULL; NULL: none */
-    int64_t silence_ms;      /* stopped when it says nothing for so long */
+    int64_t silence_ms;      /* stopped when it says nothing for so long, nor reads on in `input` */
+    int input;               /* descriptor of a file that it reads from where it stands; 0: /dev/null */
+    void (*tick)(void *arg, int64_t read_bytes); /* about once a second, where the child stands in `input`; NULL: nobody asks */
+    void *tick_arg;
+    int *ret_exit;           /* exit code, -1 when it did not exit by itself; NULL: not asked for */
 };
 
 typedef bool dumper_sink_fn(void *arg, const void *data, size_t size, struct err *err); /* false stops the child */

@@ -261,7 +261,7 @@ static bool make(struct making *m, const struct backup_spec *spec, struct backup
     struct pgdump program;
     char sha256[HASH_HEX_SIZE];
     int64_t began = clock_boot_ms();
-    if (!backup_list(m->arena, service, m->folder, &list, &count, err) || !enough_room(m, list, count, err) ||
+    if (!backup_list(m->arena, &(struct backup_place){.service = service, .folder = m->folder}, &list, &count, err) || !enough_room(m, list, count, err) ||
         !ask_source(m->arena, target, &source, err) || !pgdump_find(m->arena, source.server_version, &program, err))
         return false;
     m->expected_bytes = count ? list[0].bytes : 0;

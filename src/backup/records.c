@@ -33,8 +33,9 @@ static void put_tables(struct jsonout *j, const struct backup *b)
     json_array_end(j);
 }
 
-static bool save(const char *path, struct buf *text, struct err *err)
+static bool save(const char *path, const struct keyring *keys, struct buf *text, struct err *err)
 {
+    seal_record(keys, text);
     buf_putc(text, '\n');
     if (text->over)
         return err_set(err, ERR_LIMIT, "\"%s\" would be too large", path);
@@ -64,14 +65,16 @@ bool manifest_write(const struct backup *backup, const struct manifest *more, st
     json_put_text(&j, "pg_dump", more->pg_dump);
     put_tables(&j, backup);
     json_object_end(&j);
-    return save(manifest_path(arena, backup->path), &text, err);
+    return save(manifest_path(arena, backup->path), backup->keys, &text, err);
 }
 
-static bool read_json(struct arena *arena, const char *path, const struct json **ret, struct err *err)
+static bool read_json(struct arena *arena, const char *path, const struct keyring *keys, const struct json **ret, struct err *err)
 {
     struct str text;
     if (!file_read(arena, path, RECORD_MAX, &text, err))
         return false;
+    if (!record_is_sealed(keys, text, err))
+        return err_prefix(err, "\"%s\"", path);
     return json_parse(arena, text, ret, err) || err_prefix(err, "\"%s\"", path);
 }
 
@@ -100,10 +103,14 @@ bool manifest_read(struct arena *arena, struct backup *backup, struct err *err)
     const struct json *root;
     if (!file_exists(path))
         return true;
-    if (!read_json(arena, path, &root, err))
+    if (!read_json(arena, path, backup->keys, &root, err))
         return false;
+    const char *file = json_string(json_get(root, "file"));
+    if (keyring_any(backup->keys) && !same(file, backup->file))
+        return err_set(err, ERR_DATA, "\"%s\" is sealed for another file, \"%s\"", path, file ? file : "");
     struct backup b = *backup;
     b.has_manifest = true;
+    b.sealed = keyring_any(backup->keys);
     b.sha256 = json_string(json_get(root, "sha256"));
     b.server_version = json_string(json_get(root, "server_version"));
     b.system_identifier = json_string(json_get(root, "system_identifier"));
@@ -135,17 +142,21 @@ bool verified_write(const struct backup *backup, const char *how, const char *da
     json_put_int(&j, "verified_ms", clock_wall_ms());
     json_put_text(&j, "how", how);
     json_put_text(&j, "damage", damage);
+    json_put_text(&j, "sha256", backup->sha256);
     if (!damage)
         put_tables(&j, backup);
     json_object_end(&j);
-    return save(verified_path(arena, backup->path), &text, err);
+    return save(verified_path(arena, backup->path), backup->keys, &text, err);
 }
 
 void verified_read(struct arena *arena, struct backup *backup, const struct stat *file)
 {
     const struct json *root;
     int64_t bytes, changed, when;
-    if (!read_json(arena, verified_path(arena, backup->path), &root, NULL))
+    if (!read_json(arena, verified_path(arena, backup->path), backup->keys, &root, NULL))
+        return;
+    const char *sha256 = json_string(json_get(root, "sha256"));
+    if (keyring_any(backup->keys) && (!same(json_string(json_get(root, "file")), backup->file) || !same(sha256, backup->sha256)))
         return;
     if (!json_integer(json_get(root, "bytes"), &bytes) || !json_integer(json_get(root, "mtime_ms"), &changed) ||
         !json_integer(json_get(root, "verified_ms"), &when))

@@ -78,7 +78,7 @@ static bool look_through(struct arena *arena, struct backup *b, const struct bac
     char sha256[HASH_HEX_SIZE];
     struct tally tally;
     int64_t sql_bytes;
-    bool broken_manifest = b->damage && !b->has_manifest && file_exists(manifest_path(arena, b->path));
+    bool broken_manifest = b->damage && !b->has_manifest && (keyring_any(b->keys) || file_exists(manifest_path(arena, b->path)));
     if (broken_manifest || (b->damage && b->bytes == 0))
         return err_set(err, ERR_DATA, "%s", b->damage);
     if (!backup_read(arena, b->path, progress, &tally, sha256, &sql_bytes, err) || !agree(b, &tally, sha256, err))
@@ -136,12 +136,12 @@ bool backup_mark_verified(const struct backup *backup, const char *how, struct e
     return verified_write(backup, how, NULL, err);
 }
 
-bool backup_newest_good(struct arena *arena, const char *service, const char *folder, const struct backup_progress *progress,
-                        struct buf *skipped, struct backup *ret, struct err *err)
+bool backup_newest_good(struct arena *arena, const struct backup_place *place, const struct backup_progress *progress, struct buf *skipped,
+                        struct backup *ret, struct err *err)
 {
     struct backup *list;
     size_t count;
-    if (!backup_list(arena, service, folder, &list, &count, err))
+    if (!backup_list(arena, place, &list, &count, err))
         return false;
     for (size_t i = 0; i < count; i++) {
         struct err why = {0}, unused = {0};
@@ -156,6 +156,6 @@ bool backup_newest_good(struct arena *arena, const char *service, const char *fo
         }
     }
     if (count)
-        return err_set(err, ERR_NOT_FOUND, "none of the %zu backups of \"%s\" in \"%s\" is good", count, service, folder);
-    return err_set(err, ERR_NOT_FOUND, "there is no backup of \"%s\" in \"%s\"", service, folder);
+        return err_set(err, ERR_NOT_FOUND, "none of the %zu backups of \"%s\" in \"%s\" is good", count, place->service, place->folder);
+    return err_set(err, ERR_NOT_FOUND, "there is no backup of \"%s\" in \"%s\"", place->service, place->folder);
 }

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <unistd.h>
 
+#include "act/backups.h"
 #include "backup/backup.h"
 #include "base/jsonout.h"
 #include "cli/command.h"
@@ -16,6 +17,7 @@ struct job {
     const struct site *site;
     const char *what;     /* "make", "list", "verify" */
     const char *file;     /* verify: NULL is the newest */
+    struct backup_place place;
 };
 
 /* ---- progress, for people only ---- */
@@ -167,7 +169,7 @@ static int list(const struct job *job)
     struct backup *all;
     size_t count;
     struct err err = {0};
-    if (!backup_list(job->cli->arena, job->service->name, job->site->backup.folder, &all, &count, &err))
+    if (!backup_list(job->cli->arena, &job->place, &all, &count, &err))
         return cli_fail(&err);
     return print_list(job, all, count);
 }
@@ -180,7 +182,8 @@ static bool find_backup(const struct job *job, struct backup *ret, struct err *e
     const char *folder = !slash ? job->site->backup.folder : slash == job->file ? "/" : arena_strndup(a, job->file, (size_t)(slash - job->file));
     struct backup *all;
     size_t count;
-    if (!backup_list(a, job->service->name, folder, &all, &count, err))
+    struct backup_place place = {job->service->name, folder, job->place.keys};
+    if (!backup_list(a, &place, &all, &count, err))
         return false;
     for (size_t i = 0; i < count; i++)
         if (!job->file || same(all[i].file, file_name_of(job->file))) {
@@ -238,9 +241,7 @@ static bool parse(struct job *job, int argc, char **argv, int *ret_status)
     job->site = site ? service_site(job->service, site) : service_site_of(job->service, SITE_PRODUCTION);
     if (!job->site)
         err_set(&err, ERR_NOT_FOUND, _("service \"%s\" has no site \"%s\""), job->service->name, site ? site : "production");
-    else if (!job->site->backup.folder)
-        err_set(&err, ERR_CONFIG, _("site \"%s\" has no backup folder"), job->site->name);
-    else
+    else if (site_backups(job->cli->arena, job->service, job->site, NULL, &job->place, &err))
         return true;
     return *ret_status = cli_fail(&err), false;
 }

@@ -1,6 +1,7 @@
 /* cli/hooks.c -- Makes the drivers of the other rooms known to config/, which may not know them by name. */
 #include "act/action.h"
 #include "act/traffic/traffic.h"
+#include "backup/store.h"
 #include "cli/byhand.h"
 #include "cli/command.h"
 #include "decide/decide.h"
@@ -20,6 +21,11 @@ static bool channel_is_valid(const void *ops, const struct channel_conf *conf, s
 static bool address_is_valid(const void *ops, const char *address, struct err *err)
 {
     return ((const struct channel_ops *)ops)->address_valid(address, err);
+}
+
+static bool store_is_valid(const void *ops, const struct store_conf *conf, struct err *err)
+{
+    return ((const struct store_ops *)ops)->valid(conf->options, err);
 }
 
 static bool traffic_is_valid(const void *ops, const struct traffic_conf *conf, const struct service *service, struct err *err)
@@ -51,6 +57,7 @@ const struct config_hooks *cli_config_hooks(void)
         .check_valid = check_is_valid,
         .channel_valid = channel_is_valid,
         .address_valid = address_is_valid,
+        .store_valid = store_is_valid,
         .traffic_valid = traffic_is_valid,
         .condition_valid = condition_valid,
         .lint = lint,
@@ -64,6 +71,9 @@ const struct config_hooks *cli_config_hooks(void)
     for (size_t i = 0; channel_drivers[i]; i++)
         drivers[n++] = (struct config_driver){"channel", channel_drivers[i]->name, channel_drivers[i]->options, channel_drivers[i]->options_size,
                                               channel_drivers[i]->summary, channel_drivers[i]};
+    for (size_t i = 0; store_drivers[i]; i++)
+        drivers[n++] = (struct config_driver){"store", store_drivers[i]->name, store_drivers[i]->options, store_drivers[i]->options_size,
+                                              store_drivers[i]->summary, store_drivers[i]};
     for (size_t i = 0; traffic_drivers[i]; i++)
         drivers[n++] = (struct config_driver){"traffic", traffic_drivers[i]->name, traffic_drivers[i]->options, traffic_drivers[i]->options_size,
                                               traffic_drivers[i]->summary, traffic_drivers[i]};

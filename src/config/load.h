@@ -7,7 +7,7 @@
 
 /* What the drivers of other rooms bring: config/ knows none of them by name. */
 struct config_driver {
-    const char *kind; /* "check", "channel", "traffic" */
+    const char *kind; /* "check", "channel", "store", "traffic" */
     const char *name;
     const struct option *options;
     size_t options_size;
@@ -20,6 +20,7 @@ struct config_hooks {
     bool (*check_valid)(const void *ops, const struct check_conf *conf, const struct service *service, struct err *err);
     bool (*channel_valid)(const void *ops, const struct channel_conf *conf, struct err *err);
     bool (*address_valid)(const void *ops, const char *address, struct err *err);
+    bool (*store_valid)(const void *ops, const struct store_conf *conf, struct err *err);
     bool (*traffic_valid)(const void *ops, const struct traffic_conf *conf, const struct service *service,
                           struct err *err);
     bool (*condition_valid)(const char *text, const struct service *service, struct err *err);

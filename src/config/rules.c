@@ -160,7 +160,24 @@ static void check_severities(struct walk *w, const struct config *config, const 
 
 /* ---- sites ---- */
 
-static void check_sites(struct walk *w, const struct service *service)
+static void check_backup(struct walk *w, const struct site *s, bool ask_drivers)
+{
+    UNIQUE(w, "store", s->backup.stores, store_conf, name);
+    if (s->backup.encrypt && s->backup.key.source == SECRET_NONE)
+        rule_error(w, &s->backup.encrypt, s, "backups are to be encrypted, but there is no key")->hint =
+            "add key: {file: PATH}; `bascule backup key` makes one";
+    if (s->backup.old_key.source != SECRET_NONE && s->backup.key.source == SECRET_NONE)
+        rule_error(w, &s->backup.old_key, s, "there is an old key, but no key");
+    for (size_t i = 0; i < s->backup.stores.n; i++) {
+        const struct store_conf *c = &s->backup.stores.p[i];
+        const struct config_driver *driver = walk_driver(w->hooks, "store", c->type);
+        struct err err = {0};
+        if (ask_drivers && driver && c->options && w->hooks->store_valid && !w->hooks->store_valid(driver->ops, c, &err))
+            rule_failed(w, c, c, &err);
+    }
+}
+
+static void check_sites(struct walk *w, const struct service *service, bool ask_drivers)
 {
     const struct site *first[SITE_ROLE_MAX] = {0};
     bool unclear = false;
@@ -169,6 +186,7 @@ static void check_sites(struct walk *w, const struct service *service)
         rule_error(w, &service->sites, service, "a service has one or two sites, here are %zu", service->sites.n);
     for (size_t i = 0; i < service->sites.n; i++) {
         const struct site *s = &service->sites.p[i];
+        check_backup(w, s, ask_drivers);
         if (!is_right(w, &s->role))
             unclear = true;
         else if (first[s->role])
@@ -295,7 +313,7 @@ void rules_config(struct walk *w, const struct config *config, bool values_right
     check_groups(w, config);
     for (size_t i = 0; i < config->services.n; i++) {
         const struct service *service = &config->services.p[i];
-        check_sites(w, service);
+        check_sites(w, service, values_right);
         check_endpoints(w, service);
         check_checks(w, service, values_right);
         check_traffic(w, service, values_right);

@@ -9,6 +9,7 @@
 #define LIST_OF(element, table) .sub = (table), .size = sizeof(struct element)
 
 static const char *const language_names[] = {"en", "fr", NULL};
+static const char *const level_names[] = {"default", "fast", "small", NULL}; /* in the order of enum backup_level */
 static const char *const approval_names[] = {"auto", "person", NULL};
 const char *const sslmode_names[] = {"disable", "allow", "prefer", "require", "verify-ca", "verify-full", NULL};
 
@@ -73,9 +74,33 @@ static const struct option application_options[] = {
     OPTION_END,
 };
 
+static const struct option store_options[] = {
+    {"name", OPTION_NAME, AT(store_conf, name), .required = true, .help = "name of the store", .sample = "offsite"},
+    {"type", OPTION_STRING, AT(store_conf, type), .required = true, .help = "which store; its own keys are listed with it", .sample = "ssh"},
+    {"prune", OPTION_BOOL, AT(store_conf, prune), .fallback = "true", .help = "the retention is kept there too; false: nothing is ever removed there"},
+    OPTION_END,
+};
+
+static const struct option keep_options[] = {
+    {"newest", OPTION_INT, AT(site, backup.keep_newest), .fallback = "3", .min = 1, .max = 100000, .help = "so many good backups are kept whatever their age"},
+    {"daily", OPTION_INT, AT(site, backup.keep_daily), .fallback = "0", .max = 10000, .help = "the newest good one of each of so many days (UTC)"},
+    {"weekly", OPTION_INT, AT(site, backup.keep_weekly), .fallback = "0", .max = 10000, .help = "the same for weeks, which begin on Monday"},
+    {"monthly", OPTION_INT, AT(site, backup.keep_monthly), .fallback = "0", .max = 10000, .help = "the same for months"},
+    {"yearly", OPTION_INT, AT(site, backup.keep_yearly), .fallback = "0", .max = 10000, .help = "the same for years"},
+    OPTION_END,
+};
+
 static const struct option backup_options[] = {
     {"folder", OPTION_PATH, AT(site, backup.folder), .required = true, .help = "folder of the backups, seen from this site", .sample = "/backups/akig"},
-    {"retention", OPTION_DURATION, AT(site, backup.retention_ms), .fallback = "30d", .min = MS_HOUR, .max = 3650 * MS_DAY, .help = "how long backups are to be kept; this version deletes none by itself"},
+    {"retention", OPTION_DURATION, AT(site, backup.retention_ms), .fallback = "30d", .min = MS_HOUR, .max = 3650 * MS_DAY, .help = "younger backups are kept; `bascule backup prune` removes what neither this nor `keep` holds"},
+    {"keep", OPTION_GROUP, .offset = 0, .sub = keep_options, .help = "which older backups are kept as well"},
+    {"level", OPTION_ENUM, AT(site, backup.level), .fallback = "default", .names = level_names, .help = "how hard backups are compressed"},
+    {"jobs", OPTION_INT, AT(site, backup.jobs), .fallback = "0", .max = 64, .help = "sessions that read large tables at once; 0: one for each processor"},
+    {"max_rate", OPTION_INT, AT(site, backup.max_rate), .fallback = "0", .max = 1000000, .help = "MiB of dump text that are asked of the server in a second, at most; 0: no limit"},
+    {"key", OPTION_SECRET, AT(site, backup.key), .help = "seals the manifests, so that an altered or foreign backup is refused; `bascule backup key` makes one", .sample = "{file: /etc/bascule/backup.key}"},
+    {"old_key", OPTION_SECRET, AT(site, backup.old_key), .help = "the key before this one: what it sealed or encrypted is still good", .sample = "{file: /etc/bascule/backup.key.old}"},
+    {"encrypt", OPTION_BOOL, AT(site, backup.encrypt), .fallback = "false", .help = "backups are encrypted with the key, and their names end in .enc"},
+    {"stores", OPTION_LIST, AT(site, backup.stores), LIST_OF(store_conf, store_options), .help = "other places that keep a copy of every backup"},
     OPTION_END,
 };
 
@@ -264,6 +289,7 @@ const struct option playbook_options[] = {
 const struct driven driven_tables[] = {
     {check_options, "check", "type", offsetof(struct check_conf, type), offsetof(struct check_conf, options)},
     {channel_options, "channel", "type", offsetof(struct channel_conf, type), offsetof(struct channel_conf, options)},
+    {store_options, "store", "type", offsetof(struct store_conf, type), offsetof(struct store_conf, options)},
     {traffic_options, "traffic", "driver", offsetof(struct traffic_conf, driver), offsetof(struct traffic_conf, options)},
     {0},
 };

@@ -117,6 +117,14 @@ struct check_conf {
     void *options;
 };
 
+struct store_conf {
+    struct mark mark;
+    const char *name;
+    const char *type;      /* a driver of backup/ */
+    bool prune;            /* retention is kept there too */
+    void *options;         /* the driver's own struct, read through its option table */
+};
+
 struct site {
     struct mark mark;
     const char *name;
@@ -136,7 +144,15 @@ struct site {
     } application;
     struct {
         const char *folder;
-        int64_t retention_ms;
+        int64_t retention_ms;        /* younger ones are kept */
+        int keep_newest;             /* so many good ones are kept whatever their age */
+        int keep_daily, keep_weekly, keep_monthly, keep_yearly; /* the newest of each of so many days, ... */
+        int level;                   /* in the order of backup_level_name() */
+        int jobs;                    /* 0: one for each processor */
+        int max_rate;                /* MiB of dump text a second; 0: no limit */
+        struct secret key, old_key;  /* seal the manifests; SECRET_NONE: none */
+        bool encrypt;
+        struct { struct store_conf *p; size_t n, cap; } stores;
     } backup;
 };
 

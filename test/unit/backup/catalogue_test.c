@@ -91,7 +91,7 @@ static size_t list(struct world *w, struct backup **ret)
 {
     struct err err = {0};
     size_t n;
-    if (!backup_list(w->arena, "akig", w->folder, ret, &n, &err))
+    if (!backup_list(w->arena, &(struct backup_place){"akig", w->folder, NULL}, ret, &n, &err))
         fail_msg("%s", err.message);
     return n;
 }
@@ -132,7 +132,7 @@ static void a_folder_that_is_not_there_is_said(void **state)
     struct backup *b;
     size_t n;
     struct err err = {0};
-    assert_false(backup_list(w->arena, "akig", "/nonexistent/backups", &b, &n, &err));
+    assert_false(backup_list(w->arena, &(struct backup_place){"akig", "/nonexistent/backups", NULL}, &b, &n, &err));
     assert_int_equal(err.code, ERR_NOT_FOUND);
 }
 
@@ -258,17 +258,17 @@ static void the_newest_good_one_is_taken_and_the_others_are_said(void **state)
     struct err err = {0};
     struct backup found;
     SCOPED(buf_done) struct buf skipped = {.max = 1 << 16};
-    assert_false(backup_newest_good(w->arena, "akig", w->folder, NULL, &skipped, &found, &err));
+    assert_false(backup_newest_good(w->arena, &(struct backup_place){"akig", w->folder, NULL}, NULL, &skipped, &found, &err));
     assert_int_equal(err.code, ERR_NOT_FOUND);
     assert_non_null(strstr(err.message, "there is no backup of \"akig\""));
     put(w, "akig_backup_full_20251025_180000.sql.gz", "", 0);
     put_gz(w, "akig_backup_full_20251025_170000.sql.gz", "select 1;\n");
-    assert_false(backup_newest_good(w->arena, "akig", w->folder, NULL, &skipped, &found, &err));
+    assert_false(backup_newest_good(w->arena, &(struct backup_place){"akig", w->folder, NULL}, NULL, &skipped, &found, &err));
     assert_non_null(strstr(err.message, "none of the 2 backups"));
     buf_clear(&skipped);
     put_gz(w, "akig_backup_full_20251025_160000.sql.gz", GOOD);
     put_gz(w, "akig_backup_full_20251025_150000.sql.gz", GOOD);
-    assert_true(backup_newest_good(w->arena, "akig", w->folder, NULL, &skipped, &found, &err));
+    assert_true(backup_newest_good(w->arena, &(struct backup_place){"akig", w->folder, NULL}, NULL, &skipped, &found, &err));
     assert_string_equal(found.file, "akig_backup_full_20251025_160000.sql.gz");
     assert_non_null(strstr(buf_text(&skipped), "akig_backup_full_20251025_180000.sql.gz: the file is empty\n"));
     assert_non_null(strstr(buf_text(&skipped), "akig_backup_full_20251025_170000.sql.gz: "));

@@ -154,7 +154,7 @@ static void a_backup_is_whole_counted_and_verified(void **state)
     assert_int_equal(files_in(w->folder, ".partial"), 0);
     assert_int_equal(files_in(w->scratch, ""), 0);
     size_t n;
-    assert_true(backup_list(w->arena, "akig", w->folder, &listed, &n, &err));
+    assert_true(backup_list(w->arena, &(struct backup_place){"akig", w->folder, NULL}, &listed, &n, &err));
     assert_int_equal(n, 1);
     assert_true(listed[0].has_manifest);
     assert_null(listed[0].damage);
@@ -176,7 +176,7 @@ static void two_in_one_second_have_two_names(void **state)
     must_make(w, &a);
     must_make(w, &b);
     assert_string_not_equal(a.file, b.file);
-    assert_true(backup_list(w->arena, "akig", w->folder, &listed, &n, &err));
+    assert_true(backup_list(w->arena, &(struct backup_place){"akig", w->folder, NULL}, &listed, &n, &err));
     assert_int_equal(n, 2);
     assert_string_equal(listed[0].file, b.file);
 }
@@ -296,7 +296,7 @@ static void a_killed_backup_is_invisible_and_swept(void **state)
     struct backup *listed, b;
     size_t n;
     struct err err = {0};
-    assert_true(backup_list(w->arena, "akig", w->folder, &listed, &n, &err));
+    assert_true(backup_list(w->arena, &(struct backup_place){"akig", w->folder, NULL}, &listed, &n, &err));
     assert_int_equal(n, 0);
     setenv("PATH", w->path, 1);
     must_make(w, &b);
