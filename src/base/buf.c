@@ -25,6 +25,11 @@ static bool make_room(struct buf *b, size_t more)
     return true;
 }
 
+char *buf_reserve(struct buf *b, size_t size)
+{
+    return make_room(b, size) ? b->p + b->n : NULL;
+}
+
 bool buf_add(struct buf *b, const void *data, size_t size)
 {
     if (!make_room(b, size))

@@ -18,6 +18,9 @@ struct buf {
 bool buf_add(struct buf *b, const void *data, size_t size);
 bool buf_puts(struct buf *b, const char *text);
 bool buf_putc(struct buf *b, char c);
+/* Room for `size` more bytes and the 0 after them, for whoever writes in place and then moves `n`. NULL, and `over` set, when the limit
+   would be passed. */
+char *buf_reserve(struct buf *b, size_t size);
 bool buf_printf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 bool buf_vprintf(struct buf *b, const char *fmt, va_list args) PRINTF_LIKE(2, 0);
 /* For those who write into the memory themselves: at least `size` bytes behind the text, NULL (and over) when the limit would be passed;

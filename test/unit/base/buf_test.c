@@ -89,6 +89,21 @@ static void a_format_that_fails_adds_nothing(void **state)
     assert_string_equal(buf_text(&b), "");
 }
 
+static void room_is_given_in_place(void **state)
+{
+    (void)state;
+    struct buf b SCOPED(buf_done) = {.max = 1000};
+    buf_puts(&b, "one ");
+    char *to = buf_reserve(&b, 900);
+    assert_ptr_equal(to, b.p + 4);
+    memset(to, 'x', 900);
+    b.n += 900;
+    assert_null(buf_reserve(&b, 97));
+    assert_true(b.over);
+    assert_int_equal(b.n, 904);
+    assert_non_null(buf_reserve(&b, 96));
+}
+
 static void no_memory(void)
 {
     struct buf b = {.max = SIZE_MAX / 2};
@@ -106,7 +121,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_is_built), cmocka_unit_test(the_limit_holds_and_is_said), cmocka_unit_test(it_grows_over_many_steps),
         cmocka_unit_test(the_front_is_consumed), cmocka_unit_test(done_leaves_it_usable), cmocka_unit_test(a_format_that_fails_adds_nothing),
-        cmocka_unit_test(without_memory_it_aborts),
+        cmocka_unit_test(room_is_given_in_place), cmocka_unit_test(without_memory_it_aborts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
