@@ -31,7 +31,7 @@ static const struct {
     const char *type, *well, *ill;
 } titles[] = {
     {"postgres", N_("Database connectivity"), N_("Database connectivity failed")},
-    {"tables", N_("Critical tables present"), N_("Critical tables missing")},
+    {"tables", N_("Critical tables present"), N_("Critical tables not confirmed")},
     {"http", N_("Application health"), N_("Application health failed")},
     {"backup", N_("Newest backup"), N_("Newest backup too old or not good")},
     {"disk", N_("Disk space"), N_("Disk space low")},

@@ -1,9 +1,11 @@
 """What goes wrong beside the disaster: each fault of the surroundings, with the rule that must hold all the same."""
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
 import subprocess
+from pathlib import Path
 
 import faults
 import pytest
@@ -263,6 +265,50 @@ def test_a_full_disk_under_the_journal_is_said(bascule: Bascule) -> None:
     bascule.serve()
     bascule.resolved(RESOLVED_S)
     assert lab.served_by() == "dr" and len(runs(bascule, "restore ")) == 1
+
+
+# ---- a clock that jumps ----
+
+def set_clock(bascule: Bascule, seconds: int) -> None:
+    """Moves the wall clock of the controller and its actions at once; the monotonic ones go on."""
+    path = bascule.lab.folder / "clock"
+    path.with_suffix(".new").write_text(f"{seconds}\n")
+    path.with_suffix(".new").rename(path)
+
+
+def settable_clock(bascule: Bascule, build: Path) -> None:
+    set_clock(bascule, 0)
+    sanitizer = ":".join(filter(None, (os.environ.get("ASAN_OPTIONS"), "verify_asan_link_order=0")))
+    bascule.environment.update(LD_PRELOAD=str(next((build / "lab").glob("*wallclock.so"))), LAB_WALL_CLOCK=str(bascule.lab.folder / "clock"),
+                               ASAN_OPTIONS=sanitizer)
+
+
+@pytest.mark.parametrize("hours", [-1, 1], ids=["back", "forth"])
+def test_a_clock_that_is_set_an_hour_otherwise(bascule: Bascule, build: Path, hours: int) -> None:
+    """Within an incident: no stage, budget or message comes early, late or twice by it, and no duration on record holds the hour."""
+    lab = bascule.lab
+    bascule.ok("backup")
+    settable_clock(bascule, build)
+    bascule.serve_and_settle()
+    faults.cannot_restart(lab)
+    bascule.await_row(30, "incident.opened")
+    set_clock(bascule, hours * 3600)
+    bascule.resolved(RESOLVED_S)
+    assert lab.served_by() == "dr" and len(runs(bascule, "restore ")) == 1 and len(runs(bascule, "traffic switch ")) == 1
+    rows = bascule.journal()
+    assert any(abs((b["wall_ms"] - a["wall_ms"]) - hours * 3_600_000) < 60_000 for a, b in zip(rows, rows[1:])), "the clock did jump"
+    assert all(0 <= b["at_ms"] - a["at_ms"] < 60_000 for a, b in zip(rows, rows[1:])), "core time goes on as if nothing were"
+    wait_until("all messages", 30, lambda: {r["subject"] for r in bascule.rows("delivered")} >= {r["subject"] for r in bascule.rows("notice")})
+    for channel, counts in deliveries(lab).items():
+        assert counts and set(counts.values()) == {1}, (channel, counts)
+    report = bascule.ok("incident", "report", "1")
+    offsets = [60 * int(m) + float(sec) for m, sec in re.findall(r"(?m)^\| [\d:.]+ \| T\+(\d+):([\d.]+) \|", report)]
+    assert offsets and offsets == sorted(offsets) and offsets[-1] < RESOLVED_S, offsets
+    durations = re.sub(r"\| 1 h 00 min \||against 1 h 00 min|is 1 h 00 min old", "", report)  # the target, and a backup's age by the wall clock
+    assert not re.search(r"(?<![\w.:])-\d+(\.\d+)? (ms|s|min|h)\b|59 min|1 h 0|60 min", durations), report
+    assert bascule.stop() == 0
+    bascule.verify()
+    bascule.serve_and_settle()  # and the journal is taken up again under the new clock
 
 
 # ---- a controller that is killed ----
