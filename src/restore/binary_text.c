@@ -82,7 +82,7 @@ char *binary_uuid(const struct binary_column *c, const char *s, size_t n, char *
     (void)c;
     if (n != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-')
         return NULL;
-    bool good = put_bytes(s, 4, to) & put_bytes(s + 9, 2, to + 4) & put_bytes(s + 14, 2, to + 6) & put_bytes(s + 19, 2, to + 8) &
+    bool good = put_bytes(s, 4, to) && put_bytes(s + 9, 2, to + 4) && put_bytes(s + 14, 2, to + 6) && put_bytes(s + 19, 2, to + 8) &&
                 put_bytes(s + 24, 6, to + 10);
     return good ? to + 16 : NULL;
 }
