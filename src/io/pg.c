@@ -462,6 +462,12 @@ int pg_socket(const struct pg *pg)
     return PQsocket(pg->conn);
 }
 
+bool pg_in_transaction(const struct pg *pg)
+{
+    PGTransactionStatusType status = PQtransactionStatus(pg->conn);
+    return status == PQTRANS_INTRANS || status == PQTRANS_INERROR;
+}
+
 const char *pg_sqlstate(const struct pg *pg)
 {
     return pg->sqlstate;

@@ -31,6 +31,7 @@ char *pg_identifier(struct pg *pg, struct arena *arena, const char *name);
 char *pg_literal(struct pg *pg, struct arena *arena, const char *value);
 int pg_server_version(const struct pg *pg); /* 150018 */
 int pg_socket(const struct pg *pg);
+bool pg_in_transaction(const struct pg *pg); /* a BEGIN without its end */
 const char *pg_sqlstate(const struct pg *pg); /* of the last error, "" when none */
 /* libpq connection string parameters as keyword/value arrays ended by NULL, shared with io/pgprobe; password resolved. */
 MUST_USE bool pg_params(struct arena *arena, const struct pgtarget *target, const char *dbname, const char *hostaddr,

@@ -75,10 +75,27 @@ static bool check_manifest(struct checking *c, struct err *err)
     return true;
 }
 
+/* The server said for each COPY how many rows it took, and that was compared. Nothing that ran since can have changed them, or it would
+   have been noted as uncertain; the critical tables are looked at all the same. */
+static bool must_look(const struct restoring *r, const char *table)
+{
+    if (r->uncertain)
+        return true;
+    const char *dot = strrchr(table, '.');
+    for (size_t i = 0; i < r->spec->critical_count; i++) {
+        const char *critical = r->spec->critical_tables[i];
+        if (same(critical, table) || (dot && same(critical, dot + 1)))
+            return true;
+    }
+    return false;
+}
+
 static bool check_rows(struct checking *c, struct err *err)
 {
     struct restoring *r = c->r;
     for (size_t i = 0; i < r->tables.n; i++) {
+        if (!must_look(r, r->tables.p[i].name))
+            continue;
         const char *sql;
         bool extension, found;
         int64_t there, wanted = loaded_rows(r, r->tables.p[i].name, &found);
@@ -149,9 +166,14 @@ static const char foreign_keys[] =
     "   LEFT JOIN pg_collation co ON co.oid = pa.attcollation LEFT JOIN pg_namespace cn ON cn.oid = co.collnamespace) k"
     " WHERE c.contype = 'f' AND c.conparentid = 0";
 
+/* A key that this restore has had validated, in sessions that let no row by unchecked, is proved already. */
 static bool check_foreign_key(struct checking *c, const char *name, bool valid, const char *query, struct err *err)
 {
     int64_t orphans;
+    if (valid && !c->r->uncertain) {
+        c->r->result->foreign_keys++;
+        return true;
+    }
     if (!count(c, query, &orphans, err))
         return err_prefix(err, "checking the foreign key %s", name);
     if (valid && orphans)

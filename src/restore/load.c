@@ -1,148 +1,199 @@
-/* restore/load.c -- The file, statement by statement and row by row, into the temporary database. Nothing in it may reach beyond that
-   database, and nothing that fails is passed over, except statements about roles that this server has not. */
-#include "io/gzip.h"
-#include "dump/lexer.h"
-#include "restore/restore_internal.h"
-#include "dump/words.h"
+/* restore/load.c -- The file into the temporary database. One thread reads it and runs, in their places, the statements that make the
+   schema; rows go to the sessions of the pool as they pass, and so does, at the end, what may run side by side. Nothing in the file may
+   reach beyond that database, and nothing that fails is passed over, except statements about roles that this server has not. */
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
-enum { PIECE = 256 * 1024, COPY_MS = 10 * 60 * 1000 };
+#include "dump/index.h"
+#include "dump/lexer.h"
+#include "io/gzip.h"
+#include "restore/graph.h"
+#include "restore/restore_internal.h"
+#include "restore/statement.h"
+
+enum {
+    PIECE = 256 * 1024,
+    COPY_MS = 10 * 60 * 1000,
+    LATE_MAX = 32 * 1024 * 1024,      /* of statements that are kept until the rows are in */
+    UNDER_WAY_MAX = 48 * 1024 * 1024, /* of rows */
+    DATA_SHARE = 65,                  /* percent of the time that goes by until the rows are in, for the progress */
+};
 
 struct loading {
     struct restoring *r;
-    struct pg *pg;
-    struct gzip_reader *reader;
-    struct hash *hash;
-    int64_t copied; /* rows of the COPY that runs, as the lexer counts them */
+    struct pg *pg;                 /* for what runs in its place */
+    struct pool *pool;
+    struct rows_store *store;
+    struct graph *graph;
+    struct lexer *lexer;
+    const struct settings *now;    /* of the dump, as of the statement read last */
+    const struct settings *has;    /* of `pg` */
+    struct rows *rows;             /* of the COPY being read; NULL: they go through `pg`, inside a transaction of the dump */
+    int64_t copied;                /* rows of that COPY, as the lexer counts them */
+    bool data_seen;
+    bool late;                     /* what follows the data has begun */
+    bool busy;                     /* rows are on their way */
+    bool order_known, ordered;     /* tables must be filled one after the other */
     bool complete;
+    int64_t at, size;              /* of the file */
+    const char *what;              /* for the progress */
 };
 
-/* ---- what may be run ---- */
+/* ---- progress ---- */
 
-/* Things of the whole server: a dump of one database holds none, and restoring one must not change another. */
-static bool is_server_wide(struct str sql)
+static void tell_reading(struct loading *l)
 {
-    static const char *const verbs[] = {"CREATE", "ALTER", "DROP"}, *const kinds[] = {"DATABASE", "ROLE", "USER", "GROUP", "TABLESPACE"};
-    struct str rest = sql, verb, kind, next = {0};
-    if (!words_next(&rest, &verb) || !words_next(&rest, &kind))
-        return false;
-    for (size_t v = 0; v < COUNT_OF(verbs); v++)
-        for (size_t k = 0; word_is(verb, verbs[v]) && k < COUNT_OF(kinds); k++)
-            if (word_is(kind, kinds[k]))
-                return !(word_is(kind, "USER") && words_next(&rest, &next) && word_is(next, "MAPPING"));
-    return words_begin(sql, "ALTER SYSTEM");
+    restoring_progress(l->r, l->at / 100 * DATA_SHARE, l->size, "%s", l->what);
 }
 
-static bool is_about_roles(struct str sql)
+static void tell_building(void *arg)
 {
-    if (words_begin(sql, "GRANT") || words_begin(sql, "REVOKE") || words_begin(sql, "ALTER DEFAULT PRIVILEGES") ||
-        words_begin(sql, "SET SESSION AUTHORIZATION"))
+    struct loading *l = arg;
+    double done, total;
+    char what[128];
+    pool_progress(l->pool, &done, &total, what, sizeof(what));
+    int64_t rest = l->size - l->at / 100 * DATA_SHARE;
+    restoring_progress(l->r, l->size - rest + (int64_t)((double)rest * (total > 0 ? MIN_OF(done / total, 1) : 0)), l->size, "%s",
+                       *what ? what : l->what);
+}
+
+/* ---- statements ---- */
+
+static bool set_main(struct loading *l, const struct settings *to, struct err *err)
+{
+    SCOPED(buf_done) struct buf sql = {.max = 1 << 20};
+    settings_change(l->has, to, &sql);
+    l->has = to;
+    return !sql.n || pg_script(l->pg, buf_text(&sql), RESTORE_QUICK_MS, err);
+}
+
+static bool run_alone(void *arg, const char *sql, const struct settings *settings, int64_t line, struct err *err)
+{
+    struct loading *l = arg;
+    bool done;
+    if (set_main(l, settings, err) && statement_run(l->r, l->pg, str_of(sql), &done, err))
         return true;
-    if (!words_begin(sql, "ALTER"))
-        return false;
-    struct str word, before = {0};
-    bool owner = false;
-    while (words_next(&sql, &word)) {
-        owner |= word_is(word, "TO") && word_is(before, "OWNER");
-        before = word;
-    }
-    return owner;
+    return err_prefix(err, "line %lld", (long long)line);
 }
 
-static bool role_is_missing(struct loading *l, const char *role)
+static bool run_setting(struct loading *l, const char *name, struct str sql, struct err *err)
 {
-    static const char *const always[] = {"public", "current_user", "session_user", "current_role"};
-    for (size_t i = 0; i < COUNT_OF(always); i++)
-        if (same(role, always[i]))
+    bool done;
+    if (!set_main(l, l->now, err) || !statement_run(l->r, l->pg, sql, &done, err))
+        return false;
+    if (done)
+        l->now = l->has = settings_with(l->r->arena, l->now, name, sql);
+    return true;
+}
+
+static bool keep_for_later(struct loading *l, struct str sql, struct err *err)
+{
+    l->late = true;
+    graph_add(l->graph, sql, lexer_line(l->lexer), l->now);
+    return graph_bytes(l->graph) < LATE_MAX || graph_run(l->graph, err);
+}
+
+static bool is_late(const struct loading *l, struct str sql)
+{
+    SCOPED(arena_close) struct arena *own = arena_open();
+    return l->late || (l->data_seen && !pg_in_transaction(l->pg) && post_read(own, sql).kind != POST_OTHER);
+}
+
+static bool wait_for_rows(struct loading *l, struct err *err)
+{
+    bool waited = !l->busy || graph_wait(l->graph, err);
+    l->busy = false;
+    return waited;
+}
+
+static bool on_statement(struct loading *l, struct str sql, struct err *err)
+{
+    const char *name;
+    bool done;
+    enum statement_kind kind = statement_kind(sql);
+    if (!statement_allowed(sql, err))
+        return false;
+    if (kind == STATEMENT_UNCERTAIN)
+        l->r->uncertain = l->data_seen = true;
+    if (settings_is(l->r->arena, sql, &name))
+        return run_setting(l, name, sql, err);
+    if (is_late(l, sql))
+        return keep_for_later(l, sql, err);
+    if (kind != STATEMENT_QUIET) {
+        if (!wait_for_rows(l, err))
             return false;
-    struct pg_rows *rows;
-    const char *params[] = {role};
-    return pg_exec(l->r->admin, l->r->arena, "SELECT 1 FROM pg_roles WHERE rolname = $1", params, 1, RESTORE_QUICK_MS, &rows, NULL) &&
-           pg_count(rows) == 0;
-}
-
-static void remember_role(struct restoring *r, const char *role)
-{
-    for (size_t i = 0; i < r->missing_roles.n; i++)
-        if (same(r->missing_roles.p[i], role))
-            return;
-    *vec_add(r->arena, &r->missing_roles) = role;
-}
-
-/* "SET SESSION AUTHORIZATION 'x'" is the one form whose role stands in a string. */
-static char *authorization_role(struct arena *arena, struct str sql)
-{
-    const char *from = memchr(sql.p, '\'', sql.n), *to = memrchr(sql.p, '\'', sql.n);
-    return from && to > from ? arena_strndup(arena, from + 1, (size_t)(to - from - 1)) : NULL;
-}
-
-/* A role follows TO, FROM, ROLE or BY. */
-static bool names_missing_role(struct loading *l, struct str sql)
-{
-    struct arena *arena = l->r->arena;
-    char *role = words_begin(sql, "SET SESSION AUTHORIZATION") ? authorization_role(arena, sql) : NULL;
-    if (role && role_is_missing(l, role)) {
-        remember_role(l->r, role);
-        return true;
+        l->order_known = false;
     }
-    bool missing = false;
-    struct str word, before = {0};
-    while (words_next(&sql, &word)) {
-        bool follows = word_is(before, "TO") || word_is(before, "FROM") || word_is(before, "ROLE") || word_is(before, "BY");
-        role = follows ? word_name(arena, word) : NULL;
-        if (role && role_is_missing(l, role)) {
-            remember_role(l->r, role);
-            missing = true;
-        }
-        before = word;
-    }
-    return missing;
+    return set_main(l, l->now, err) && statement_run(l->r, l->pg, sql, &done, err);
 }
 
-static bool run_statement(struct loading *l, struct str sql, struct err *err)
+/* ---- rows ---- */
+
+/* Rows are looked at as they come when there are triggers, foreign keys among them, or checks that call somebody's functions: these may
+   read what an earlier table holds. Such tables are filled in the order of the file, as psql would. */
+static const char ask_order[] =
+    "SELECT EXISTS (SELECT FROM pg_trigger)::int, EXISTS (SELECT FROM pg_constraint c JOIN pg_depend d ON d.classid = 'pg_constraint'::regclass"
+    " AND d.objid = c.oid AND d.refclassid = 'pg_proc'::regclass JOIN pg_proc p ON p.oid = d.refobjid JOIN pg_language g ON g.oid = p.prolang"
+    " WHERE c.contype = 'c' AND g.lanname NOT IN ('internal', 'c') AND p.oid >= 16384)::int";
+
+static bool learn_order(struct loading *l, struct err *err)
 {
-    if (is_server_wide(sql)) {
-        err_set(err, ERR_DATA, "a statement that changes the whole server, not one database");
-        return err_hint(err, "dump one database without --create, and roles apart with pg_dumpall --globals-only");
-    }
-    if (words_begin(sql, "COMMENT ON DATABASE"))
-        return true; /* old versions of pg_dump write it; it would land on the database that is still in use */
-    if (pg_script(l->pg, sql.p, RESTORE_LONG_MS, err))
-        return true;
-    const char *state = pg_sqlstate(l->pg);
-    if ((same(state, "42704") || same(state, "22023")) && is_about_roles(sql) && names_missing_role(l, sql)) {
-        l->r->result->skipped++;
-        return true;
-    }
-    return false;
+    SCOPED(arena_close) struct arena *own = arena_open();
+    struct pg_rows *found;
+    if (!pg_exec(l->pg, own, ask_order, NULL, 0, RESTORE_QUICK_MS, &found, err))
+        return false;
+    l->ordered = pg_int(found, 0, 0) || pg_int(found, 0, 1);
+    l->r->uncertain |= pg_int(found, 0, 0) != 0; /* a trigger may do anything to rows */
+    l->order_known = true;
+    return true;
 }
 
-/* ---- items of the lexer ---- */
-
-static void progress(struct loading *l)
+static bool on_copy(struct loading *l, struct str sql, struct err *err)
 {
-    const struct table_rows *last = l->r->tables.n ? &l->r->tables.p[l->r->tables.n - 1] : NULL;
-    restoring_progress(l->r, gzip_reader_at(l->reader), gzip_reader_size(l->reader), "%s", last ? last->name : "schema");
-}
-
-static bool begin_copy(struct loading *l, struct str sql, struct err *err)
-{
+    struct restoring *r = l->r;
     struct str table;
     if (!lexer_copy_table(sql, &table))
         return err_set(err, ERR_DATA, "a COPY without a table");
-    vec_add(l->r->arena, &l->r->tables)->name = str_dup(l->r->arena, table);
+    if (l->late && !graph_run(l->graph, err))
+        return false;
+    l->what = str_dup(r->arena, table);
+    vec_add(r->arena, &r->tables)->name = l->what;
     l->copied = 0;
-    return pg_copy_in_begin(l->pg, sql.p, RESTORE_QUICK_MS, err);
+    l->rows = NULL;
+    l->late = false;
+    l->data_seen = true;
+    if (pg_in_transaction(l->pg))
+        return wait_for_rows(l, err) && pg_copy_in_begin(l->pg, sql.p, RESTORE_QUICK_MS, err);
+    if (!l->order_known && !(wait_for_rows(l, err) && learn_order(l, err)))
+        return false;
+    if (l->ordered && !wait_for_rows(l, err))
+        return false;
+    l->rows = rows_begin(l->store, r->arena, l->what, sql, lexer_line(l->lexer), l->now);
+    graph_rows(l->graph, l->rows);
+    l->busy = true;
+    return true;
 }
 
-static bool end_copy(struct loading *l, struct err *err)
+static bool on_rows(struct loading *l, struct str text, int64_t rows, struct err *err)
 {
-    int64_t taken;
-    struct table_rows *table = &l->r->tables.p[l->r->tables.n - 1];
-    if (!pg_copy_in_end(l->pg, NULL, RESTORE_LONG_MS, &taken, err))
-        return err_prefix(err, "table %s", table->name);
+    l->copied += rows;
+    if (l->rows)
+        return rows_add(l->rows, text.p, text.n) || err_set(err, ERR_CANCELLED, "stopped");
+    return pg_copy_in_put(l->pg, text.p, text.n, COPY_MS, err) || err_prefix(err, "table %s", l->what);
+}
+
+static bool on_copy_end(struct loading *l, struct err *err)
+{
+    int64_t taken = l->copied;
+    if (l->rows)
+        rows_end(l->rows, l->copied);
+    else if (!pg_copy_in_end(l->pg, NULL, RESTORE_LONG_MS, &taken, err))
+        return err_prefix(err, "table %s", l->what);
     if (taken != l->copied)
-        return err_set(err, ERR_DATA, "the server took %lld of the %lld rows of table %s", (long long)taken, (long long)l->copied, table->name);
-    table->rows = l->copied;
+        return err_set(err, ERR_DATA, "the server took %lld of the %lld rows of table %s", (long long)taken, (long long)l->copied, l->what);
+    l->rows = NULL;
+    l->r->tables.p[l->r->tables.n - 1].rows = l->copied;
     l->r->result->rows += l->copied;
     return true;
 }
@@ -152,14 +203,13 @@ static bool load_item(void *arg, enum lexer_item item, struct str text, int64_t 
     struct loading *l = arg;
     switch (item) {
     case LEXER_STATEMENT:
-        return run_statement(l, text, err);
+        return on_statement(l, text, err);
     case LEXER_COPY:
-        return begin_copy(l, text, err);
+        return on_copy(l, text, err);
     case LEXER_DATA:
-        l->copied += rows;
-        return pg_copy_in_put(l->pg, text.p, text.n, COPY_MS, err) || err_prefix(err, "table %s", l->r->tables.p[l->r->tables.n - 1].name);
+        return on_rows(l, text, rows, err);
     case LEXER_COPY_END:
-        return end_copy(l, err);
+        return on_copy_end(l, err);
     case LEXER_COMPLETE:
         l->complete = true;
         return true;
@@ -167,7 +217,7 @@ static bool load_item(void *arg, enum lexer_item item, struct str text, int64_t 
     return true;
 }
 
-/* ---- the whole ---- */
+/* ---- a file that has no index: one stream ---- */
 
 static bool hash_tap(void *arg, const void *data, size_t size, struct err *err)
 {
@@ -176,55 +226,94 @@ static bool hash_tap(void *arg, const void *data, size_t size, struct err *err)
     return true;
 }
 
-static bool load_all(struct loading *l, struct lexer *lexer, struct err *err)
+static bool read_all(struct loading *l, struct gzip_reader *reader, struct err *err)
 {
     SCOPED(arena_close) struct arena *own = arena_open();
     char *piece = arena_alloc(own, PIECE);
     for (size_t n;;) {
-        if (!gzip_reader_read(l->reader, piece, PIECE, &n, err))
+        if (!gzip_reader_read(reader, piece, PIECE, &n, err))
             return false;
         if (n == 0)
-            return lexer_end(lexer, err);
-        if (!lexer_feed(lexer, piece, n, err))
+            return lexer_end(l->lexer, err);
+        if (!lexer_feed(l->lexer, piece, n, err))
             return false;
-        progress(l);
+        l->at = gzip_reader_at(reader);
+        tell_reading(l);
     }
 }
 
+static bool load_stream(struct loading *l, struct err *err)
+{
+    SCOPED(gzip_reader_close) struct gzip_reader *reader = NULL;
+    if (!gzip_reader_open(l->r->spec->file, &reader, err))
+        return false;
+    SCOPED(hash_close) struct hash *hash = hash_open();
+    char sha256[HASH_HEX_SIZE];
+    gzip_reader_tap(reader, hash_tap, hash);
+    l->size = gzip_reader_size(reader);
+    if (!read_all(l, reader, err))
+        return false;
+    hash_end(hash, sha256);
+    return same(sha256, l->r->sha256) || err_set(err, ERR_DATA, "\"%s\" changed while it was being restored", l->r->spec->file);
+}
+
+/* ---- the whole ---- */
+
 /* Settings that a role or the server may have set otherwise. Commits need not be durable one by one: that of the swap is, and makes
-   everything before it so. */
+   everything before it so. Memory for sorting: an index of some million rows is made without a file. Were rows let in unchecked by a
+   session_replication_role of the server's, a foreign key that the server calls valid would prove nothing. */
 static const char session[] = "SET synchronous_commit = off; SET statement_timeout = 0; SET lock_timeout = 0;"
                               " SET idle_in_transaction_session_timeout = 0; SET standard_conforming_strings = on;"
-                              " SET default_transaction_read_only = off; SET client_min_messages = warning; SET row_security = off";
+                              " SET default_transaction_read_only = off; SET client_min_messages = warning; SET row_security = off;"
+                              " SET maintenance_work_mem = '256MB'; SET max_parallel_maintenance_workers = 0;"
+                              " SELECT set_config('session_replication_role', 'origin', false)"
+                              " WHERE current_setting('session_replication_role') <> 'origin'";
 
-static void note_roles(struct restoring *r)
+static bool finish(struct loading *l, struct err *err)
 {
-    SCOPED(buf_done) struct buf names = {.max = 400};
-    for (size_t i = 0; i < r->missing_roles.n; i++)
-        buf_printf(&names, "%s\"%s\"", i ? ", " : "", r->missing_roles.p[i]);
-    if (r->missing_roles.n)
-        restoring_note(r, "%lld statements were left out because this server lacks the roles %s%s; what they would own belongs to \"%s\"",
-                       (long long)r->result->skipped, buf_text(&names), names.over ? ", ..." : "",
-                       r->spec->target->user ? r->spec->target->user : "the restoring user");
+    if (!l->complete || !graph_run(l->graph, err))
+        return false;
+    statement_note_roles(l->r);
+    return pg_script(l->pg, "RESET ALL", RESTORE_QUICK_MS, err) && graph_analyze(l->graph, err);
+}
+
+/* What runs in the sessions of the pool would keep their threads, and so us, for as long as it takes. */
+static void end_sessions(struct loading *l)
+{
+    const char *params[] = {l->r->temp};
+    struct err unused = {0};
+    pool_stop(l->pool);
+    if (!pg_exec(l->r->admin, l->r->arena, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", params, 1,
+                 RESTORE_QUICK_MS, NULL, &unused))
+        return; /* the server is gone, and with it the sessions */
+}
+
+static int jobs_of(const struct restore_spec *spec)
+{
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    return spec->jobs > 0 ? spec->jobs : (int)MIN_OF(MAX_OF(processors, 2), 8);
+}
+
+static void close_loading(struct loading *l)
+{
+    lexer_close(&l->lexer);
+    pool_close(&l->pool);
+    rows_store_close(&l->store);
+    pg_close(&l->pg);
 }
 
 bool restore_load(struct restoring *r, struct err *err)
 {
-    SCOPED(gzip_reader_close) struct gzip_reader *reader = NULL;
-    if (!gzip_reader_open(r->spec->file, &reader, err))
+    SCOPED(close_loading) struct loading l = {.r = r, .what = "schema"};
+    if (!pg_open(r->spec->target, r->temp, RESTORE_CONNECT_MS, &l.pg, err) || !pg_script(l.pg, session, RESTORE_QUICK_MS, err))
         return false;
-    SCOPED(hash_close) struct hash *hash = hash_open();
-    gzip_reader_tap(reader, hash_tap, hash);
-    struct pg *pg SCOPED(pg_close) = NULL;
-    if (!pg_open(r->spec->target, r->temp, RESTORE_CONNECT_MS, &pg, err) || !pg_script(pg, session, RESTORE_QUICK_MS, err))
-        return false;
-    struct loading l = {.r = r, .pg = pg, .reader = reader, .hash = hash};
-    SCOPED(lexer_close) struct lexer *lexer = lexer_open(load_item, &l);
-    if (!load_all(&l, lexer, err) || !l.complete)
-        return err_prefix(err, "loading \"%s\"", r->spec->file);
-    hash_end(hash, r->sha256);
-    note_roles(r);
-    restoring_progress(r, gzip_reader_size(reader), gzip_reader_size(reader), "statistics");
-    return (pg_script(pg, "RESET ALL", RESTORE_QUICK_MS, err) && pg_script(pg, "ANALYZE", RESTORE_LONG_MS, err)) ||
-           err_prefix(err, "gathering statistics");
+    l.pool = pool_open(r->spec->target, r->temp, session, jobs_of(r->spec));
+    l.store = rows_store_open(l.pool, UNDER_WAY_MAX);
+    l.graph = graph_open(r->arena, l.pool, l.pg, &(struct graph_ops){run_alone, tell_building, &l});
+    l.lexer = lexer_open(load_item, &l);
+    if (load_stream(&l, err) && finish(&l, err))
+        return true;
+    pool_why(l.pool, err);
+    end_sessions(&l);
+    return err_prefix(err, "loading \"%s\"", r->spec->file);
 }

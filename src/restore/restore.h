@@ -11,6 +11,7 @@ struct restore_spec {
     size_t critical_count;
     const struct restore_count { const char *table; int64_t rows; } *counts; /* from the manifest; NULL: none */
     size_t count_count;
+    int jobs;                           /* sessions that load and build at the same time; 0: as many as processors here, 8 at most */
     const char *tag;                    /* makes NAME_restoring_TAG this run's own */
     bool keep_old;                      /* true: NAME becomes NAME_before_TIMESTAMP; false is refused for now */
     void (*progress)(void *arg, int64_t done_bytes, int64_t total_bytes, const char *what);

@@ -29,6 +29,7 @@ struct restoring {
     VEC(struct table_rows) tables; /* that the file held */
     VEC(const char *) notes;
     struct strs missing_roles;
+    bool uncertain;           /* something ran that may have changed rows or how they are checked: only looking proves them */
 };
 
 void restoring_note(struct restoring *r, const char *fmt, ...) PRINTF_LIKE(2, 3);

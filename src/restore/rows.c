@@ -1,0 +1,351 @@
+/* restore/rows.c -- Pieces of about a megabyte that end where a row ends, so that each can be turned into the server's binary form by
+   itself. A row longer than that goes in parts, as text.
+
+   A table that is empty and will be filled by one session alone is truncated in the transaction that fills it: the server then writes
+   rows that need no later visit (FREEZE), and, with wal_level = minimal, no log for them. */
+#include "restore/rows.h"
+
+#include "restore/binary.h"
+#include "restore/restore_internal.h"
+
+enum { CHUNK_SIZE = 1024 * 1024, COPY_MS = 10 * 60 * 1000, SLEEP_MS = 1000, BINARY_TEXT_MAX = 8 * CHUNK_SIZE, UNSURE_MAX = 8 };
+
+struct chunk {
+    struct chunk *next, *made; /* in whichever list it is; and of all there are */
+    size_t n;
+    bool begins, ends; /* at the border of a row */
+    char data[CHUNK_SIZE];
+};
+
+struct rows_store {
+    struct pool *pool;
+    struct chunk *spare;       /* under the pool's mutex, as is the rest but `made` */
+    struct chunk *made;        /* the reader's */
+    size_t under_way, most;
+};
+
+struct rows {
+    struct task task;
+    struct rows_store *store;
+    const char *table, *copy;
+    struct chunk *open;        /* being filled; the reader's alone */
+    bool in_row;               /* the last piece did not end a row */
+    bool added;                /* to the pool */
+    struct chunk *first, *last; /* under the mutex: waiting for the session */
+    bool ended;                /* under the mutex */
+    int64_t count, bytes;
+};
+
+/* ---- memory ---- */
+
+struct rows_store *rows_store_open(struct pool *pool, size_t max_bytes)
+{
+    struct rows_store *store = calloc(1, sizeof(*store));
+    if (!store)
+        abort();
+    *store = (struct rows_store){.pool = pool, .most = MAX_OF(max_bytes / CHUNK_SIZE, 4)};
+    return store;
+}
+
+void rows_store_close(struct rows_store **store)
+{
+    if (!store || !*store)
+        return;
+    for (struct chunk *c = (*store)->made, *next; c; c = next) {
+        next = c->made;
+        free(c);
+    }
+    free(*store);
+    *store = NULL;
+}
+
+/* A free piece, once fewer than the most are under way; NULL when the pool failed. */
+static struct chunk *take_chunk(struct rows_store *store)
+{
+    pool_lock(store->pool);
+    bool going = true;
+    while (going && store->under_way >= store->most)
+        going = pool_sleep(store->pool, SLEEP_MS);
+    struct chunk *c = store->spare;
+    if (going && c)
+        store->spare = c->next;
+    store->under_way += going;
+    pool_unlock(store->pool);
+    if (!going)
+        return NULL;
+    if (!c) {
+        if (!(c = malloc(sizeof(*c))))
+            abort();
+        c->made = store->made;
+        store->made = c;
+    }
+    c->next = NULL;
+    c->n = 0;
+    return c;
+}
+
+static void give_back(struct rows_store *store, struct chunk *c)
+{
+    if (!c)
+        return;
+    pool_lock(store->pool);
+    c->next = store->spare;
+    store->spare = c;
+    store->under_way--;
+    pool_changed(store->pool);
+    pool_unlock(store->pool);
+}
+
+/* ---- the reader's side ---- */
+
+static bool load_rows(struct worker *w, struct task *t, struct err *err);
+
+struct rows *rows_begin(struct rows_store *store, struct arena *arena, const char *table, struct str copy, int64_t line,
+                        const struct settings *settings)
+{
+    struct rows *rows = arena_new(arena, struct rows);
+    rows->store = store;
+    rows->table = table;
+    rows->copy = str_dup(arena, copy);
+    rows->task = (struct task){.run = load_rows, .arg = rows, .what = table, .line = line, .settings = settings};
+    return rows;
+}
+
+static void add_task(struct rows *rows)
+{
+    if (rows->added)
+        return;
+    rows->added = true;
+    pool_add(rows->store->pool, &rows->task);
+}
+
+static void pass_on(struct rows *rows)
+{
+    struct chunk *c = rows->open;
+    if (c) {
+        pool_lock(rows->store->pool);
+        if (rows->last)
+            rows->last->next = c;
+        else
+            rows->first = c;
+        rows->last = c;
+        pool_changed(rows->store->pool);
+        pool_unlock(rows->store->pool);
+        rows->open = NULL;
+    }
+    rows->task.at_once = true;
+    add_task(rows);
+}
+
+/* The full piece goes; the row that it ends in the middle of moves to a new one. */
+static bool next_chunk(struct rows *rows)
+{
+    struct chunk *full = rows->open, *c = take_chunk(rows->store);
+    if (!c)
+        return false;
+    const char *newline = full ? memrchr(full->data, '\n', full->n) : NULL;
+    if (newline) {
+        size_t whole = (size_t)(newline - full->data) + 1;
+        c->n = full->n - whole;
+        memcpy(c->data, full->data + whole, c->n);
+        full->n = whole;
+    }
+    if (full)
+        full->ends = newline != NULL;
+    c->begins = !full || full->ends;
+    if (full)
+        pass_on(rows);
+    rows->open = c;
+    return true;
+}
+
+bool rows_add(struct rows *rows, const void *data, size_t size)
+{
+    const char *p = data;
+    rows->bytes += (int64_t)size;
+    while (size) {
+        if ((!rows->open || rows->open->n == CHUNK_SIZE) && !next_chunk(rows))
+            return false;
+        size_t n = MIN_OF(size, CHUNK_SIZE - rows->open->n);
+        memcpy(rows->open->data + rows->open->n, p, n);
+        rows->open->n += n;
+        p += n;
+        size -= n;
+    }
+    return true;
+}
+
+void rows_end(struct rows *rows, int64_t count)
+{
+    if (rows->open)
+        rows->open->ends = true;
+    pool_lock(rows->store->pool);
+    rows->count = count;
+    pool_unlock(rows->store->pool);
+    pass_on(rows);
+    pool_lock(rows->store->pool);
+    rows->ended = true;
+    pool_changed(rows->store->pool);
+    pool_unlock(rows->store->pool);
+}
+
+struct task *rows_task(struct rows *rows)
+{
+    return &rows->task;
+}
+
+const char *rows_table(const struct rows *rows)
+{
+    return rows->table;
+}
+
+int64_t rows_count(const struct rows *rows)
+{
+    return rows->count;
+}
+
+int64_t rows_bytes(const struct rows *rows)
+{
+    return rows->bytes;
+}
+
+/* ---- the session's side ---- */
+
+enum form { FORM_NONE, FORM_TEXT, FORM_BINARY };
+
+struct copying {
+    struct worker *w;
+    struct rows *rows;
+    bool transaction; /* ours, around everything */
+    bool freeze;
+    enum form form;   /* of the COPY that runs */
+    struct binary *binary; /* NULL: this table goes as text */
+    int unsure;       /* pieces in a row that had to go as text */
+    int64_t taken;    /* by the server, in the COPYs that ended */
+};
+
+/* COPY t (a, b) FROM stdin, in the form wanted. What is not plainly that is sent as it stands. */
+static char *copy_statement(const struct copying *c, enum form form)
+{
+    const char *options = form == FORM_BINARY ? (c->freeze ? "FORMAT binary, FREEZE" : "FORMAT binary") : "FREEZE";
+    char *with = form == FORM_BINARY || c->freeze ? binary_statement(c->w->arena, str_of(c->rows->copy), options) : NULL;
+    return with ? with : arena_strdup(c->w->arena, c->rows->copy);
+}
+
+static bool end_copy(struct copying *c, struct err *err)
+{
+    int64_t taken;
+    enum form form = c->form;
+    if (form == FORM_NONE)
+        return true;
+    c->form = FORM_NONE;
+    if (form == FORM_BINARY && !pg_copy_in_put(c->w->pg, binary_trailer, BINARY_TRAILER_SIZE, COPY_MS, err))
+        return false;
+    if (!pg_copy_in_end(c->w->pg, NULL, RESTORE_LONG_MS, &taken, err))
+        return false;
+    c->taken += taken;
+    return true;
+}
+
+static bool begin_copy(struct copying *c, enum form form, struct err *err)
+{
+    if (c->form == form)
+        return true;
+    if (!end_copy(c, err) || !pg_copy_in_begin(c->w->pg, copy_statement(c, form), RESTORE_QUICK_MS, err))
+        return false;
+    c->form = form;
+    return form != FORM_BINARY || pg_copy_in_put(c->w->pg, binary_header, BINARY_HEADER_SIZE, COPY_MS, err);
+}
+
+/* A table of which piece after piece has something doubtful is not tried for ever. */
+static bool as_binary(struct copying *c, struct str text)
+{
+    int64_t rows;
+    buf_clear(&c->w->out);
+    if (!c->binary || text.n > BINARY_TEXT_MAX)
+        return false;
+    if (binary_rows(c->binary, text, &c->w->out, &rows) == BINARY_OK) {
+        c->unsure = 0;
+        return true;
+    }
+    if (++c->unsure == UNSURE_MAX)
+        c->binary = NULL;
+    return false;
+}
+
+/* `whole`: it begins and ends where a row does. */
+static bool send_rows(struct copying *c, struct str text, bool whole, struct err *err)
+{
+    if (whole && as_binary(c, text))
+        return begin_copy(c, FORM_BINARY, err) && pg_copy_in_put(c->w->pg, c->w->out.p, c->w->out.n, COPY_MS, err);
+    return begin_copy(c, FORM_TEXT, err) && pg_copy_in_put(c->w->pg, text.p, text.n, COPY_MS, err);
+}
+
+/* Waits for the next piece; *ret NULL after the last. */
+static bool next_piece(struct rows *rows, struct chunk **ret, struct err *err)
+{
+    struct pool *pool = rows->store->pool;
+    bool going = true;
+    pool_lock(pool);
+    while (!rows->first && !rows->ended && (going = pool_sleep(pool, SLEEP_MS)))
+        ;
+    *ret = rows->first;
+    if (rows->first && !(rows->first = rows->first->next))
+        rows->last = NULL;
+    pool_unlock(pool);
+    return going || err_set(err, ERR_CANCELLED, "stopped while rows were on their way");
+}
+
+/* Ordinary, ours to empty, and without anything that looks at its rows as they come. */
+static const char ask_plain[] =
+    "SELECT (k.relkind = 'r' AND NOT k.relhastriggers AND has_table_privilege(k.oid, 'TRUNCATE') AND NOT EXISTS (SELECT FROM pg_depend d"
+    " WHERE d.classid = 'pg_class'::regclass AND d.objid = k.oid AND d.deptype = 'e'))::int FROM pg_class k WHERE k.oid = to_regclass($1)";
+
+/* Under the lock nobody else fills it, so what is found empty is emptied for nothing but the sake of FREEZE. */
+static bool begin_alone(struct copying *c, struct err *err)
+{
+    struct pg *pg = c->w->pg;
+    struct pg_rows *found;
+    const char *table = c->rows->table, *params[] = {table};
+    if (!pg_exec(pg, c->w->arena, ask_plain, params, 1, RESTORE_QUICK_MS, &found, err))
+        return false;
+    if (!pg_int(found, 0, 0))
+        return true;
+    c->transaction = true;
+    if (!pg_script(pg, arena_printf(c->w->arena, "BEGIN; LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE", table), RESTORE_LONG_MS, err) ||
+        !pg_exec(pg, c->w->arena, arena_printf(c->w->arena, "SELECT EXISTS (SELECT FROM ONLY %s)::int", table), NULL, 0, RESTORE_LONG_MS, &found, err))
+        return false;
+    c->freeze = !pg_int(found, 0, 0);
+    return !c->freeze || pg_script(pg, arena_printf(c->w->arena, "TRUNCATE TABLE ONLY %s", table), RESTORE_LONG_MS, err);
+}
+
+/* What is worth its price only for many rows. */
+static bool begin_large(struct copying *c, struct err *err)
+{
+    return binary_new(c->w->arena, c->w->pg, c->rows->table, str_of(c->rows->copy), &c->binary, err) && begin_alone(c, err);
+}
+
+static bool send_chunks(struct copying *c, struct err *err)
+{
+    struct chunk *chunk;
+    bool first = true, ok = true;
+    while (ok && (ok = next_piece(c->rows, &chunk, err)) && chunk) {
+        if (first && chunk->n > CHUNK_SIZE / 2)
+            ok = begin_large(c, err);
+        first = false;
+        ok = ok && send_rows(c, (struct str){chunk->data, chunk->n}, chunk->begins && chunk->ends, err);
+        give_back(c->rows->store, chunk);
+    }
+    return ok && (!first || begin_copy(c, FORM_TEXT, err)); /* a block without rows is tried too: its table and columns must be there */
+}
+
+static bool load_rows(struct worker *w, struct task *t, struct err *err)
+{
+    struct copying c = {.w = w, .rows = t->arg};
+    const char *table = c.rows->table;
+    if (!send_chunks(&c, err) || !end_copy(&c, err))
+        return err_prefix(err, "table %s", table);
+    if (c.taken != c.rows->count)
+        return err_set(err, ERR_DATA, "the server took %lld of the %lld rows of table %s", (long long)c.taken, (long long)c.rows->count, table);
+    return !c.transaction || pg_script(w->pg, "COMMIT", RESTORE_LONG_MS, err) || err_prefix(err, "table %s", table);
+}

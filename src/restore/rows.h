@@ -1,0 +1,23 @@
+/* restore/rows.h -- The rows of one COPY block on their way into their table. The thread that reads the file begins a block and gives
+   its bytes, or says in which members of the file they stand; a session of the pool writes them. What is under way is bounded. */
+#pragma once
+#include "restore/pool.h"
+
+struct rows;       /* one block */
+struct rows_store; /* the memory that all blocks share */
+
+/* At most `max_bytes` of rows wait for their sessions. */
+struct rows_store *rows_store_open(struct pool *pool, size_t max_bytes);
+void rows_store_close(struct rows_store **store); /* after the pool */
+
+/* The block of statement `copy` (COPY table ... FROM stdin;). Lives in `arena`. */
+struct rows *rows_begin(struct rows_store *store, struct arena *arena, const char *table, struct str copy, int64_t line,
+                        const struct settings *settings);
+/* Bytes as they come, cut anywhere; waits while too much is under way. False: the pool failed, and says why. */
+bool rows_add(struct rows *rows, const void *data, size_t size);
+/* All given; `count` rows there must be. */
+void rows_end(struct rows *rows, int64_t count);
+struct task *rows_task(struct rows *rows); /* added to the pool at the first byte, at the end, or by rows_members */
+const char *rows_table(const struct rows *rows);
+int64_t rows_count(const struct rows *rows); /* as given to rows_end */
+int64_t rows_bytes(const struct rows *rows);
