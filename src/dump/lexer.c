@@ -649,6 +649,14 @@ bool lexer_feed(struct lexer *lexer, const void *data, size_t size, struct err *
     return keep(lexer, end, err);
 }
 
+bool lexer_skip_rows(struct lexer *lexer, int64_t rows, struct err *err)
+{
+    if (lexer->state != IN_ROWS || !lexer->line_start || lexer->held_n)
+        return bad(lexer, err, "rows where no COPY asks for them");
+    lexer->line += rows;
+    return true;
+}
+
 bool lexer_end(struct lexer *lexer, struct err *err)
 {
     struct lexer *l = lexer;

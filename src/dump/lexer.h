@@ -23,6 +23,8 @@ void lexer_close(struct lexer **lexer);
 /* Errors name the line, those of the callback too. After an error the lexer may only be closed. */
 MUST_USE bool lexer_feed(struct lexer *lexer, const void *data, size_t size, struct err *err);
 MUST_USE bool lexer_end(struct lexer *lexer, struct err *err); /* ERR_DATA when cut: inside a statement, inside COPY, no trailer */
+/* The rows of the COPY that has just begun stand somewhere else and are not fed: so many of them. ERR_DATA when none has just begun. */
+MUST_USE bool lexer_skip_rows(struct lexer *lexer, int64_t rows, struct err *err);
 int64_t lexer_line(const struct lexer *lexer);       /* on which the item just given began */
 /* Table of a COPY statement, as written: "public.contracts". False when it is not one. */
 bool lexer_copy_table(struct str statement, struct str *ret);

@@ -135,7 +135,10 @@ static bool resolve(struct graph *g, struct err *err)
         struct table *t = find(g, (uint32_t)pg_int(found, at++, 0));
         if (!t)
             continue;
-        *vec_add(g->arena, &t->data) = rows_task(g->rows.p[i]);
+        struct task *const *tasks;
+        size_t n = rows_tasks(g->rows.p[i], &tasks);
+        for (size_t k = 0; k < n; k++)
+            *vec_add(g->arena, &t->data) = tasks[k];
         t->rows += rows_count(g->rows.p[i]);
         t->bytes += rows_bytes(g->rows.p[i]);
     }

@@ -1,15 +1,10 @@
 /* restore/load.c -- The file into the temporary database. One thread reads it and runs, in their places, the statements that make the
    schema; rows go to the sessions of the pool as they pass, and so does, at the end, what may run side by side. Nothing in the file may
    reach beyond that database, and nothing that fails is passed over, except statements about roles that this server has not. */
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "dump/index.h"
-#include "dump/lexer.h"
 #include "io/gzip.h"
-#include "restore/graph.h"
-#include "restore/restore_internal.h"
+#include "restore/load.h"
 #include "restore/statement.h"
 
 enum {
@@ -20,29 +15,9 @@ enum {
     DATA_SHARE = 65,                  /* percent of the time that goes by until the rows are in, for the progress */
 };
 
-struct loading {
-    struct restoring *r;
-    struct pg *pg;                 /* for what runs in its place */
-    struct pool *pool;
-    struct rows_store *store;
-    struct graph *graph;
-    struct lexer *lexer;
-    const struct settings *now;    /* of the dump, as of the statement read last */
-    const struct settings *has;    /* of `pg` */
-    struct rows *rows;             /* of the COPY being read; NULL: they go through `pg`, inside a transaction of the dump */
-    int64_t copied;                /* rows of that COPY, as the lexer counts them */
-    bool data_seen;
-    bool late;                     /* what follows the data has begun */
-    bool busy;                     /* rows are on their way */
-    bool order_known, ordered;     /* tables must be filled one after the other */
-    bool complete;
-    int64_t at, size;              /* of the file */
-    const char *what;              /* for the progress */
-};
-
 /* ---- progress ---- */
 
-static void tell_reading(struct loading *l)
+void load_tell_reading(struct loading *l)
 {
     restoring_progress(l->r, l->at / 100 * DATA_SHARE, l->size, "%s", l->what);
 }
@@ -238,7 +213,7 @@ static bool read_all(struct loading *l, struct gzip_reader *reader, struct err *
         if (!lexer_feed(l->lexer, piece, n, err))
             return false;
         l->at = gzip_reader_at(reader);
-        tell_reading(l);
+        load_tell_reading(l);
     }
 }
 
@@ -294,24 +269,34 @@ static int jobs_of(const struct restore_spec *spec)
     return spec->jobs > 0 ? spec->jobs : (int)MIN_OF(MAX_OF(processors, 2), 8);
 }
 
+static bool load_file(struct loading *l, struct err *err)
+{
+    struct index *index;
+    if (!index_read(l->r->arena, l->r->spec->file, &index, err))
+        return false;
+    return index ? load_members(l, index, err) : load_stream(l, err);
+}
+
 static void close_loading(struct loading *l)
 {
     lexer_close(&l->lexer);
     pool_close(&l->pool);
+    if (l->members >= 0)
+        close(l->members);
     rows_store_close(&l->store);
     pg_close(&l->pg);
 }
 
 bool restore_load(struct restoring *r, struct err *err)
 {
-    SCOPED(close_loading) struct loading l = {.r = r, .what = "schema"};
+    SCOPED(close_loading) struct loading l = {.r = r, .what = "schema", .members = -1};
     if (!pg_open(r->spec->target, r->temp, RESTORE_CONNECT_MS, &l.pg, err) || !pg_script(l.pg, session, RESTORE_QUICK_MS, err))
         return false;
     l.pool = pool_open(r->spec->target, r->temp, session, jobs_of(r->spec));
     l.store = rows_store_open(l.pool, UNDER_WAY_MAX);
     l.graph = graph_open(r->arena, l.pool, l.pg, &(struct graph_ops){run_alone, tell_building, &l});
     l.lexer = lexer_open(load_item, &l);
-    if (load_stream(&l, err) && finish(&l, err))
+    if (load_file(&l, err) && finish(&l, err) && (l.members < 0 || load_unchanged(&l, err)))
         return true;
     pool_why(l.pool, err);
     end_sessions(&l);

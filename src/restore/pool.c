@@ -189,14 +189,6 @@ static int helpers_for(const struct pool *pool)
     return busy >= (size_t)pool->jobs ? 0 : pool->jobs - (int)busy;
 }
 
-static bool pool_over(struct pool *pool)
-{
-    pthread_mutex_lock(&pool->mutex);
-    bool over = pool->failed || pool->closing;
-    pthread_mutex_unlock(&pool->mutex);
-    return over;
-}
-
 static void carry_out(struct worker *w, struct task *t)
 {
     struct pool *pool = w->pool;
@@ -206,7 +198,7 @@ static void carry_out(struct worker *w, struct task *t)
     int helpers = helpers_for(pool);
     pthread_mutex_unlock(&pool->mutex);
     w->arena = arena_open();
-    bool ok = set_session(w, t, helpers, &err) && (!pool_over(pool) || err_set(&err, ERR_CANCELLED, "stopped")) && t->run(w, t, &err);
+    bool ok = set_session(w, t, helpers, &err) && (pool_going(pool) || err_set(&err, ERR_CANCELLED, "stopped")) && t->run(w, t, &err);
     arena_close(&w->arena);
     pthread_mutex_lock(&pool->mutex);
     finish(pool, t, ok, &err);
@@ -361,6 +353,14 @@ bool pool_wait(struct pool *pool, int64_t max_ms, bool *ret_more, struct err *er
         pool->sealed = false;
     pthread_mutex_unlock(&pool->mutex);
     return !failed;
+}
+
+bool pool_going(struct pool *pool)
+{
+    pthread_mutex_lock(&pool->mutex);
+    bool going = !pool->failed && !pool->closing;
+    pthread_mutex_unlock(&pool->mutex);
+    return going;
 }
 
 void pool_why(struct pool *pool, struct err *err)

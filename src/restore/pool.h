@@ -56,6 +56,7 @@ void pool_seal(struct pool *pool);
 /* Sleeps until all are done (true), something failed (false), or `max_ms` went by (*ret_more true). */
 MUST_USE bool pool_wait(struct pool *pool, int64_t max_ms, bool *ret_more, struct err *err);
 void pool_why(struct pool *pool, struct err *err); /* what failed first in the pool, if anything did, takes the place of what is in err */
+bool pool_going(struct pool *pool); /* neither failed nor stopped */
 int pool_jobs(const struct pool *pool);
 void pool_progress(struct pool *pool, double *ret_done, double *ret_total, char *what, size_t what_size); /* costs; the longest that runs */
 

@@ -1,4 +1,5 @@
 /* restore/restore.c -- The order of a restore, and what is cleared away when a part of it fails. */
+#include <errno.h>
 #include <stdarg.h>
 
 #include "restore/restore_internal.h"
@@ -69,6 +70,8 @@ bool restore_run(struct arena *arena, const struct restore_spec *spec, struct re
     if (!databases_open(&r, err) || !databases_lock(&r, LOCK_WAIT_MS, err))
         return false;
     /* The checksum marks the database from the start; the file is read again while it is loaded, and must still be the same. */
+    if (stat(spec->file, &r.file) != 0)
+        return err_os(err, errno, "could not look at \"%s\"", spec->file);
     if (!hash_file(spec->file, r.sha256, err) || !databases_repair(&r, err) || !databases_sweep(&r, err))
         return false;
     if (!load_and_check(&r, err) || !restore_swap(&r, err)) {

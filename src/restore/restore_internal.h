@@ -1,6 +1,8 @@
 /* restore/restore_internal.h -- What the files of this room share: the names in play, the mark on a database, and the three parts of
    a restore (load, check, swap). */
 #pragma once
+#include <sys/stat.h>
+
 #include "io/hash.h"
 #include "io/pg.h"
 #include "restore/restore.h"
@@ -26,6 +28,7 @@ struct restoring {
     const char *before;       /* what the old one will be called; NULL: there is no old one */
     bool closed;              /* the old one takes no connections, for the swap */
     char sha256[HASH_HEX_SIZE];
+    struct stat file;         /* as it was before its checksum was taken */
     VEC(struct table_rows) tables; /* that the file held */
     VEC(const char *) notes;
     struct strs missing_roles;

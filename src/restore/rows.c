@@ -8,7 +8,8 @@
 #include "restore/binary.h"
 #include "restore/restore_internal.h"
 
-enum { CHUNK_SIZE = 1024 * 1024, COPY_MS = 10 * 60 * 1000, SLEEP_MS = 1000, BINARY_TEXT_MAX = 8 * CHUNK_SIZE, UNSURE_MAX = 8 };
+enum { CHUNK_SIZE = 1024 * 1024, COPY_MS = 10 * 60 * 1000, SLEEP_MS = 1000, BINARY_TEXT_MAX = 8 * CHUNK_SIZE, UNSURE_MAX = 8,
+       BYTES_A_SECOND = 50 * 1000 * 1000 };
 
 struct chunk {
     struct chunk *next, *made; /* in whichever list it is; and of all there are */
@@ -24,13 +25,25 @@ struct rows_store {
     size_t under_way, most;
 };
 
-struct rows {
+/* What one session loads of it: all of it, unless its members are shared out. */
+struct part {
     struct task task;
+    struct rows *rows;
+    const struct index_member *members; /* NULL: pieces that the reader gives */
+    size_t member_count;
+};
+
+struct rows {
     struct rows_store *store;
+    struct arena *arena;
+    struct task model;         /* what all parts' tasks begin as */
     const char *table, *copy;
+    VEC(struct task *) tasks;
+    int fd;                    /* of the members */
+    size_t parts_left;         /* under the mutex */
+    int64_t taken;             /* under the mutex: by the server, in the parts that ended */
     struct chunk *open;        /* being filled; the reader's alone */
     bool in_row;               /* the last piece did not end a row */
-    bool added;                /* to the pool */
     struct chunk *first, *last; /* under the mutex: waiting for the session */
     bool ended;                /* under the mutex */
     int64_t count, bytes;
@@ -104,19 +117,20 @@ struct rows *rows_begin(struct rows_store *store, struct arena *arena, const cha
                         const struct settings *settings)
 {
     struct rows *rows = arena_new(arena, struct rows);
-    rows->store = store;
-    rows->table = table;
-    rows->copy = str_dup(arena, copy);
-    rows->task = (struct task){.run = load_rows, .arg = rows, .what = table, .line = line, .settings = settings};
+    *rows = (struct rows){.store = store, .arena = arena, .table = table, .copy = str_dup(arena, copy)};
+    rows->model = (struct task){.run = load_rows, .what = table, .line = line, .settings = settings};
     return rows;
 }
 
-static void add_task(struct rows *rows)
+static void add_part(struct rows *rows, const struct index_member *members, size_t n, double cost)
 {
-    if (rows->added)
-        return;
-    rows->added = true;
-    pool_add(rows->store->pool, &rows->task);
+    struct part *part = arena_new(rows->arena, struct part);
+    *part = (struct part){.task = rows->model, .rows = rows, .members = members, .member_count = n};
+    part->task.arg = part;
+    part->task.cost = cost;
+    part->task.at_once = !members;
+    *vec_add(rows->arena, &rows->tasks) = &part->task;
+    pool_add(rows->store->pool, &part->task);
 }
 
 static void pass_on(struct rows *rows)
@@ -133,8 +147,10 @@ static void pass_on(struct rows *rows)
         pool_unlock(rows->store->pool);
         rows->open = NULL;
     }
-    rows->task.at_once = true;
-    add_task(rows);
+    if (rows->tasks.n == 0) {
+        rows->parts_left = 1;
+        add_part(rows, NULL, 0, 0);
+    }
 }
 
 /* The full piece goes; the row that it ends in the middle of moves to a new one. */
@@ -182,16 +198,27 @@ void rows_end(struct rows *rows, int64_t count)
     pool_lock(rows->store->pool);
     rows->count = count;
     pool_unlock(rows->store->pool);
-    pass_on(rows);
+    pass_on(rows); /* a block without rows is tried too: its table and columns must be there */
     pool_lock(rows->store->pool);
     rows->ended = true;
     pool_changed(rows->store->pool);
     pool_unlock(rows->store->pool);
 }
 
-struct task *rows_task(struct rows *rows)
+void rows_members(struct rows *rows, int fd, const struct index_member *m, size_t n, int64_t bytes, int parts)
 {
-    return &rows->task;
+    size_t share = (n + (size_t)parts - 1) / (size_t)parts;
+    rows->fd = fd;
+    rows->bytes = bytes;
+    rows->parts_left = (n + share - 1) / share;
+    for (size_t at = 0; at < n; at += share)
+        add_part(rows, m + at, MIN_OF(share, n - at), (double)bytes / BYTES_A_SECOND * (double)share / (double)n);
+}
+
+size_t rows_tasks(struct rows *rows, struct task *const **ret)
+{
+    *ret = rows->tasks.p;
+    return rows->tasks.n;
 }
 
 const char *rows_table(const struct rows *rows)
@@ -216,6 +243,7 @@ enum form { FORM_NONE, FORM_TEXT, FORM_BINARY };
 struct copying {
     struct worker *w;
     struct rows *rows;
+    bool alone;       /* no other session loads this table */
     bool transaction; /* ours, around everything */
     bool freeze;
     enum form form;   /* of the COPY that runs */
@@ -322,7 +350,7 @@ static bool begin_alone(struct copying *c, struct err *err)
 /* What is worth its price only for many rows. */
 static bool begin_large(struct copying *c, struct err *err)
 {
-    return binary_new(c->w->arena, c->w->pg, c->rows->table, str_of(c->rows->copy), &c->binary, err) && begin_alone(c, err);
+    return binary_new(c->w->arena, c->w->pg, c->rows->table, str_of(c->rows->copy), &c->binary, err) && (!c->alone || begin_alone(c, err));
 }
 
 static bool send_chunks(struct copying *c, struct err *err)
@@ -336,16 +364,39 @@ static bool send_chunks(struct copying *c, struct err *err)
         ok = ok && send_rows(c, (struct str){chunk->data, chunk->n}, chunk->begins && chunk->ends, err);
         give_back(c->rows->store, chunk);
     }
-    return ok && (!first || begin_copy(c, FORM_TEXT, err)); /* a block without rows is tried too: its table and columns must be there */
+    return ok && (!first || begin_copy(c, FORM_TEXT, err));
+}
+
+static bool send_members(struct copying *c, const struct index_member *m, size_t n, struct err *err)
+{
+    struct buf *text = &c->w->text;
+    if (!begin_large(c, err))
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (!pool_going(c->w->pool) || !index_member_read(c->rows->fd, &m[i], text, err) || !send_rows(c, buf_str(text), true, err))
+            return false;
+    return true;
+}
+
+/* Whoever is last knows what all have taken. */
+static bool account(struct copying *c, struct err *err)
+{
+    struct rows *rows = c->rows;
+    pool_lock(rows->store->pool);
+    rows->taken += c->taken;
+    bool last = --rows->parts_left == 0;
+    int64_t taken = rows->taken, count = rows->count;
+    pool_unlock(rows->store->pool);
+    return !last || taken == count ||
+           err_set(err, ERR_DATA, "the server took %lld of the %lld rows", (long long)taken, (long long)count);
 }
 
 static bool load_rows(struct worker *w, struct task *t, struct err *err)
 {
-    struct copying c = {.w = w, .rows = t->arg};
-    const char *table = c.rows->table;
-    if (!send_chunks(&c, err) || !end_copy(&c, err))
-        return err_prefix(err, "table %s", table);
-    if (c.taken != c.rows->count)
-        return err_set(err, ERR_DATA, "the server took %lld of the %lld rows of table %s", (long long)c.taken, (long long)c.rows->count, table);
-    return !c.transaction || pg_script(w->pg, "COMMIT", RESTORE_LONG_MS, err) || err_prefix(err, "table %s", table);
+    const struct part *part = t->arg;
+    struct copying c = {.w = w, .rows = part->rows, .alone = part->rows->tasks.n == 1};
+    bool sent = part->members ? send_members(&c, part->members, part->member_count, err) : send_chunks(&c, err);
+    if (!sent || !end_copy(&c, err) || !account(&c, err))
+        return err_prefix(err, "table %s", c.rows->table);
+    return !c.transaction || pg_script(w->pg, "COMMIT", RESTORE_LONG_MS, err) || err_prefix(err, "table %s", c.rows->table);
 }

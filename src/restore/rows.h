@@ -1,6 +1,7 @@
 /* restore/rows.h -- The rows of one COPY block on their way into their table. The thread that reads the file begins a block and gives
    its bytes, or says in which members of the file they stand; a session of the pool writes them. What is under way is bounded. */
 #pragma once
+#include "dump/index.h"
 #include "restore/pool.h"
 
 struct rows;       /* one block */
@@ -15,9 +16,12 @@ struct rows *rows_begin(struct rows_store *store, struct arena *arena, const cha
                         const struct settings *settings);
 /* Bytes as they come, cut anywhere; waits while too much is under way. False: the pool failed, and says why. */
 bool rows_add(struct rows *rows, const void *data, size_t size);
+/* Instead: they are the members `m`, `n` of them with `bytes` bytes, of file `fd`; `parts` sessions may share them. They begin with
+   pool_seal, so that the most urgent table comes first. */
+void rows_members(struct rows *rows, int fd, const struct index_member *m, size_t n, int64_t bytes, int parts);
 /* All given; `count` rows there must be. */
 void rows_end(struct rows *rows, int64_t count);
-struct task *rows_task(struct rows *rows); /* added to the pool at the first byte, at the end, or by rows_members */
+size_t rows_tasks(struct rows *rows, struct task *const **ret); /* after which they are in */
 const char *rows_table(const struct rows *rows);
 int64_t rows_count(const struct rows *rows); /* as given to rows_end */
 int64_t rows_bytes(const struct rows *rows);
