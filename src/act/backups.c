@@ -25,3 +25,20 @@ size_t site_stores(struct arena *arena, const struct site *site, struct store **
     *ret = stores;
     return site->backup.stores.n;
 }
+
+struct retention site_retention(const struct site *site)
+{
+    return (struct retention){.keep_ms = site->backup.retention_ms, .newest = site->backup.keep_newest, .daily = site->backup.keep_daily,
+                              .weekly = site->backup.keep_weekly, .monthly = site->backup.keep_monthly, .yearly = site->backup.keep_yearly};
+}
+
+int64_t service_rpo_ms(const struct service *service)
+{
+    int64_t strictest = 0;
+    for (size_t i = 0; i < service->severities.n; i++) {
+        int64_t rpo = service->severities.p[i].rpo_ms;
+        if (rpo && (!strictest || rpo < strictest))
+            strictest = rpo;
+    }
+    return strictest;
+}

@@ -1,5 +1,6 @@
 /* act/backups.h -- The backups of a site as backup/ wants to be asked about them, made of the configuration. */
 #pragma once
+#include "backup/retention.h"
 #include "backup/store.h"
 #include "model/config.h"
 
@@ -8,3 +9,7 @@ MUST_USE bool site_backups(struct arena *arena, const struct service *service, c
                            struct backup_place *ret, struct err *err);
 /* The stores of a site in the order of the configuration. */
 size_t site_stores(struct arena *arena, const struct site *site, struct store **ret);
+/* What its configuration keeps. */
+struct retention site_retention(const struct site *site);
+/* The strictest RPO of the service's severities; 0: none is set. */
+int64_t service_rpo_ms(const struct service *service);

@@ -1,240 +1,169 @@
-/* cli/cmd_backup.c -- Backups by hand and by cron: make one, list them, read one to its end. */
-#include <inttypes.h>
-#include <unistd.h>
-
-#include "act/backups.h"
-#include "backup/backup.h"
-#include "base/jsonout.h"
-#include "cli/command.h"
+/* cli/cmd_backup.c -- Backups by hand and by cron: the words, their options, and the making of one. */
+#include "backup/past.h"
+#include "cli/backups.h"
+#include "io/seal.h"
 #include "sys/clock.h"
 #include "sys/file.h"
 
 extern const struct command cmd_backup;
 
-struct job {
-    struct cli *cli;
-    const struct service *service;
-    const struct site *site;
-    const char *what;     /* "make", "list", "verify" */
-    const char *file;     /* verify: NULL is the newest */
-    struct backup_place place;
-};
+/* ---- make ---- */
 
-/* ---- progress, for people only ---- */
-
-struct meter {
-    int64_t last_ms;
-    bool shown;
-};
-
-static void show_progress(void *arg, int64_t done, int64_t total, const char *what)
+static void note_end(const struct backup_job *job, const struct backup *b, int64_t took_ms, const struct err *why)
 {
-    struct meter *meter = arg;
-    int64_t now = clock_boot_ms();
-    if (now - meter->last_ms < 200)
-        return;
-    meter->last_ms = now;
-    meter->shown = true;
-    if (total > 0 && done <= total)
-        fprintf(stderr, "\r%s: %" PRId64 " %%, %" PRId64 " MiB   ", what, done * 100 / total, done >> 20);
-    else
-        fprintf(stderr, "\r%s: %" PRId64 " MiB   ", what, done >> 20);
+    struct err err = {0};
+    struct past past = {.what = PAST_BACKUP, .at_wall_ms = clock_wall_ms(), .took_ms = took_ms, .ok = !why, .file = b ? b->file : NULL,
+                        .why = why ? why->message : NULL};
+    if (file_exists(job->place.folder) && !past_add(&job->place, &past, &err))
+        (void)cli_fail(&err);
 }
 
-static struct backup_progress progress_for(struct meter *meter)
+/* Noted before anything is sent: what is killed in between is sent by the next push. */
+static bool mark_for_stores(const struct backup_job *job, const struct backup *b)
 {
-    return (struct backup_progress){.fn = isatty(STDERR_FILENO) ? show_progress : NULL, .arg = meter};
+    struct err err = {0};
+    for (size_t i = 0; i < job->site->backup.stores.n; i++)
+        if (!store_mark_pending(b, job->site->backup.stores.p[i].name, &err)) {
+            (void)cli_fail(&err);
+            return false;
+        }
+    return true;
 }
 
-static void end_progress(const struct meter *meter)
+static int make(const struct backup_job *job)
 {
-    if (meter->shown)
-        fputs("\r\033[K", stderr);
-}
-
-/* ---- printing ---- */
-
-static void put_json(struct jsonout *j, const struct backup *b)
-{
-    json_object(j);
-    json_put_text(j, "file", b->file);
-    json_put_text(j, "path", b->path);
-    json_put_int(j, "snapshot_ms", b->snapshot_wall_ms);
-    json_put_int(j, "bytes", b->bytes);
-    json_key(j, "tables");
-    if (b->rows >= 0)
-        json_int(j, (int64_t)b->table_count);
-    else
-        json_null(j); /* not counted yet */
-    json_key(j, "rows");
-    if (b->rows >= 0)
-        json_int(j, b->rows);
-    else
-        json_null(j);
-    json_key(j, "verified_ms");
-    if (b->verified_wall_ms)
-        json_int(j, b->verified_wall_ms);
-    else
-        json_null(j);
-    json_put_text(j, "verified_how", b->verified_how);
-    json_put_text(j, "damage", b->damage);
-    json_object_end(j);
-}
-
-static const char *size_text(struct arena *arena, int64_t bytes)
-{
-    if (bytes < 1024)
-        return arena_printf(arena, "%" PRId64 " B", bytes);
-    if (bytes < 1024 * 1024)
-        return arena_printf(arena, "%.1f KiB", (double)bytes / 1024);
-    if (bytes < INT64_C(10) * 1024 * 1024 * 1024)
-        return arena_printf(arena, "%.1f MiB", (double)bytes / (1024 * 1024));
-    return arena_printf(arena, "%.1f GiB", (double)bytes / (1024 * 1024 * 1024));
-}
-
-static void put_line(const struct job *job, const struct backup *b, struct buf *out)
-{
-    const struct cli *cli = job->cli;
-    struct arena *a = cli->arena;
-    const char *colour = b->damage ? cli_red(cli) : b->verified_wall_ms ? cli_green(cli) : cli_yellow(cli);
-    const char *state = b->damage                            ? arena_printf(a, _("damaged: %s"), b->damage)
-                        : !b->verified_wall_ms               ? _("not verified")
-                        : same(b->verified_how, "restored") ? arena_printf(a, _("restored %s"), moment_minute(a, b->verified_wall_ms))
-                                                             : arena_printf(a, _("read %s"), moment_minute(a, b->verified_wall_ms));
-    buf_printf(out, "%s%s%s  %s  %10s", colour, b->damage ? "[✗]" : b->verified_wall_ms ? "[✓]" : "[?]", cli_plain(cli),
-               moment_minute(a, b->snapshot_wall_ms), size_text(a, b->bytes));
-    if (b->rows >= 0)
-        buf_printf(out, _("  %zu tables, %" PRId64 " rows"), b->table_count, b->rows);
-    buf_printf(out, "  %s  %s\n", b->file, state);
-}
-
-static int print_one(const struct job *job, const struct backup *b)
-{
-    SCOPED(buf_done) struct buf out = {.max = 1024 * 1024};
-    struct jsonout j = jsonout(&out);
-    if (job->cli->json) {
-        put_json(&j, b);
-        buf_putc(&out, '\n');
-    } else {
-        put_line(job, b, &out);
-    }
-    return cli_print(&out);
-}
-
-static int print_list(const struct job *job, const struct backup *list, size_t count)
-{
-    SCOPED(buf_done) struct buf out = {.max = 64 * 1024 * 1024};
-    struct jsonout j = jsonout(&out);
-    if (job->cli->json) {
-        json_object(&j);
-        json_key(&j, "backups");
-        json_array(&j);
-        for (size_t i = 0; i < count; i++)
-            put_json(&j, &list[i]);
-        json_array_end(&j);
-        json_object_end(&j);
-        buf_putc(&out, '\n');
-        return cli_print(&out);
-    }
-    for (size_t i = 0; i < count; i++)
-        put_line(job, &list[i], &out);
-    if (count == 0)
-        buf_printf(&out, _("there is no backup of \"%s\" in \"%s\"\n"), job->service->name, job->site->backup.folder);
-    return cli_print(&out);
-}
-
-/* ---- the three jobs ---- */
-
-static int make(const struct job *job)
-{
+    enum { MIB = 1024 * 1024, SENT_LATER = 2 };
     struct cli *cli = job->cli;
     struct meter meter = {0};
-    struct backup_progress progress = progress_for(&meter);
+    struct backup_progress progress = meter_progress(&meter);
     struct backup b;
     struct err err = {0};
+    int64_t began = clock_boot_ms();
     struct backup_spec spec = {
         .target = &job->site->database.at,
         .service = job->service->name,
-        .folder = job->site->backup.folder,
+        .folder = job->place.folder,
         .scratch_dir = file_join(cli->arena, cli->config->state_dir, "scratch"),
+        .level = (enum backup_level)job->level,
+        .jobs = job->jobs,
+        .max_rate = (int64_t)job->max_rate * MIB,
         .progress = &progress,
+        .keys = job->place.keys,
+        .encrypt = job->encrypt,
     };
     bool made = backup_make(cli->arena, &spec, &b, &err);
-    end_progress(&meter);
-    return made ? print_one(job, &b) : cli_fail(&err);
-}
-
-static int list(const struct job *job)
-{
-    struct backup *all;
-    size_t count;
-    struct err err = {0};
-    if (!backup_list(job->cli->arena, &job->place, &all, &count, &err))
+    meter_end(&meter);
+    note_end(job, made ? &b : NULL, clock_boot_ms() - began, made ? NULL : &err);
+    if (!made)
         return cli_fail(&err);
-    return print_list(job, all, count);
+    bool marked = mark_for_stores(job, &b);
+    int status = backup_print(job, &b);
+    if (!job->push || !job->site->backup.stores.n)
+        return status ? status : marked ? 0 : SENT_LATER;
+    return backup_word_push(job) == 0 ? status : SENT_LATER;
 }
 
-/* By name in the site's folder, or by path. */
-static bool find_backup(const struct job *job, struct backup *ret, struct err *err)
-{
-    struct arena *a = job->cli->arena;
-    const char *slash = job->file ? strrchr(job->file, '/') : NULL;
-    const char *folder = !slash ? job->site->backup.folder : slash == job->file ? "/" : arena_strndup(a, job->file, (size_t)(slash - job->file));
-    struct backup *all;
-    size_t count;
-    struct backup_place place = {job->service->name, folder, job->place.keys};
-    if (!backup_list(a, &place, &all, &count, err))
-        return false;
-    for (size_t i = 0; i < count; i++)
-        if (!job->file || same(all[i].file, file_name_of(job->file))) {
-            *ret = all[i];
-            return true;
-        }
-    if (!job->file)
-        return err_set(err, ERR_NOT_FOUND, _("there is no backup of \"%s\" in \"%s\""), job->service->name, folder);
-    err_set(err, ERR_NOT_FOUND, _("there is no backup \"%s\" of \"%s\" in \"%s\""), file_name_of(job->file), job->service->name, folder);
-    return err_hint(err, _("backups are named %s_backup_full_YYYYMMDD_HHMMSS.sql.gz; `bascule backup list` shows them"), job->service->name);
-}
+/* ---- key ---- */
 
-static int verify(const struct job *job)
+static int make_key(void)
 {
-    struct meter meter = {0};
-    struct backup_progress progress = progress_for(&meter);
-    struct backup b;
-    struct err err = {0};
-    if (!find_backup(job, &b, &err))
-        return cli_fail(&err);
-    bool good = backup_verify(job->cli->arena, &b, &progress, &err);
-    end_progress(&meter);
-    if (good)
-        return print_one(job, &b);
-    if (job->cli->json && b.damage)
-        (void)print_one(job, &b); /* the exit status is that of the damage */
-    (void)cli_fail(&err);
-    return 1;
+    SCOPED(buf_done) struct buf out = {.max = SEAL_HEX_SIZE + 1};
+    char hex[SEAL_HEX_SIZE];
+    seal_key_new(hex);
+    buf_printf(&out, "%s\n", hex);
+    return cli_print(&out);
 }
 
 /* ---- words ---- */
 
-static bool parse(struct job *job, int argc, char **argv, int *ret_status)
-{
-    const char *site = NULL;
-    struct strs words = {0};
-    for (int i = 1; i < argc; i++) {
-        if (same(argv[i], "--site") && i + 1 < argc)
-            site = argv[++i];
-        else if (argv[i][0] == '-')
-            return *ret_status = cli_usage(&cmd_backup, _("unknown argument \"%s\""), argv[i]), false;
-        else
-            *vec_add(job->cli->arena, &words) = argv[i];
-    }
-    job->what = words.n ? words.p[0] : "make";
-    if (words.n && !same(job->what, "list") && !same(job->what, "verify"))
-        return *ret_status = cli_usage(&cmd_backup, _("unknown word \"%s\""), job->what), false;
-    if (words.n > (same(job->what, "verify") ? 2u : 1u))
-        return *ret_status = cli_usage(&cmd_backup, _("too many arguments")), false;
-    job->file = words.n == 2 && !same(words.p[1], "newest") ? words.p[1] : NULL;
+enum { TAKES_FILE = 1, TAKES_STORE = 2, TAKES_DRY_RUN = 4, TAKES_MAKING = 8, TAKES_DAYS = 16, TAKES_ALL = 32, TAKES_INTO = 64 };
 
+static const struct word {
+    const char *name;
+    backup_word_fn *run;
+    unsigned takes;
+} words[] = {
+    {"make", make, TAKES_MAKING},
+    {"list", backup_word_list, TAKES_STORE},
+    {"verify", backup_word_verify, TAKES_FILE},
+    {"prune", backup_word_prune, TAKES_DRY_RUN},
+    {"report", backup_word_report, TAKES_DAYS},
+    {"push", backup_word_push, TAKES_FILE | TAKES_STORE | TAKES_ALL},
+    {"fetch", backup_word_fetch, TAKES_FILE | TAKES_STORE | TAKES_INTO},
+    {"seal", backup_word_seal, TAKES_FILE},
+};
+
+struct given {
+    const char *site, *level, *jobs, *max_rate, *days;
+    bool encrypt;
+    unsigned used; /* TAKES_* of the options that were given */
+};
+
+static bool flag(const char *arg, const char *name, bool *value, unsigned takes, unsigned *used)
+{
+    if (!same(arg, name))
+        return false;
+    *value = true;
+    *used |= takes;
+    return true;
+}
+
+static bool valued(int argc, char **argv, int *i, const char *name, const char **value, unsigned takes, unsigned *used)
+{
+    if (!same(argv[*i], name) || *i + 1 >= argc)
+        return false;
+    *value = argv[++*i];
+    *used |= takes;
+    return true;
+}
+
+static bool take_option(struct backup_job *job, struct given *g, int argc, char **argv, int *i)
+{
+    return valued(argc, argv, i, "--site", &g->site, 0, &g->used) || valued(argc, argv, i, "--store", &job->store, TAKES_STORE, &g->used) ||
+           valued(argc, argv, i, "--into", &job->into, TAKES_INTO, &g->used) || valued(argc, argv, i, "--days", &g->days, TAKES_DAYS, &g->used) ||
+           valued(argc, argv, i, "--level", &g->level, TAKES_MAKING, &g->used) ||
+           valued(argc, argv, i, "--jobs", &g->jobs, TAKES_MAKING, &g->used) ||
+           valued(argc, argv, i, "--max-rate", &g->max_rate, TAKES_MAKING, &g->used) ||
+           flag(argv[*i], "--encrypt", &g->encrypt, TAKES_MAKING, &g->used) || flag(argv[*i], "--push", &job->push, TAKES_MAKING, &g->used) ||
+           flag(argv[*i], "--dry-run", &job->dry_run, TAKES_DRY_RUN, &g->used) || flag(argv[*i], "--all", &job->all, TAKES_ALL, &g->used);
+}
+
+/* A number within bounds into *ret; the usage error is printed here. */
+static bool number(const char *name, const char *text, int least, int most, int *ret, int *ret_status)
+{
+    int64_t value;
+    if (!text)
+        return true;
+    if (!str_int(str_of(text), &value) || value < least || value > most)
+        return *ret_status = cli_usage(&cmd_backup, _("%s takes a number from %d to %d, not \"%s\""), name, least, most, text), false;
+    *ret = (int)value;
+    return true;
+}
+
+/* What the command line leaves open is as the site has it. */
+static bool settle(struct backup_job *job, const struct given *g, int *ret_status)
+{
+    struct err err = {0};
+    enum backup_level level = (enum backup_level)job->site->backup.level;
+    if (g->level && !backup_level_parse(g->level, &level))
+        return *ret_status = cli_usage(&cmd_backup, _("--level is fast, default or small, not \"%s\""), g->level), false;
+    job->level = (int)level;
+    job->jobs = job->site->backup.jobs;
+    job->max_rate = job->site->backup.max_rate;
+    job->encrypt = g->encrypt || job->site->backup.encrypt;
+    job->days = 7;
+    if (!number("--jobs", g->jobs, 1, 64, &job->jobs, ret_status) || !number("--max-rate", g->max_rate, 0, 1000000, &job->max_rate, ret_status) ||
+        !number("--days", g->days, 1, 3650, &job->days, ret_status))
+        return false;
+    if (!job->encrypt || job->place.keys->n)
+        return true;
+    err_set(&err, ERR_CONFIG, _("--encrypt needs a key"));
+    err_hint(&err, _("set \"backup: {key: {file: PATH}}\" of the site; `bascule backup key` makes one"));
+    return *ret_status = cli_fail(&err), false;
+}
+
+static bool find_site(struct backup_job *job, const char *site, int *ret_status)
+{
     struct err err = {0};
     if (!cli_service(job->cli, &job->service, &err))
         return *ret_status = cli_fail(&err), false;
@@ -246,25 +175,66 @@ static bool parse(struct job *job, int argc, char **argv, int *ret_status)
     return *ret_status = cli_fail(&err), false;
 }
 
+static const struct word *find_word(const char *name)
+{
+    for (size_t i = 0; i < COUNT_OF(words); i++)
+        if (same(words[i].name, name))
+            return &words[i];
+    return NULL;
+}
+
+static const struct word *parse(struct backup_job *job, int argc, char **argv, int *ret_status)
+{
+    struct given given = {0};
+    struct strs plain = {0};
+    for (int i = 1; i < argc; i++) {
+        if (take_option(job, &given, argc, argv, &i))
+            continue;
+        if (argv[i][0] == '-')
+            return *ret_status = cli_usage(&cmd_backup, _("unknown argument \"%s\""), argv[i]), NULL;
+        *vec_add(job->cli->arena, &plain) = argv[i];
+    }
+    const struct word *word = find_word(plain.n ? plain.p[0] : "make");
+    if (!word)
+        return *ret_status = cli_usage(&cmd_backup, _("unknown word \"%s\""), plain.p[0]), NULL;
+    if (plain.n > (word->takes & TAKES_FILE ? 2u : 1u))
+        return *ret_status = cli_usage(&cmd_backup, _("too many arguments")), NULL;
+    if (given.used & ~word->takes)
+        return *ret_status = cli_usage(&cmd_backup, _("\"backup %s\" does not take one of these options"), word->name), NULL;
+    job->file = plain.n == 2 && !same(plain.p[1], "newest") ? plain.p[1] : NULL;
+    return find_site(job, given.site, ret_status) && settle(job, &given, ret_status) ? word : NULL;
+}
+
 static int run_backup(struct cli *cli, int argc, char **argv)
 {
-    struct job job = {.cli = cli};
+    struct backup_job job = {.cli = cli};
+    struct err err = {0};
     int status = 0;
-    if (!parse(&job, argc, argv, &status))
-        return status;
-    if (same(job.what, "list"))
-        return list(&job);
-    return same(job.what, "verify") ? verify(&job) : make(&job);
+    if (argc == 2 && same(argv[1], "key"))
+        return make_key();
+    if (!cli_load(cli, &err))
+        return cli_fail(&err);
+    const struct word *word = parse(&job, argc, argv, &status);
+    return word ? word->run(&job) : status;
 }
 
 const struct command cmd_backup = {
     .name = "backup",
-    .usage = "backup [list | verify [FILE|newest]] [--site NAME] [--json]",
-    .summary = N_("takes a backup, lists backups, or reads one to its end"),
-    .details = N_("Without a word: one backup of the site's database (production unless --site names another) into its backup folder. It gets\n"
-                  "its name only after it was read back whole; a failing pg_dump leaves nothing. For cron: 0 * * * * bascule backup\n"
-                  "list: newest snapshot first, told from names and records. verify: gzip, checksum, SQL to its last line, and the rows\n"
-                  "of every table against the manifest; exit status 1 when the backup is not good."),
-    .wants_config = true,
+    .usage = "backup [make] [--level LEVEL] [--jobs N] [--max-rate MIB] [--encrypt] [--push] [--site NAME] [--json]\n"
+             "       bascule backup list [--store NAME] | verify [FILE] | seal [FILE] | key\n"
+             "       bascule backup prune [--dry-run] | report [--days N]\n"
+             "       bascule backup push [FILE] [--store NAME] [--all] | fetch [FILE] [--store NAME] [--into FOLDER]",
+    .summary = N_("takes a backup; lists, reads, seals, prunes, sends and fetches backups"),
+    .details = N_("Without a word, or with make: one backup of the site's database (production unless --site names another) into its backup\n"
+                  "folder. It gets its name only after it was read back whole; a failing pg_dump leaves nothing. For cron:\n"
+                  "0 * * * * bascule backup. --push sends it to the stores right after; exit status 2: it is good here, and a store has not got it.\n"
+                  "list: newest snapshot first, told from names and records, and what a loss would cost now. verify: gzip, checksum, SQL to its\n"
+                  "last line, and the rows of every table against the manifest; exit status 1 when the backup is not good.\n"
+                  "prune: removes what neither `retention` nor `keep` holds, here and in the stores; never the last good ones, never one that is\n"
+                  "being read. report: the figures of the last 7 days, or of --days.\n"
+                  "push: what waits for a store, and the newest, is sent, read back and compared; --all sends older ones too. fetch: brings a\n"
+                  "backup back from a store; it gets its name when its checksum and its seal are right.\n"
+                  "key: prints a new key for `backup: {key: ...}`. With a key, manifests are sealed and anything altered or foreign is refused;\n"
+                  "seal reads a backup that was made before there was one, and seals it."),
     .run = run_backup,
 };
