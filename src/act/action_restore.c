@@ -2,20 +2,20 @@
 #include "act/action.h"
 #include "act/backups.h"
 #include "act/host.h"
-#include "act/traffic/traffic.h"
-#include "backup/backup.h"
+#include "act/proof.h"
+#include "act/warmsite.h"
 #include "io/hash.h"
 #include "io/json.h"
 #include "io/pg.h"
 #include "io/ssh.h"
-#include "restore/restore.h"
+#include "sys/clock.h"
 #include "sys/file.h"
 
 #include <unistd.h>
 
 #include "base/banned.h"
 
-enum { SKIPPED_MAX = 4096, TAG_MAX = 16, MARK_MS = 5 * MS_SECOND };
+enum { SKIPPED_MAX = 4096, TAG_MAX = 16, MARK_MS = 5 * MS_SECOND, LOCK_MS = 60 * MS_MINUTE };
 
 /* ---- arguments ---- */
 
@@ -23,6 +23,7 @@ struct wanted {
     const struct site *site;
     const char *file; /* NULL: the newest good one */
     bool forced;      /* also over the database that serves the users */
+    bool cold;        /* from the file, also where a warm copy waits */
 };
 
 static bool find_wanted(const struct action_ctx *ctx, struct wanted *ret, struct err *err)
@@ -33,10 +34,12 @@ static bool find_wanted(const struct action_ctx *ctx, struct wanted *ret, struct
     for (size_t i = 1; i < ctx->args.n; i++) {
         if (same(ctx->args.p[i], "--force"))
             ret->forced = true;
+        else if (same(ctx->args.p[i], "--cold"))
+            ret->cold = true;
         else if (same(ctx->args.p[i], "--file") && i + 1 < ctx->args.n)
             ret->file = ctx->args.p[++i];
         else
-            return err_set(err, ERR_USAGE, "\"%s\" is not understood; it is written: restore SITE [--file FILE] [--force]", ctx->args.p[i]);
+            return err_set(err, ERR_USAGE, "\"%s\" is not understood; it is written: restore SITE [--file FILE] [--cold] [--force]", ctx->args.p[i]);
     }
     if (!ret->site->database.at.host || !ret->site->database.at.dbname)
         return err_set(err, ERR_CONFIG, "site \"%s\" has no database to restore into", ret->site->name);
@@ -79,20 +82,20 @@ static void pass_progress(void *arg, int64_t done, int64_t total, const char *wh
     report_progress(ctx->report, done, total, "%s", what);
 }
 
-static struct restore_spec spec_for(const struct action_ctx *ctx, const struct wanted *w, const struct backup *backup)
+struct restore_spec restores_spec(const struct action_ctx *ctx, const struct site *site, const struct backup *backup, const char *tag)
 {
     struct restore_count *counts = arena_array(ctx->arena, struct restore_count, backup->table_count);
     for (size_t i = 0; i < backup->table_count; i++)
         counts[i] = (struct restore_count){.table = backup->tables[i].name, .rows = backup->tables[i].rows};
     return (struct restore_spec){
-        .target = &w->site->database.at,
-        .admin_dbname = w->site->database.admin_dbname ? w->site->database.admin_dbname : "postgres",
+        .target = &site->database.at,
+        .admin_dbname = warmsite_admin(site),
         .file = backup->path,
-        .critical_tables = w->site->database.critical_tables.p,
-        .critical_count = w->site->database.critical_tables.n,
+        .critical_tables = site->database.critical_tables.p,
+        .critical_count = site->database.critical_tables.n,
         .counts = counts,
         .count_count = backup->table_count,
-        .tag = tag_of(ctx),
+        .tag = tag,
         .keep_old = true,
         .progress = pass_progress,
         .progress_arg = (void *)(uintptr_t)ctx,
@@ -133,6 +136,29 @@ static bool all_backups(const struct action_ctx *ctx, const struct site *site, s
 
 /* ---- the action ---- */
 
+static bool describe_warm(const struct action_ctx *ctx, const struct wanted *w, const struct backup *newest, struct buf *out)
+{
+    struct warm_copy copy;
+    struct err err = {0};
+    if (w->file || w->cold)
+        return false;
+    if (!warm_look(ctx->arena, &w->site->database.at, warmsite_admin(w->site), &copy, &err)) {
+        buf_printf(out, "could not look for a warm copy: %s\n", err.message);
+        return false;
+    }
+    if (!copy.waits)
+        return false;
+    bool holds = warmsite_holds(&copy, newest) && !copy.touched;
+    if (holds)
+        buf_printf(out, "takes the warm copy of \"%s\" (%s) as database \"%s\" on \"%s\"; nothing needs to be loaded\n$ %s\n", copy.file,
+                   warmsite_age(ctx->arena, &copy), w->site->database.at.dbname, w->site->database.at.host,
+                   action_command(ctx, "restore %s", w->site->name));
+    else
+        buf_printf(out, "the warm copy of \"%s\" (%s) is not used: %s\n", copy.file, warmsite_age(ctx->arena, &copy),
+                   copy.touched ? copy.touched : "there is a newer backup");
+    return holds;
+}
+
 static bool describe(const struct action_ctx *ctx, struct buf *out, struct err *err)
 {
     struct wanted w;
@@ -156,6 +182,8 @@ static bool describe(const struct action_ctx *ctx, struct buf *out, struct err *
     if (!n)
         return err_set(err, ERR_NOT_FOUND, "there is no good backup of \"%s\" in \"%s\"", ctx->service->name, w.site->backup.folder);
     const struct pgtarget *at = &w.site->database.at;
+    if (describe_warm(ctx, &w, all, out))
+        return true;
     buf_printf(out, "restores \"%s\"%s into database \"%s\" on \"%s\"; the database of that name is kept under another one\n", all->path,
                all->snapshot_wall_ms ? arena_printf(ctx->arena, " (as of %s)", moment_iso(ctx->arena, all->snapshot_wall_ms)) : "", at->dbname,
                at->host);
@@ -202,7 +230,7 @@ static bool done_already(const struct action_ctx *ctx, bool *ret, char *why, siz
     for (size_t i = 0; i < n && !*ret; i++) {
         if (!same(all[i].file, file))
             continue;
-        struct restore_spec spec = spec_for(ctx, &w, &all[i]);
+        struct restore_spec spec = restores_spec(ctx, w.site, &all[i], tag_of(ctx));
         if (!restore_done_already(ctx->arena, &spec, ret, err))
             return false;
         action_say(why, why_size, "\"%s\" was restored into database \"%s\" on site \"%s\" by this run", all[i].file, w.site->database.at.dbname,
@@ -211,24 +239,41 @@ static bool done_already(const struct action_ctx *ctx, bool *ret, char *why, siz
     return true;
 }
 
-/* Would the users lose what they wrote since the backup? The proxy is asked and not the journal: a person may have moved them by hand. */
-static bool users_are_there(const struct action_ctx *ctx, const struct wanted *w)
+/* Newest first: the first that is the copy which waits, or that verifies. A copy that waits was verified by being restored. */
+static bool newest_good(const struct action_ctx *ctx, const struct wanted *w, const struct warm_copy *copy, struct buf *skipped, struct backup *ret,
+                        struct err *err)
 {
-    const struct traffic_ops *traffic;
-    const struct site *now;
-    return ctx->service->traffic.driver && traffic_of(ctx, &traffic, NULL) && traffic->read_back(ctx, &now, NULL) && now == w->site;
+    struct backup_progress progress = {.fn = pass_progress, .arg = (void *)(uintptr_t)ctx};
+    struct backup_place place;
+    struct backup *list;
+    size_t n;
+    if (!site_backups(ctx->arena, ctx->service, w->site, NULL, &place, err))
+        return false;
+    if (!copy->waits)
+        return backup_newest_good(ctx->arena, &place, &progress, skipped, ret, err);
+    if (!backup_list(ctx->arena, &place, &list, &n, err))
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        struct err why = {0};
+        if (list[i].damage)
+            buf_printf(skipped, "%s: %s\n", list[i].file, list[i].damage);
+        else if (warmsite_holds(copy, &list[i]) || backup_verify(ctx->arena, &list[i], &progress, &why)) {
+            *ret = list[i];
+            return true;
+        } else {
+            buf_printf(skipped, "%s\n", why.message);
+        }
+    }
+    return err_set(err, ERR_NOT_FOUND, "none of the %zu backups of \"%s\" in \"%s\" is good", n, ctx->service->name, w->site->backup.folder);
 }
 
-static bool choose(const struct action_ctx *ctx, const struct wanted *w, struct backup *ret, struct err *err)
+static bool choose(const struct action_ctx *ctx, const struct wanted *w, const struct warm_copy *copy, struct backup *ret, struct err *err)
 {
     SCOPED(buf_done) struct buf skipped = {.max = SKIPPED_MAX};
     struct backup_progress progress = {.fn = pass_progress, .arg = (void *)(uintptr_t)ctx};
     if (w->file)
         return named_backup(ctx, w->site, w->file, ret, err) && backup_verify(ctx->arena, ret, &progress, err);
-    struct backup_place place;
-    if (!site_backups(ctx->arena, ctx->service, w->site, NULL, &place, err))
-        return false;
-    bool ok = backup_newest_good(ctx->arena, &place, &progress, &skipped, ret, err);
+    bool ok = newest_good(ctx, w, copy, &skipped, ret, err);
     if (skipped.n)
         report_fact(ctx->report, "restore.skipped", STR_FMT, STR_ARG(str_trim(buf_str(&skipped))));
     return ok;
@@ -253,43 +298,119 @@ static void tell_facts(const struct action_ctx *ctx, const struct backup *backup
         report_fact(ctx->report, "restore.notes", "%s", notes);
 }
 
-static void close_fd(int *fd)
+static void keep_proof(const struct action_ctx *ctx, const struct wanted *w, const char *kind, const struct backup *backup,
+                       const struct restore_result *r, int64_t took_ms, const char *error)
 {
-    if (*fd >= 0)
-        close(*fd);
+    struct proof proof = {
+        .kind = kind,
+        .service = ctx->service->name,
+        .site = w->site->name,
+        .file = backup->file,
+        .sha256 = backup->sha256,
+        .ok = !error,
+        .error = error,
+        .at_ms = clock_wall_ms(),
+        .took_ms = took_ms,
+        .snapshot_ms = backup->snapshot_wall_ms,
+        .rows = r->rows,
+        .foreign_keys = r->foreign_keys,
+    };
+    proof_add(ctx, &proof);
+}
+
+/* ---- the warm copy ---- */
+
+/* What waits at the site and may be used. Whatever hinders that is said as a fact, and the restore goes on without it. */
+static void look_for_warm(const struct action_ctx *ctx, const struct wanted *w, struct warm_copy *ret)
+{
+    struct err err = {0};
+    *ret = (struct warm_copy){0};
+    if (w->file || w->cold)
+        return;
+    if (!warm_look(ctx->arena, &w->site->database.at, warmsite_admin(w->site), ret, &err))
+        report_fact(ctx->report, "restore.warm_unusable", "%s", err.message);
+    else if (ret->waits && ret->touched)
+        report_fact(ctx->report, "restore.warm_unusable", "%s", ret->touched);
+    else
+        return;
+    ret->waits = false;
+}
+
+/* False: it is not taken, and a restore from the file is what is left to do. */
+static bool take_warm(const struct action_ctx *ctx, const struct wanted *w, const struct backup *backup, char *text)
+{
+    struct warm_copy copy;
+    struct err err = {0};
+    struct warm_take take = {.target = &w->site->database.at, .admin_dbname = warmsite_admin(w->site), .tag = tag_of(ctx),
+                             .critical_tables = w->site->database.critical_tables.p, .critical_count = w->site->database.critical_tables.n};
+    int64_t began = clock_boot_ms();
+    if (!warm_look(ctx->arena, take.target, take.admin_dbname, &copy, &err) || !copy.waits)
+        return false;
+    take.sha256 = copy.sha256; /* warmsite_holds said that it is the backup's */
+    if (!warm_take(ctx->arena, &take, &copy, &err)) {
+        report_fact(ctx->report, "restore.warm_unusable", "%s", err.message);
+        return false;
+    }
+    int64_t took_ms = clock_boot_ms() - began;
+    struct restore_result result = {.rows = copy.rows, .foreign_keys = copy.foreign_keys, .heartbeat_wall_ms = copy.heartbeat_wall_ms};
+    tell_facts(ctx, backup, &result);
+    report_fact(ctx->report, "restore.warm", "%s", warmsite_age(ctx->arena, &copy));
+    keep_proof(ctx, w, "take", backup, &result, took_ms, NULL);
+    action_say(text, MODEL_TEXT_SIZE, "the warm copy of \"%s\" was taken as database \"%s\" of site \"%s\": %s, untouched since; %lld rows; in %s",
+               backup->file, take.target->dbname, w->site->name, warmsite_age(ctx->arena, &copy), (long long)copy.rows,
+               duration_say(ctx->arena, took_ms));
+    return true;
+}
+
+static bool restore_or_take(const struct action_ctx *ctx, const struct wanted *w, char *ret_text, struct err *err)
+{
+    struct backup backup = {0};
+    struct restore_result result = {0};
+    struct warm_copy copy;
+    SCOPED(warmsite_unlock) int held = -1; /* nothing removes the file while it is read */
+    look_for_warm(ctx, w, &copy);
+    if (!choose(ctx, w, &copy, &backup, err) || !backup_hold(&backup, &held, err))
+        return err_prefix(err, "choosing a backup for site \"%s\"", w->site->name);
+    if (warmsite_holds(&copy, &backup) && take_warm(ctx, w, &backup, ret_text))
+        return true;
+    struct restore_spec spec = restores_spec(ctx, w->site, &backup, tag_of(ctx));
+    int64_t began = clock_boot_ms();
+    if (!restore_run(ctx->arena, &spec, &result, err)) {
+        err_prefix(err, "restoring \"%s\" into site \"%s\"", backup.file, w->site->name);
+        keep_proof(ctx, w, "restore", &backup, &result, clock_boot_ms() - began, err->message);
+        return false;
+    }
+    keep_proof(ctx, w, "restore", &backup, &result, result.took_ms, NULL);
+    tell_facts(ctx, &backup, &result);
+    action_say(ret_text, MODEL_TEXT_SIZE, "database \"%s\" of site \"%s\" was restored from \"%s\": %lld rows, %lld foreign keys checked, in %s",
+               w->site->database.at.dbname, w->site->name, backup.file, (long long)result.rows, (long long)result.foreign_keys,
+               duration_say(ctx->arena, result.took_ms));
+    return true;
 }
 
 static bool run(const struct action_ctx *ctx, enum outcome *ret_outcome, char *ret_text, struct err *err)
 {
     struct wanted w;
-    struct backup backup = {0};
-    struct restore_result result = {0};
+    int lock SCOPED(warmsite_unlock) = -1;
     if (!find_wanted(ctx, &w, err))
         return false;
-    if (!w.forced && users_are_there(ctx, &w)) {
+    if (!w.forced && warmsite_serves(ctx, w.site)) {
         *ret_outcome = OUTCOME_BLOCKED;
         action_say(ret_text, MODEL_TEXT_SIZE, "the users are served by site \"%s\": a restore there would take from them what they wrote since the "
                    "backup; if that is what is wanted: %s", w.site->name, action_command(ctx, "restore %s --force", w.site->name));
         return true;
     }
-    SCOPED(close_fd) int held = -1; /* nothing removes the file while it is read */
-    if (!choose(ctx, &w, &backup, err) || !backup_hold(&backup, &held, err))
-        return err_prefix(err, "choosing a backup for site \"%s\"", w.site->name);
-    struct restore_spec spec = spec_for(ctx, &w, &backup);
-    if (!restore_run(ctx->arena, &spec, &result, err))
-        return err_prefix(err, "restoring \"%s\" into site \"%s\"", backup.file, w.site->name);
-    tell_facts(ctx, &backup, &result);
+    /* A follower that is at it loads what would be loaded here: its copy is there sooner than one that begins now. */
+    if (!warmsite_lock(ctx, ctx->budget_ms ? ctx->budget_ms : LOCK_MS, &lock, err) || !restore_or_take(ctx, &w, ret_text, err))
+        return false;
     *ret_outcome = OUTCOME_SUCCESS;
-    action_say(ret_text, MODEL_TEXT_SIZE, "database \"%s\" of site \"%s\" was restored from \"%s\": %lld rows, %lld foreign keys checked, in %s",
-             w.site->database.at.dbname, w.site->name, backup.file, (long long)result.rows, (long long)result.foreign_keys,
-             duration_say(ctx->arena, result.took_ms));
     return true;
 }
 
 extern const struct action_ops action_restore;
 const struct action_ops action_restore = {
     .name = "restore",
-    .usage = "restore SITE [--file FILE] [--force]",
+    .usage = "restore SITE [--file FILE] [--cold] [--force]",
     .summary = "restores the newest good backup, or FILE, into the database of a site",
     .changes = true,
     .args_min = 1,

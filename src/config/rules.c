@@ -194,6 +194,11 @@ static void check_sites(struct walk *w, const struct service *service, bool ask_
                        site_role_name((enum site_role)s->role), first[s->role]->mark.line);
         else
             first[s->role] = s;
+        if (s->backup.follow_ms && s->role == SITE_PRODUCTION)
+            rule_error(w, &s->backup.follow_ms, s, "the production site cannot follow its own backups")->hint =
+                "write follow: into the backup: of the dr site";
+        if (s->backup.every_ms && s->backup.early_ms >= s->backup.every_ms)
+            rule_error(w, &s->backup.early_ms, s, "early must be shorter than every");
     }
     if (service->sites.n && !unclear && !first[SITE_PRODUCTION])
         rule_error(w, &service->sites, service, "no site has the role production");

@@ -101,6 +101,10 @@ static const struct option backup_options[] = {
     {"old_key", OPTION_SECRET, AT(site, backup.old_key), .help = "the key before this one: what it sealed or encrypted is still good", .sample = "{file: /etc/bascule/backup.key.old}"},
     {"encrypt", OPTION_BOOL, AT(site, backup.encrypt), .fallback = "false", .help = "backups are encrypted with the key, and their names end in .enc"},
     {"stores", OPTION_LIST, AT(site, backup.stores), LIST_OF(store_conf, store_options), .help = "other places that keep a copy of every backup"},
+    {"every", OPTION_DURATION, AT(site, backup.every_ms), .min = MS_SECOND, .max = 30 * MS_DAY, .help = "how often `serve` makes a backup while this site serves the users; none: it makes none, and cron or a timer does", .sample = "1h"},
+    {"early", OPTION_DURATION, AT(site, backup.early_ms), .fallback = "0s", .max = MS_DAY, .help = "each begins up to this much earlier, by chance, so that several services do not begin at once"},
+    {"follow", OPTION_DURATION, AT(site, backup.follow_ms), .min = MS_SECOND, .max = 30 * MS_DAY, .help = "this site keeps the newest good backup restored as a warm copy; `serve` looks this often for a newer one", .sample = "5m"},
+    {"copies", OPTION_INT, AT(site, backup.copies), .fallback = "1", .max = 1000, .help = "warm copies kept after a newer one took their place"},
     OPTION_END,
 };
 

@@ -153,6 +153,10 @@ struct site {
         struct secret key, old_key;  /* seal the manifests; SECRET_NONE: none */
         bool encrypt;
         struct { struct store_conf *p; size_t n, cap; } stores;
+        int64_t every_ms;   /* the controller makes one this often, while the site serves the users; 0: it makes none */
+        int64_t early_ms;   /* each begins up to this much earlier, so that several services do not begin at once */
+        int64_t follow_ms;  /* this site keeps a warm copy and looks this often for a newer backup; 0: it keeps none */
+        int copies;         /* warm copies kept after a newer one took their place */
     } backup;
 };
 

@@ -39,16 +39,29 @@ static char *write_sql(struct postgres_check *self)
                         (long long)self->beat_ms);
 }
 
-/* Reads a row of a table; says first whether to write, then whether the server is in recovery. That the heartbeat table is not there yet is
-   asked rather than found out by an error, which would stand in the server's log as if something were wrong. */
-#define READ_SQL(or_missing)                                                                                           \
-    "select case when pg_catalog.pg_is_in_recovery()" or_missing " then 'skip' else 'write' end "                      \
-    "from pg_catalog.pg_class where oid = 'pg_catalog.pg_class'::pg_catalog.regclass "                                 \
-    "union all select pg_catalog.pg_is_in_recovery()::text"
+/* Is this a copy that a restore of ours left waiting? The tag in its mark says so (restore/warm.h). It takes no writes, and a beat of
+   ours in it would pass for one of the data that it is a copy of. */
+#define IS_WARM                                                                                                        \
+    "(select coalesce(pg_catalog.shobj_description(oid, 'pg_database') like '%bascule-restore {%\"tag\":\"warm-%', false) "  \
+    "from pg_catalog.pg_database where datname = pg_catalog.current_database())"
 
-static bool in_recovery(const struct pgprobe_outcome *o)
+/* Reads a row of a table; says first whether to write, then whether the server is in recovery or the database a waiting copy. That the
+   heartbeat table is not there yet is asked rather than found out by an error, which would stand in the server's log as if something
+   were wrong. */
+#define READ_SQL(or_missing)                                                                                           \
+    "select case when pg_catalog.pg_is_in_recovery() or " IS_WARM or_missing " then 'skip' else 'write' end "          \
+    "from pg_catalog.pg_class where oid = 'pg_catalog.pg_class'::pg_catalog.regclass "                                 \
+    "union all select case when pg_catalog.pg_is_in_recovery() then 'recovery' when " IS_WARM " then 'warm' else '' end"
+
+static bool is_state(const struct pgprobe_outcome *o, const char *state)
 {
-    return o[READ].rows > 1 && same(o[READ].column[1], "true");
+    return o[READ].rows > 1 && same(o[READ].column[1], state);
+}
+
+/* Not written to for a reason of its own, rather than for a table that is not there yet. */
+static bool only_read(const struct pgprobe_outcome *o)
+{
+    return is_state(o, "recovery") || is_state(o, "warm");
 }
 
 static void begin(struct postgres_check *self)
@@ -102,13 +115,15 @@ static void report_write_failure(struct postgres_check *self, const struct pgpro
 static void report_well(struct postgres_check *self, const struct pgprobe_outcome *o, size_t count)
 {
     struct check *check = &self->check;
-    const char *recovery = in_recovery(o) ? "; in recovery, so not written to" : "; not written to, as configured";
+    const char *unwritten = is_state(o, "recovery") ? "; in recovery, so not written to"
+                            : is_state(o, "warm")   ? "; a warm copy, so not written to"
+                                                    : "; not written to, as configured";
     if (count > WRITE && !o[WRITE].skipped)
         check_report_alive(check, VERDICT_UP, self->beat_ms, "connected in %lld ms, read in %lld ms, committed a write in %lld ms",
                            (long long)o[CONNECTION].took_ms, (long long)o[READ].took_ms, (long long)o[WRITE].took_ms);
     else
         check_report_alive(check, VERDICT_UP, self->beat_ms, "connected in %lld ms, read in %lld ms%s", (long long)o[CONNECTION].took_ms,
-                           (long long)o[READ].took_ms, recovery);
+                           (long long)o[READ].took_ms, unwritten);
 }
 
 static void on_probed(void *arg, const struct pgprobe_outcome *o, size_t count)
@@ -122,7 +137,7 @@ static void on_probed(void *arg, const struct pgprobe_outcome *o, size_t count)
     } else if (!o[READ].ok) {
         check_report(&self->check, VERDICT_DOWN, "connected in %lld ms, but the read failed: %s", (long long)o[CONNECTION].took_ms,
                      pgwords_failure(self->check.arena, &o[READ]));
-    } else if (count > WRITE && o[WRITE].skipped && !in_recovery(o) && !self->creating) {
+    } else if (count > WRITE && o[WRITE].skipped && !only_read(o) && !self->creating) {
         self->creating = true; /* the table is not there yet */
         begin(self);
     } else if (count > WRITE && !o[WRITE].ok) {

@@ -14,6 +14,7 @@ struct restore_spec {
     int jobs;                           /* sessions that load and build at the same time; 0: as many as processors here, 8 at most */
     const char *tag;                    /* makes NAME_restoring_TAG this run's own */
     bool keep_old;                      /* true: NAME becomes NAME_before_TIMESTAMP; false is refused for now */
+    bool read_only;                     /* sessions begin read-only (default_transaction_read_only) until warm_take lifts it */
     void (*progress)(void *arg, int64_t done_bytes, int64_t total_bytes, const char *what);
     void *progress_arg;
 };

@@ -48,7 +48,9 @@ static const char ask_settings[] =
     "  (SELECT string_agg(quote_ident(part), '.') FROM unnest(string_to_array(split_part(c, '=', 1), '.')) part),"
     "  CASE WHEN lower(split_part(c, '=', 1)) IN ('search_path', 'temp_tablespaces', 'local_preload_libraries', 'session_preload_libraries')"
     "    AND substr(c, strpos(c, '=') + 1) <> '' THEN substr(c, strpos(c, '=') + 1) ELSE quote_literal(substr(c, strpos(c, '=') + 1)) END)"
-    " FROM pg_db_role_setting s, pg_database d, unnest(s.setconfig) c WHERE d.datname = $1 AND s.setdatabase = d.oid";
+    " FROM pg_db_role_setting s, pg_database d, unnest(s.setconfig) c WHERE d.datname = $1 AND s.setdatabase = d.oid"
+    /* Ours, of a copy that waited: what replaces it says for itself whether it takes writes. */
+    " AND NOT (s.setrole = 0 AND lower(split_part(c, '=', 1)) = 'default_transaction_read_only')";
 
 bool restore_inherit(struct restoring *r, struct err *err)
 {
@@ -111,9 +113,18 @@ static bool replace_old(struct restoring *r, struct err *err)
     return err_prefix(err, "putting the restored database in the place of \"%s\", which is unchanged", r->name);
 }
 
+/* Before the swap, so that there is no moment at which somebody could write to it under its final name. */
+static bool close_to_writes(struct restoring *r, struct err *err)
+{
+    const char *sql = arena_printf(r->arena, "ALTER DATABASE %s SET default_transaction_read_only = on", pg_identifier(r->admin, r->arena, r->temp));
+    return pg_exec(r->admin, r->arena, sql, NULL, 0, RESTORE_QUICK_MS, NULL, err);
+}
+
 bool restore_swap(struct restoring *r, struct err *err)
 {
     bool old;
+    if (r->spec->read_only && !close_to_writes(r, err))
+        return false;
     if (!databases_mark(r, "verified", err) || !databases_exists(r, r->name, &old, err))
         return false;
     if (old)

@@ -1,0 +1,115 @@
+/* act/warmsite.c -- Which site keeps the copy, who may touch it now, and what is in it. */
+#include "act/warmsite.h"
+
+#include <unistd.h>
+
+#include "act/traffic/traffic.h"
+#include "sys/clock.h"
+#include "sys/file.h"
+
+#include "base/banned.h"
+
+enum { LOOK_EVERY_MS = 100 };
+
+bool warmsite_find(const struct action_ctx *ctx, const char *name, const struct site **ret, struct err *err)
+{
+    const struct service *service = ctx->service;
+    if (name)
+        return action_site(ctx, name, ret, err);
+    for (size_t i = 0; i < service->sites.n; i++)
+        if (service->sites.p[i].backup.follow_ms) {
+            *ret = &service->sites.p[i];
+            return true;
+        }
+    *ret = service_site_of(service, SITE_DR);
+    if (*ret)
+        return true;
+    err_set(err, ERR_CONFIG, "service \"%s\" has no second site that could keep a warm copy", service->name);
+    return err_hint(err, "add a site with role dr to the configuration");
+}
+
+const struct site *warmsite_source(const struct action_ctx *ctx, const struct site *site)
+{
+    const struct site *production = service_site_of(ctx->service, SITE_PRODUCTION);
+    if (production && production != site)
+        return production;
+    for (size_t i = 0; i < ctx->service->sites.n; i++)
+        if (&ctx->service->sites.p[i] != site)
+            return &ctx->service->sites.p[i];
+    return site;
+}
+
+const char *warmsite_admin(const struct site *site)
+{
+    return site->database.admin_dbname ? site->database.admin_dbname : "postgres";
+}
+
+bool warmsite_serves(const struct action_ctx *ctx, const struct site *site)
+{
+    const struct traffic_ops *traffic;
+    const struct site *now;
+    return ctx->service->traffic.driver && traffic_of(ctx, &traffic, NULL) && traffic->read_back(ctx, &now, NULL) && now == site;
+}
+
+/* ---- the lock ---- */
+
+struct waiting {
+    const struct action_ctx *ctx;
+    const char *path;
+    int fd;
+    bool said;
+};
+
+static bool is_free(void *arg, struct err *err)
+{
+    struct waiting *w = arg;
+    if (file_lock(w->path, &w->fd, err))
+        return true;
+    if (err->code == ERR_REFUSED) {
+        if (!w->said)
+            report_progress(w->ctx->report, 0, 0, "waiting for the restore that is under way");
+        w->said = true;
+        return err_set(err, ERR_REFUSED, "another restore of service \"%s\" is under way on this machine", w->ctx->service->name);
+    }
+    err->code = err->code == ERR_CANCELLED ? ERR_IO : err->code; /* waiting does not help here, and action_wait stops at a cancel only */
+    return false;
+}
+
+bool warmsite_lock(const struct action_ctx *ctx, int64_t wait_ms, int *ret_fd, struct err *err)
+{
+    struct waiting w = {.ctx = ctx, .fd = -1};
+    struct err why = {0};
+    w.path = file_join(ctx->arena, ctx->state_dir, arena_printf(ctx->arena, "restore-%s.lock", ctx->service->name));
+    bool ok = wait_ms > 0 ? action_wait(ctx, wait_ms, LOOK_EVERY_MS, is_free, &w, &why) : is_free(&w, &why);
+    if (!ok && err)
+        *err = why;
+    if (ok)
+        *ret_fd = w.fd;
+    return ok;
+}
+
+void warmsite_unlock(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+/* ---- the copy ---- */
+
+bool warmsite_holds(const struct warm_copy *copy, const struct backup *backup)
+{
+    if (!copy->waits)
+        return false;
+    if (backup->sha256)
+        return same(copy->sha256, backup->sha256);
+    return same(copy->file, backup->file) && copy->bytes == backup->bytes;
+}
+
+char *warmsite_age(struct arena *arena, const struct warm_copy *copy)
+{
+    const char *ago = duration_say(arena, MAX_OF(clock_wall_ms() - copy->marked_wall_ms, 0));
+    if (!copy->snapshot_wall_ms)
+        return arena_printf(arena, "restored %s ago", ago);
+    return arena_printf(arena, "restored %s ago, data as of %s", ago, moment_minute(arena, copy->snapshot_wall_ms));
+}
