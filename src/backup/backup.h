@@ -13,6 +13,8 @@ struct backup_place {
 struct backup_table {
     const char *name;          /* schema.table as pg_dump quotes it */
     int64_t rows;
+    uint64_t hash;             /* sum of row hashes (dump/rowhash.h), */
+    bool has_hash;             /* where it is known */
 };
 
 struct backup {
@@ -21,6 +23,10 @@ struct backup {
     int64_t bytes;
     int64_t took_ms;
     bool has_manifest;
+    const char *snapshot_lsn;  /* place in the server's log at that moment, "0/1A2B3C8"; NULL: not known */
+    int64_t sql_bytes;         /* of the dump, unpacked; 0: not known */
+    const char *level;         /* it was packed with; NULL */
+    int jobs;                  /* it was made with; 0 */
     const char *sha256;        /* of the file, from the manifest; NULL */
     const char *server_version;
     const char *system_identifier; /* of the cluster it was taken from; NULL: not known */

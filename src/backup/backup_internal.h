@@ -25,7 +25,6 @@ const char *backup_moment_in(const char *name, const char *service);
 
 struct manifest {
     const char *service, *database, *tool, *pg_dump;
-    int64_t sql_bytes;
 };
 /* NAME.manifest.json from `backup` (tables, rows, sha256, ...) and `more`. */
 MUST_USE bool manifest_write(const struct backup *backup, const struct manifest *more, struct err *err);

@@ -12,7 +12,7 @@
 
 #include "sys/clock.h"
 
-enum { PIECE = 256 * 1024, COMPLAINT_MAX = 16 * 1024, MOST_ENV = 32 };
+enum { PIECE = 256 * 1024, COMPLAINT_MAX = 16 * 1024, MOST_ENV = 32, STOP_MS = 200 };
 
 struct child {
     pid_t pid; /* 0: none, or reaped */
@@ -143,7 +143,7 @@ static bool lives(const struct dumper_spec *spec, struct life *life)
     life->at = at;
     if (spec->tick)
         spec->tick(spec->tick_arg, at);
-    return spec->input > 0 && now - life->last_ms < spec->silence_ms;
+    return now - life->last_ms < spec->silence_ms;
 }
 
 static bool pump(const struct dumper_spec *spec, struct child *child, struct buf *complaint, dumper_sink_fn *sink, void *arg, struct err *err)
@@ -151,20 +151,21 @@ static bool pump(const struct dumper_spec *spec, struct child *child, struct buf
     SCOPED(arena_close) struct arena *arena = arena_open();
     char *piece = arena_alloc(arena, PIECE);
     struct life life = {.last_ms = clock_boot_ms()};
-    int wait_ms = (int)(spec->input > 0 ? MIN_OF(spec->silence_ms, MS_SECOND) : spec->silence_ms);
     while (child->out >= 0 || child->err >= 0) {
         struct pollfd fds[2] = {{.fd = child->out, .events = POLLIN}, {.fd = child->err, .events = POLLIN}};
-        int n = poll(fds, 2, wait_ms);
+        int n = poll(fds, 2, (int)MIN_OF(spec->silence_ms, spec->stop ? (int64_t)STOP_MS : spec->input > 0 ? MS_SECOND : spec->silence_ms));
         if (n < 0 && errno != EINTR)
             return err_os(err, errno, "could not wait for the child process");
+        if (n == 0 && spec->stop && spec->stop(spec->stop_arg))
+            return err_set(err, ERR_CANCELLED, "\"%s\" was stopped", spec->argv[0]);
         if (n == 0 && !lives(spec, &life))
             return silent(spec, err);
-        if (n > 0)
-            life.last_ms = clock_boot_ms();
         if (n > 0 && fds[1].revents && !take(&child->err, piece, keep_complaint, complaint, err))
             return false;
         if (n > 0 && fds[0].revents && !take(&child->out, piece, sink, arg, err))
             return false;
+        if (n > 0)
+            life.last_ms = clock_boot_ms(); /* the sink may have kept it waiting */
     }
     return true;
 }

@@ -11,6 +11,8 @@ struct dumper_spec {
     void (*tick)(void *arg, int64_t read_bytes); /* about once a second, where the child stands in `input`; NULL: nobody asks */
     void *tick_arg;
     int *ret_exit;           /* exit code, -1 when it did not exit by itself; NULL: not asked for */
+    bool (*stop)(void *arg); /* asked now and then while it says nothing; true stops it (ERR_CANCELLED). NULL: never */
+    void *stop_arg;
 };
 
 typedef bool dumper_sink_fn(void *arg, const void *data, size_t size, struct err *err); /* false stops the child */

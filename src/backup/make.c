@@ -1,5 +1,4 @@
-/* backup/make.c -- One backup: pg_dump's stream is compressed, hashed and read by the lexer in one pass, read back from the disk, and
-   only then gets its name. */
+/* backup/make.c -- One backup: a dump of one snapshot under a temporary name, read back from the disk, and only then given its name. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -8,29 +7,20 @@
 
 #include "backup/backup_internal.h"
 #include "backup/dumper.h"
-#include "io/gzip.h"
-#include "io/hash.h"
+#include "backup/engine.h"
 #include "io/pg.h"
 #include "sys/clock.h"
 #include "sys/file.h"
 
-enum {
-    CONNECT_MS = 10 * 1000,
-    QUERY_MS = 30 * 1000,
-    SILENCE_MS = 15 * 60 * 1000, /* longer than pg_dump waits for a lock; a COPY never pauses so long */
-    LEVEL = 1,                   /* three times the speed of gzip's default for a tenth more bytes: pg_dump must not wait for us */
-};
+enum { JOBS_DEFAULT_MOST = 8 }; /* a server has its users to serve besides */
 
 struct making {
     struct arena *arena;
-    const char *folder, *partial;
-    const struct backup_progress *progress;
-    int fd;
-    int64_t bytes, sql_bytes, expected_bytes;
-    struct hash *hash;
-    struct gzip_writer *gzip;
-    struct lexer *lexer;
-    struct tally tally;
+    const struct backup_spec *spec;
+    const char *partial;
+    int fd, jobs;
+    struct snapshot snapshot;
+    struct spool_sum sum;
 };
 
 static void close_fd(int *fd)
@@ -40,126 +30,82 @@ static void close_fd(int *fd)
     *fd = -1;
 }
 
-/* ---- the stream ---- */
+/* ---- the file ---- */
 
-static bool no_room(struct making *m, int os, struct err *err)
+static bool no_room(int os, struct err *err)
 {
-    err_os(err, os, "could not write the backup after %lld bytes", (long long)m->bytes);
-    if (os == ENOSPC || os == EDQUOT)
-        err_hint(err, "make room in \"%s\"; the older backups were left as they are", m->folder);
+    err_os(err, os, "could not write the backup");
     if (err)
         err->code = ERR_IO;
     return false;
-}
-
-static bool to_disk(void *arg, const void *data, size_t size, struct err *err)
-{
-    struct making *m = arg;
-    const char *p = data;
-    hash_add(m->hash, data, size);
-    while (size) {
-        ssize_t n = write(m->fd, p, size);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return no_room(m, errno, err);
-        p += n;
-        size -= (size_t)n;
-        m->bytes += n;
-    }
-    return true;
-}
-
-static bool from_pg_dump(void *arg, const void *data, size_t size, struct err *err)
-{
-    struct making *m = arg;
-    if (!lexer_feed(m->lexer, data, size, err) || !gzip_writer_add(m->gzip, data, size, err))
-        return false;
-    m->sql_bytes += (int64_t)size;
-    if (m->progress && m->progress->fn)
-        m->progress->fn(m->progress->arg, m->bytes, m->expected_bytes, "dump");
-    return true;
-}
-
-static bool stream(struct making *m, const struct dumper_spec *spec, struct err *err)
-{
-    SCOPED(gzip_writer_close) struct gzip_writer *gzip = gzip_writer_open(LEVEL, to_disk, m);
-    SCOPED(lexer_close) struct lexer *lexer = lexer_open(tally_item, &m->tally);
-    m->tally = (struct tally){.arena = m->arena};
-    m->gzip = gzip;
-    m->lexer = lexer;
-    bool ok = dumper_run(spec, from_pg_dump, m, err) && lexer_end(lexer, err) && gzip_writer_end(gzip, err);
-    m->gzip = NULL;
-    m->lexer = NULL;
-    return ok;
 }
 
 /* fsync, and out of the page cache, so that what is read back comes from the disk where the system obliges. */
 static bool settle(struct making *m, struct err *err)
 {
     if (fsync(m->fd) != 0)
-        return no_room(m, errno, err);
+        return no_room(errno, err);
     (void)posix_fadvise(m->fd, 0, 0, POSIX_FADV_DONTNEED);
     int fd = m->fd;
     m->fd = -1;
-    return close(fd) == 0 || no_room(m, errno, err);
+    return close(fd) == 0 || no_room(errno, err);
 }
 
-static bool read_back(struct making *m, const char *sha256, struct err *err)
+static bool dump(struct making *m, const struct pgdump *program, struct err *err)
 {
-    char again[HASH_HEX_SIZE];
-    struct tally tally;
-    int64_t sql_bytes;
-    if (!backup_read(m->arena, m->partial, m->progress, &tally, again, &sql_bytes, err))
-        return err_prefix(err, "reading the new backup back");
-    if (!same(sha256, again) || sql_bytes != m->sql_bytes || tally.rows != m->tally.rows)
-        return err_set(err, ERR_IO, "the new backup reads back other than it was written: the disk under \"%s\" is not sound", m->folder);
-    return true;
+    const struct backup_spec *spec = m->spec;
+    const char *const *env;
+    char *passfile = NULL;
+    if (!file_mkdirs(spec->scratch_dir, 0700, err) || !pg_client_env(m->arena, spec->target, spec->scratch_dir, &env, &passfile, err))
+        return false;
+    struct engine_spec engine = {
+        .target = spec->target,
+        .pg_dump = program->path,
+        .env = env,
+        .snapshot = &m->snapshot,
+        .level = spec->level,
+        .jobs = m->jobs,
+        .max_rate = spec->max_rate,
+        .progress = spec->progress,
+        .fd = m->fd,
+    };
+    bool ok = engine_run(m->arena, &engine, &m->sum, err);
+    if (passfile)
+        unlink(passfile);
+    return ok;
+}
+
+static bool write_data(struct making *m, const struct pgdump *program, struct err *err)
+{
+    m->fd = open(m->partial, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (m->fd < 0)
+        return err_os(err, errno, "could not create \"%s\"", m->partial);
+    bool ok = dump(m, program, err);
+    snapshot_close(&m->snapshot); /* the server need not keep old rows for us while we look at our own file */
+    if (!ok && err && (err->os == ENOSPC || err->os == EDQUOT))
+        err_hint(err, "make room in \"%s\"; the older backups were left as they are", m->spec->folder);
+    if (!ok || !settle(m, err))
+        return false;
+    if (engine_read_back(m->partial, &m->sum, m->jobs, m->spec->progress, err))
+        return true;
+    err_prefix(err, "reading the new backup back");
+    return err_hint(err, "the disk under \"%s\", the memory or the processor is not sound", m->spec->folder);
 }
 
 /* ---- before ---- */
-
-struct source {
-    int server_version; /* 150020 */
-    const char *version_text, *system_identifier;
-    int64_t snapshot_ms;
-};
-
-/* The moment is taken before pg_dump starts, hence before its snapshot: never too young. On a standby the data is as old as the
-   last transaction replayed. */
-static bool ask_source(struct arena *arena, const struct pgtarget *target, struct source *ret, struct err *err)
-{
-    struct pg *pg SCOPED(pg_close) = NULL;
-    struct pg_rows *rows;
-    if (!pg_open(target, NULL, CONNECT_MS, &pg, err))
-        return false;
-    if (!pg_exec(pg, arena,
-                 "SELECT current_setting('server_version'), floor(extract(epoch FROM CASE WHEN pg_is_in_recovery()"
-                 " THEN least(coalesce(pg_last_xact_replay_timestamp(), clock_timestamp()), clock_timestamp())"
-                 " ELSE clock_timestamp() END) * 1000)::bigint",
-                 NULL, 0, QUERY_MS, &rows, err))
-        return false;
-    ret->server_version = pg_server_version(pg);
-    ret->version_text = arena_strdup(arena, pg_text(rows, 0, 0));
-    ret->snapshot_ms = pg_int(rows, 0, 1);
-    /* Some providers forbid it; then the backup does not say which cluster it is from. */
-    if (pg_exec(pg, arena, "SELECT system_identifier::text FROM pg_control_system()", NULL, 0, QUERY_MS, &rows, NULL))
-        ret->system_identifier = arena_strdup(arena, pg_text(rows, 0, 0));
-    return true;
-}
 
 static bool enough_room(const struct making *m, const struct backup *list, size_t count, struct err *err)
 {
     struct statvfs fs;
     if (count == 0)
         return true;
-    if (statvfs(m->folder, &fs) != 0)
-        return err_os(err, errno, "could not ask for the free space of \"%s\"", m->folder);
+    if (statvfs(m->spec->folder, &fs) != 0)
+        return err_os(err, errno, "could not ask for the free space of \"%s\"", m->spec->folder);
     int64_t wanted = list[0].bytes + list[0].bytes / 10;
     int64_t free_bytes = (int64_t)fs.f_bavail * (int64_t)fs.f_frsize;
     if (free_bytes >= wanted)
         return true;
-    err_set(err, ERR_REFUSED, "\"%s\" has %lld MiB free, a backup may need %lld MiB", m->folder, (long long)free_bytes >> 20,
+    err_set(err, ERR_REFUSED, "\"%s\" has %lld MiB free, a backup may need %lld MiB", m->spec->folder, (long long)free_bytes >> 20,
             ((long long)wanted >> 20) + 1);
     return err_hint(err, "make room there; nothing was removed");
 }
@@ -209,34 +155,10 @@ bool backup_level_parse(const char *name, enum backup_level *ret)
 
 /* ---- the whole ---- */
 
-static bool run_pg_dump(struct making *m, const struct pgtarget *target, const struct pgdump *program, const char *scratch_dir,
-                        struct err *err)
+static int jobs_of(const struct backup_spec *spec)
 {
-    const char *const *env;
-    char *passfile = NULL;
-    if (!file_mkdirs(scratch_dir, 0700, err) || !pg_client_env(m->arena, target, scratch_dir, &env, &passfile, err))
-        return false;
-    struct dumper_spec spec = {
-        .argv = (const char *const[]){program->path, "--format=plain", "--no-password", "--lock-wait-timeout=300000", NULL},
-        .env = env,
-        .silence_ms = SILENCE_MS,
-    };
-    bool ok = stream(m, &spec, err);
-    if (passfile)
-        unlink(passfile);
-    return ok;
-}
-
-static bool write_data(struct making *m, const struct pgtarget *target, const struct pgdump *program, const char *scratch_dir,
-                       char *sha256, struct err *err)
-{
-    m->fd = open(m->partial, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (m->fd < 0)
-        return err_os(err, errno, "could not create \"%s\"", m->partial);
-    if (!run_pg_dump(m, target, program, scratch_dir, err))
-        return false;
-    hash_end(m->hash, sha256);
-    return settle(m, err) && read_back(m, sha256, err);
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    return spec->jobs > 0 ? spec->jobs : (int)MIN_OF(MAX_OF(processors, 1L), (long)JOBS_DEFAULT_MOST);
 }
 
 /* The manifest first: a backup that can be seen always has one. */
@@ -251,36 +173,54 @@ static bool publish(struct making *m, const struct backup *b, const struct manif
     return true;
 }
 
-static bool make(struct making *m, const struct backup_spec *spec, struct backup *ret, struct err *err)
+static void take_tables(struct making *m, struct backup *b)
 {
-    const struct pgtarget *target = spec->target;
-    const char *service = spec->service;
+    const struct index *index = &m->sum.index;
+    b->tables = arena_array(m->arena, struct backup_table, index->item_count);
+    b->rows = 0;
+    for (size_t i = 0; i < index->item_count; i++) {
+        const struct index_item *item = &index->items[i];
+        if (item->kind != ITEM_TABLE)
+            continue;
+        b->tables[b->table_count++] = (struct backup_table){.name = item->name, .rows = item->rows, .hash = item->hash, .has_hash = true};
+        b->rows += item->rows;
+    }
+}
+
+static void describe(struct making *m, struct backup *b)
+{
+    b->snapshot_wall_ms = m->snapshot.wall_ms;
+    b->snapshot_lsn = m->snapshot.lsn;
+    b->server_version = m->snapshot.version_text;
+    b->system_identifier = m->snapshot.system_identifier;
+    b->sha256 = arena_strdup(m->arena, m->sum.sha256);
+    b->bytes = m->sum.bytes;
+    b->sql_bytes = m->sum.sql_bytes;
+    b->level = backup_level_name(m->spec->level);
+    b->jobs = m->jobs;
+    take_tables(m, b);
+}
+
+static bool make(struct making *m, struct backup *ret, struct err *err)
+{
+    const struct backup_spec *spec = m->spec;
     struct backup *list;
     size_t count;
-    struct source source = {0};
     struct pgdump program;
-    char sha256[HASH_HEX_SIZE];
     int64_t began = clock_boot_ms();
-    if (!backup_list(m->arena, &(struct backup_place){.service = service, .folder = m->folder}, &list, &count, err) || !enough_room(m, list, count, err) ||
-        !ask_source(m->arena, target, &source, err) || !pgdump_find(m->arena, source.server_version, &program, err))
+    if (!backup_list(m->arena, &(struct backup_place){.service = spec->service, .folder = spec->folder}, &list, &count, err) || !enough_room(m, list, count, err) ||
+        !snapshot_open(m->arena, spec->target, &m->snapshot, err) ||
+        !pgdump_find(m->arena, m->snapshot.server_version, &program, err))
         return false;
-    m->expected_bytes = count ? list[0].bytes : 0;
-    struct backup b = {.path = free_name(m->arena, m->folder, service, source.snapshot_ms), .has_manifest = true};
+    struct backup b = {.path = free_name(m->arena, spec->folder, spec->service, m->snapshot.wall_ms), .has_manifest = true};
     b.file = file_name_of(b.path);
-    m->partial = arena_printf(m->arena, "%s/.%s.partial", m->folder, b.file);
-    if (!write_data(m, target, &program, spec->scratch_dir, sha256, err))
+    m->partial = arena_printf(m->arena, "%s/.%s.partial", spec->folder, b.file);
+    if (!write_data(m, &program, err))
         return false;
-    b.snapshot_wall_ms = source.snapshot_ms;
-    b.server_version = source.version_text;
-    b.system_identifier = source.system_identifier;
-    b.sha256 = arena_strdup(m->arena, sha256);
-    b.bytes = m->bytes;
-    b.rows = m->tally.rows;
-    b.tables = m->tally.tables.p;
-    b.table_count = m->tally.tables.n;
+    describe(m, &b);
     b.took_ms = clock_boot_ms() - began;
-    struct manifest more = {.service = service, .database = target->dbname, .tool = "bascule " BASCULE_VERSION, .pg_dump = program.path,
-                            .sql_bytes = m->sql_bytes};
+    struct manifest more = {.service = spec->service, .database = spec->target->dbname, .tool = "bascule " BASCULE_VERSION,
+                            .pg_dump = program.path};
     if (!publish(m, &b, &more, err))
         return false;
     b.verified_how = "read";
@@ -291,21 +231,20 @@ static bool make(struct making *m, const struct backup_spec *spec, struct backup
 
 bool backup_make(struct arena *arena, const struct backup_spec *spec, struct backup *ret, struct err *err)
 {
-    const char *service = spec->service, *folder = spec->folder;
     SCOPED(close_fd) int lock = -1;
-    if (!file_mkdirs(folder, 0750, err))
+    if (!file_mkdirs(spec->folder, 0750, err))
         return false;
-    if (!file_lock(arena_printf(arena, "%s/.%s.backup.lock", folder, service), &lock, err)) {
+    if (!file_lock(arena_printf(arena, "%s/.%s.backup.lock", spec->folder, spec->service), &lock, err)) {
         if (err && err->code == ERR_REFUSED)
-            err_set(err, ERR_REFUSED, "another backup of \"%s\" is being made in \"%s\"", service, folder);
+            err_set(err, ERR_REFUSED, "another backup of \"%s\" is being made in \"%s\"", spec->service, spec->folder);
         return false;
     }
-    remove_leftovers(arena, folder, service);
-    SCOPED(hash_close) struct hash *hash = hash_open();
-    struct making m = {.arena = arena, .folder = folder, .progress = spec->progress, .fd = -1, .hash = hash};
-    bool ok = make(&m, spec, ret, err);
+    remove_leftovers(arena, spec->folder, spec->service);
+    struct making m = {.arena = arena, .spec = spec, .jobs = jobs_of(spec), .fd = -1};
+    bool ok = make(&m, ret, err);
+    snapshot_close(&m.snapshot);
     close_fd(&m.fd);
     if (!ok && m.partial)
         unlink(m.partial); /* gone already when only the record of the verification failed */
-    return ok || err_prefix(err, "backing up \"%s\"", service);
+    return ok || err_prefix(err, "backing up \"%s\"", spec->service);
 }

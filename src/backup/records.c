@@ -1,6 +1,7 @@
 /* backup/records.c -- The JSON files beside a backup. The manifest says what was taken and never changes; the verification says
    what was found when somebody looked, and is bound to size and time of the file it was found in. */
 #include <errno.h>
+#include <limits.h>
 
 #include "backup/backup_internal.h"
 #include "base/jsonout.h"
@@ -28,6 +29,11 @@ static void put_tables(struct jsonout *j, const struct backup *b)
         json_object(j);
         json_put_text(j, "name", b->tables[i].name);
         json_put_int(j, "rows", b->tables[i].rows);
+        if (b->tables[i].has_hash) {
+            char hash[17];
+            snprintf(hash, sizeof(hash), "%016llx", (unsigned long long)b->tables[i].hash);
+            json_put_text(j, "hash", hash); /* as text: numbers in JSON are exact up to 2^53 only */
+        }
         json_object_end(j);
     }
     json_array_end(j);
@@ -56,11 +62,14 @@ bool manifest_write(const struct backup *backup, const struct manifest *more, st
     json_put_text(&j, "system_identifier", backup->system_identifier);
     json_put_int(&j, "snapshot_ms", backup->snapshot_wall_ms);
     json_put_text(&j, "snapshot", moment_iso(arena, backup->snapshot_wall_ms));
+    json_put_text(&j, "snapshot_lsn", backup->snapshot_lsn);
     json_put_int(&j, "bytes", backup->bytes);
-    json_put_int(&j, "sql_bytes", more->sql_bytes);
+    json_put_int(&j, "sql_bytes", backup->sql_bytes);
     json_put_int(&j, "rows", backup->rows);
     json_put_text(&j, "sha256", backup->sha256);
     json_put_int(&j, "took_ms", backup->took_ms);
+    json_put_text(&j, "level", backup->level);
+    json_put_int(&j, "jobs", backup->jobs);
     json_put_text(&j, "tool", more->tool);
     json_put_text(&j, "pg_dump", more->pg_dump);
     put_tables(&j, backup);
@@ -78,6 +87,17 @@ static bool read_json(struct arena *arena, const char *path, const struct keyrin
     return json_parse(arena, text, ret, err) || err_prefix(err, "\"%s\"", path);
 }
 
+/* Sixteen hexadecimal digits, or the hash is not known. */
+static void take_hash(const char *text, struct backup_table *table)
+{
+    char *end;
+    if (!text || strlen(text) != 16)
+        return;
+    errno = 0;
+    table->hash = strtoull(text, &end, 16);
+    table->has_hash = *end == 0 && errno == 0;
+}
+
 static bool take_tables(struct arena *arena, const struct json *root, struct backup *b)
 {
     const struct json *list = json_get(root, "tables");
@@ -88,6 +108,7 @@ static bool take_tables(struct arena *arena, const struct json *root, struct bac
         tables[i].name = json_string(json_get(json_at(list, i), "name"));
         if (!tables[i].name || !json_integer(json_get(json_at(list, i), "rows"), &tables[i].rows))
             return false;
+        take_hash(json_string(json_get(json_at(list, i), "hash")), &tables[i]);
         if (tables[i].rows < 0 || __builtin_add_overflow(rows, tables[i].rows, &rows))
             return false;
     }
@@ -114,6 +135,13 @@ bool manifest_read(struct arena *arena, struct backup *backup, struct err *err)
     b.sha256 = json_string(json_get(root, "sha256"));
     b.server_version = json_string(json_get(root, "server_version"));
     b.system_identifier = json_string(json_get(root, "system_identifier"));
+    b.snapshot_lsn = json_string(json_get(root, "snapshot_lsn"));
+    b.level = json_string(json_get(root, "level"));
+    int64_t jobs = 0;
+    if (json_integer(json_get(root, "jobs"), &jobs) && jobs > 0 && jobs <= INT_MAX)
+        b.jobs = (int)jobs;
+    if (!json_integer(json_get(root, "sql_bytes"), &b.sql_bytes) || b.sql_bytes < 0)
+        b.sql_bytes = 0;
     bool whole = json_integer(json_get(root, "snapshot_ms"), &b.snapshot_wall_ms) && json_integer(json_get(root, "bytes"), &b.bytes) &&
                  json_integer(json_get(root, "took_ms"), &b.took_ms) && b.bytes >= 0 && b.sha256 && take_tables(arena, root, &b);
     if (!whole)

@@ -39,6 +39,7 @@ struct lexer {
     bool in_statement;
     struct buf text;       /* of the statement so far, up to the current piece of input */
     const char *from;      /* first byte of the piece that is not in `text` yet */
+    int64_t fed, at;       /* bytes of the pieces before this one; of all, with the one looked at */
 
     bool standard;         /* standard_conforming_strings of the session that will run this */
     bool escapes;          /* backslashes mean something in the string being read */
@@ -89,6 +90,11 @@ void lexer_close(struct lexer **lexer)
 int64_t lexer_line(const struct lexer *lexer)
 {
     return lexer->item_line;
+}
+
+int64_t lexer_at(const struct lexer *lexer)
+{
+    return lexer->at;
 }
 
 static bool bad(const struct lexer *l, struct err *err, const char *what)
@@ -595,11 +601,12 @@ static bool hold(struct lexer *l, char c, bool *ret_used, struct err *err)
 static bool step_rows(struct lexer *l, const char *p, size_t n, size_t *ret_used, struct err *err)
 {
     size_t i = 0, from = 0;
-    int64_t count = 0;
+    int64_t count = 0, at = l->at;
     while (i < n && l->state == IN_ROWS) {
         bool ordinary = p[i] != '\\' || (i + 1 < n && p[i + 1] != '.');
         if (l->held_n || (l->line_start && !ordinary)) {
             bool used;
+            l->at = at + (int64_t)i + 1;
             if (!give_rows(l, p + from, i - from, count, err) || !hold(l, p[i], &used, err))
                 return false;
             i += used;
@@ -634,18 +641,22 @@ bool lexer_feed(struct lexer *lexer, const void *data, size_t size, struct err *
 {
     const char *p = data, *end = p + size;
     lexer->from = p; /* what was before is in `text` */
+    lexer->at = lexer->fed;
     while (p < end) {
         if (lexer->state == IN_ROWS) {
             size_t used;
             if (!step_rows(lexer, p, (size_t)(end - p), &used, err))
                 return false;
             p += used;
-        } else if (feed_byte(lexer, p, err)) {
-            p++;
-        } else {
-            return false;
+            lexer->at = lexer->fed + (p - (const char *)data);
+            continue;
         }
+        lexer->at++;
+        if (!feed_byte(lexer, p, err))
+            return false;
+        p++;
     }
+    lexer->fed += (int64_t)size;
     return keep(lexer, end, err);
 }
 

@@ -26,5 +26,6 @@ MUST_USE bool lexer_end(struct lexer *lexer, struct err *err); /* ERR_DATA when 
 /* The rows of the COPY that has just begun stand somewhere else and are not fed: so many of them. ERR_DATA when none has just begun. */
 MUST_USE bool lexer_skip_rows(struct lexer *lexer, int64_t rows, struct err *err);
 int64_t lexer_line(const struct lexer *lexer);       /* on which the item just given began */
+int64_t lexer_at(const struct lexer *lexer);         /* bytes of the input up to the end of the item just given */
 /* Table of a COPY statement, as written: "public.contracts". False when it is not one. */
 bool lexer_copy_table(struct str statement, struct str *ret);

@@ -433,6 +433,66 @@ bool pg_copy_in_end(struct pg *pg, const char *failure, int64_t timeout_ms, int6
     return true;
 }
 
+bool pg_copy_out_begin(struct pg *pg, const char *sql, int64_t timeout_ms, struct err *err)
+{
+    if (!usable(pg, err))
+        return false;
+    PGresult *result = NULL;
+    if (!PQsendQuery(pg->conn, sql))
+        return pg_result_error(pg->conn, NULL, pg->sqlstate, err);
+    if (!next_result(pg, clock_boot_ms() + timeout_ms, &result))
+        return give_up(pg, timeout_ms, err);
+    bool begun = result && PQresultStatus(result) == PGRES_COPY_OUT;
+    if (!begun && (!result || !is_good(result)))
+        pg_result_error(pg->conn, result, pg->sqlstate, err);
+    else if (!begun)
+        err_set(err, ERR_USAGE, "the statement is not a COPY TO STDOUT");
+    PQclear(result);
+    if (!begun && !drain(pg, clock_boot_ms() + timeout_ms))
+        pg->given_up = true;
+    return begun;
+}
+
+static bool rows_ended(struct pg *pg, bool *ret_ended, struct err *err)
+{
+    PGresult *result = NULL;
+    if (!collect(pg, CANCEL_GRACE_MS * 10, &result, err))
+        return false;
+    PQclear(result);
+    *ret_ended = true;
+    return true;
+}
+
+bool pg_copy_out_some(struct pg *pg, int64_t wait_ms, pg_row_fn *each, void *arg, bool *ret_ended, struct err *err)
+{
+    int64_t deadline = clock_boot_ms() + wait_ms;
+    *ret_ended = false;
+    if (!usable(pg, err))
+        return false;
+    for (bool some = false;;) {
+        char *row = NULL;
+        int n = PQgetCopyData(pg->conn, &row, 1);
+        if (n == -1)
+            return rows_ended(pg, ret_ended, err);
+        if (n < 0)
+            return pg_result_error(pg->conn, NULL, pg->sqlstate, err);
+        if (n == 0 && (some || !wait_socket(pg->conn, POLLIN, deadline)))
+            return true;
+        if (n == 0) {
+            if (!PQconsumeInput(pg->conn))
+                return pg_result_error(pg->conn, NULL, pg->sqlstate, err);
+            continue;
+        }
+        some = true;
+        bool taken = each(arg, row, (size_t)n, err);
+        PQfreemem(row);
+        if (!taken) {
+            pg->given_up = true;
+            return false;
+        }
+    }
+}
+
 /* ---- quoting and facts ---- */
 
 static char *take_quoted(struct arena *arena, char *quoted)

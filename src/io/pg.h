@@ -26,6 +26,12 @@ int64_t pg_affected(const struct pg_rows *rows);                             /* 
 MUST_USE bool pg_copy_in_begin(struct pg *pg, const char *sql, int64_t timeout_ms, struct err *err);
 MUST_USE bool pg_copy_in_put(struct pg *pg, const void *data, size_t size, int64_t timeout_ms, struct err *err);
 MUST_USE bool pg_copy_in_end(struct pg *pg, const char *failure, int64_t timeout_ms, int64_t *ret_rows, struct err *err);
+/* COPY ... TO STDOUT: begin with the statement, then ask for rows until *ret_ended. Each row comes as one piece, with its newline; those
+   that have arrived are given, and when there are none, the first is waited for, `wait_ms` at most. False from `each` stops: then, as
+   after any failure in between, the session can only be closed. */
+typedef bool pg_row_fn(void *arg, const char *row, size_t n, struct err *err);
+MUST_USE bool pg_copy_out_begin(struct pg *pg, const char *sql, int64_t timeout_ms, struct err *err);
+MUST_USE bool pg_copy_out_some(struct pg *pg, int64_t wait_ms, pg_row_fn *each, void *arg, bool *ret_ended, struct err *err);
 /* Quoted by the server's rules; NULL when the text is not valid UTF-8. */
 char *pg_identifier(struct pg *pg, struct arena *arena, const char *name);
 char *pg_literal(struct pg *pg, struct arena *arena, const char *value);

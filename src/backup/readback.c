@@ -1,0 +1,127 @@
+/* backup/readback.c -- A new backup is believed when it was read from the disk and unpacked again, by several threads. */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "backup/engine.h"
+#include "io/xxh.h"
+
+enum { JOBS_MOST = 64, PROGRESS_EVERY = 7 };
+
+struct reading_back {
+    const struct spool_sum *sum;
+    const struct backup_progress *progress;
+    int fd;
+    pthread_mutex_t mutex;
+    size_t next;
+    bool failed;
+    struct err err;
+};
+
+static void close_fd(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+static bool take(struct reading_back *r, size_t *ret)
+{
+    pthread_mutex_lock(&r->mutex);
+    *ret = r->next;
+    bool found = !r->failed && r->next < r->sum->index.member_count;
+    r->next += found;
+    pthread_mutex_unlock(&r->mutex);
+    return found;
+}
+
+static bool read_member(const struct reading_back *r, const struct index_member *m, struct buf *packed, struct err *err)
+{
+    buf_clear(packed);
+    char *to = buf_room(packed, m->packed);
+    for (size_t n = 0; n < m->packed;) {
+        ssize_t got = pread(r->fd, to + n, m->packed - n, m->at + (int64_t)n);
+        if (got == 0 || (got < 0 && errno != EINTR))
+            return got ? err_os(err, errno, "could not read at byte %lld", (long long)m->at)
+                       : err_set(err, ERR_IO, "the file is shorter than what was written");
+        n += got > 0 ? (size_t)got : 0;
+    }
+    buf_took(packed, m->packed);
+    return true;
+}
+
+static bool check_member(const struct reading_back *r, size_t i, struct buf *packed, struct buf *text, struct err *err)
+{
+    const struct index_member *m = &r->sum->index.members[i];
+    if (!read_member(r, m, packed, err))
+        return false;
+    if (xxh_of(packed->p, packed->n) != r->sum->packed_hashes[i])
+        return err_set(err, ERR_IO, "byte %lld and the %u after it are not what was written", (long long)m->at, m->packed - 1);
+    if (!index_member_unpack(packed->p, m, text, err))
+        return false;
+    if (xxh_of(buf_text(text), text->n) != r->sum->text_hashes[i])
+        return err_set(err, ERR_INTERNAL, "the member at byte %lld unpacks to other text than was packed", (long long)m->at);
+    return true;
+}
+
+/* Only the calling thread tells how far it is. */
+static void check_members(struct reading_back *r, bool telling)
+{
+    SCOPED(buf_done) struct buf packed = {.max = UINT32_MAX}, text = {.max = INDEX_MEMBER_MAX};
+    for (size_t i; take(r, &i);) {
+        struct err err = {0};
+        if (telling && i % PROGRESS_EVERY == 0 && r->progress && r->progress->fn)
+            r->progress->fn(r->progress->arg, r->sum->index.members[i].at, r->sum->bytes, "verify");
+        if (check_member(r, i, &packed, &text, &err))
+            continue;
+        pthread_mutex_lock(&r->mutex);
+        if (!r->failed)
+            r->err = err;
+        r->failed = true;
+        pthread_mutex_unlock(&r->mutex);
+    }
+}
+
+static void *check_silently(void *arg)
+{
+    check_members(arg, false);
+    return NULL;
+}
+
+static bool check_index(const char *path, const struct spool_sum *sum, struct err *err)
+{
+    SCOPED(arena_close) struct arena *arena = arena_open();
+    struct index *index;
+    struct stat st;
+    if (!index_read(arena, path, &index, err))
+        return false;
+    bool equal = index && index->member_count == sum->index.member_count && index->item_count == sum->index.item_count &&
+                 stat(path, &st) == 0 && st.st_size == sum->bytes;
+    for (size_t i = 0; equal && i < index->member_count; i++)
+        equal = memcmp(&index->members[i], &sum->index.members[i], sizeof(index->members[i])) == 0;
+    return equal || err_set(err, ERR_IO, "its index is not the one that was written");
+}
+
+bool engine_read_back(const char *path, const struct spool_sum *sum, int jobs, const struct backup_progress *progress, struct err *err)
+{
+    struct reading_back r = {.sum = sum, .progress = progress, .mutex = PTHREAD_MUTEX_INITIALIZER};
+    pthread_t threads[JOBS_MOST];
+    int n = 0;
+    if (!check_index(path, sum, err))
+        return false;
+    SCOPED(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return err_os(err, errno, "could not open \"%s\"", path);
+    r.fd = fd;
+    while (n < MIN_OF(jobs, JOBS_MOST) - 1 && pthread_create(&threads[n], NULL, check_silently, &r) == 0) /* fewer do too */
+        n++;
+    check_members(&r, true);
+    while (n)
+        pthread_join(threads[--n], NULL);
+    pthread_mutex_destroy(&r.mutex);
+    if (r.failed && err)
+        *err = r.err;
+    return !r.failed;
+}
