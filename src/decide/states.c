@@ -127,11 +127,9 @@ static bool move_monitoring(struct decide *d, struct inc *inc)
     /* Not seen is not ill. Not yet well is no relapse before the verdicts had the time to turn. */
     if (inc->well == TRUTH_MAYBE || (!inc->was_well && d->now_ms < patience_ends_ms(d, inc)))
         return false;
-    if (!incident_walk(d, inc, ON_ILL))
-        return false;
-    inc->relapsed = true;
+    inc->relapsed = incident_walk(d, inc, ON_ILL);
     inc->relapse_until_ms = d->now_ms + PATIENCE_MS;
-    return true;
+    return inc->relapsed;
 }
 
 /* Why the machine must not start the playbook again by itself; NULL: it may. */
