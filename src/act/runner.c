@@ -478,3 +478,12 @@ void runner_cancel(struct runner *r, const char *name)
     if (run && run->stopping == GOES_ON)
         begin_stop(run, CANCELLED);
 }
+
+void runner_remove(struct runner *r, const char *name)
+{
+    SCOPED(arena_close) struct arena *a = arena_open();
+    if (!name_is_good(name) || find(r, name) || is_locked(path_of(r, a, name, ".jsonl")))
+        return;
+    unlink(path_of(r, a, name, ".stderr"));
+    unlink(path_of(r, a, name, ".jsonl"));
+}

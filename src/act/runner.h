@@ -30,5 +30,7 @@ enum runner_found { RUNNER_NEVER_STARTED, RUNNER_RUNNING, RUNNER_ENDED, RUNNER_D
 enum runner_found runner_adopt(struct runner *runner, const char *run, int64_t budget_left_ms, struct report_line *ret_line);
 /* A dead run without a result is put aside (RUN.jsonl.died.N), so that runner_start may be called for it again. */
 MUST_USE bool runner_put_aside(struct runner *runner, const char *run, struct err *err);
+/* Removes what an ended run left in `run_dir`; nothing happens while it runs. */
+void runner_remove(struct runner *runner, const char *run);
 void runner_cancel(struct runner *runner, const char *run); /* TERM to its process group, KILL in 2 s; `ended` follows */
 size_t runner_running(const struct runner *runner);

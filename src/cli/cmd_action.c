@@ -3,7 +3,7 @@
 #include "act/action.h"
 #include "cli/command.h"
 
-extern const struct command cmd_diagnose, cmd_service, cmd_restore, cmd_verify, cmd_traffic, cmd_fence;
+extern const struct command cmd_diagnose, cmd_service, cmd_restore, cmd_verify, cmd_traffic, cmd_fence, cmd_upkeep;
 
 int cmd_action_run(struct cli *cli, int argc, char **argv);
 
@@ -148,6 +148,19 @@ const struct command cmd_fence = {
     .details = N_("Its start is masked, it is killed, its status asked, a session that was open before must be broken and its port must\n"
                   "refuse: only then may another site take writes. When its host cannot be reached, nothing is changed and the command\n"
                   "that unblocks is printed.\n\n"
+                  "--dry-run performs the read-only checks and prints what would be done. --budget-ms N ends it after N milliseconds.\n"
+                  "--run ID and --incident N are given by the controller. Exit status: 0 done, 1 failed, 2 blocked until a person decides."),
+    .wants_config = true,
+    .run = cmd_action_run,
+};
+
+const struct command cmd_upkeep = {
+    .name = "upkeep",
+    .usage = "upkeep SITE [--dry-run] [--json]",
+    .summary = N_("makes a backup of a site, sends it to the stores and removes what is kept no longer"),
+    .details = N_("What the controller does every so often when `every` stands in the backup: of a site; for a timer where no controller runs. A\n"
+                  "store that is down or a file that cannot be removed leaves the backup as good as it is and is tried again next time; while\n"
+                  "backups fail, nothing is removed.\n\n"
                   "--dry-run performs the read-only checks and prints what would be done. --budget-ms N ends it after N milliseconds.\n"
                   "--run ID and --incident N are given by the controller. Exit status: 0 done, 1 failed, 2 blocked until a person decides."),
     .wants_config = true,

@@ -20,6 +20,15 @@ bool daemon_knows_fact(const struct daemon *d, int64_t incident, const char *run
     return false;
 }
 
+void daemon_forget_facts(struct daemon *d, const char *run)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < d->facts.n; i++)
+        if (d->facts.p[i].incident || !same(d->facts.p[i].run, run))
+            d->facts.p[kept++] = d->facts.p[i];
+    d->facts.n = kept;
+}
+
 void daemon_keep_fact(struct daemon *d, int64_t incident, const char *run, const char *name, const char *value)
 {
     struct known_fact *f = vec_add(d->arena, &d->facts);
@@ -155,6 +164,8 @@ static void feed_about_run(struct daemon *d, enum event_kind kind, const char *r
     const struct incident *incident = decide_incident(d->decide, event.incident);
     if (incident)
         COPY_TO(event.service, d->config->services.p[incident->service].name);
+    else if (upkeep_service(d->upkeep, run))
+        COPY_TO(event.service, upkeep_service(d->upkeep, run));
     COPY_TO(event.subject, subject);
     COPY_TO(event.who, run);
     COPY_TO(event.text, text);
@@ -189,7 +200,12 @@ static void on_fact(void *arg, const char *run, const struct report_line *line)
 
 static void on_ended(void *arg, const char *run, enum outcome outcome, const char *text)
 {
-    feed_about_run(arg, EVENT_OUTCOME, run, outcome, run, text);
+    struct daemon *d = arg;
+    feed_about_run(d, EVENT_OUTCOME, run, outcome, run, text);
+    if (incident_of_run(run) || d->stopping)
+        return;
+    daemon_forget_facts(d, run); /* the journal has them, and so the files of the run: there is one every few minutes */
+    runner_remove(d->runner, run);
 }
 
 const struct runner_callbacks daemon_runner_callbacks = {.progress = on_progress, .fact = on_fact, .ended = on_ended};

@@ -72,6 +72,13 @@ static void on_decide_timer(void *arg)
     daemon_feed(d, &tick, NULL);
 }
 
+static void on_upkeep_timer(void *arg)
+{
+    struct daemon *d = arg;
+    upkeep_start_due(d->upkeep);
+    daemon_wake(d);
+}
+
 static void on_journal_timer(void *arg)
 {
     struct daemon *d = arg;
@@ -155,6 +162,8 @@ static bool open_stages(struct daemon *d, struct err *err)
     observe_set_clock(d->observe, observe_clock, d);
     d->decide_timer = loop_timer_new(d->loop, on_decide_timer, d);
     d->judge_timer = loop_timer_new(d->loop, on_judge_timer, d);
+    d->upkeep = upkeep_open(d);
+    d->upkeep_timer = loop_timer_new(d->loop, on_upkeep_timer, d);
     d->journal_timer = loop_timer_new(d->loop, on_journal_timer, d);
     d->on_term = loop_signal_new(d->loop, SIGTERM, on_signal, d);
     d->on_int = loop_signal_new(d->loop, SIGINT, on_signal, d);
@@ -169,6 +178,7 @@ static void close_stages(struct daemon *d)
     loop_timer_free(&d->decide_timer);
     loop_timer_free(&d->judge_timer);
     loop_timer_free(&d->journal_timer);
+    loop_timer_free(&d->upkeep_timer);
     loop_signal_free(&d->on_term);
     loop_signal_free(&d->on_int);
     http_close(&d->http);

@@ -2,6 +2,7 @@
 #pragma once
 #include "act/runner.h"
 #include "daemon/daemon.h"
+#include "daemon/upkeep.h"
 #include "decide/decide.h"
 #include "io/dns.h"
 #include "io/http.h"
@@ -32,7 +33,8 @@ struct daemon {
     struct decide *decide;
     struct runner *runner;
     struct outbox *outbox;
-    struct loop_timer *decide_timer, *judge_timer, *journal_timer;
+    struct upkeep *upkeep;
+    struct loop_timer *decide_timer, *judge_timer, *journal_timer, *upkeep_timer;
     struct loop_signal *on_term, *on_int;
     struct orders orders;      /* reused for every event */
     VEC(struct known_fact) facts;
@@ -58,6 +60,7 @@ void daemon_carry_out(struct daemon *d, const struct order *orders, size_t count
 void daemon_leave_when_told(struct daemon *d); /* one-playbook life: ends it once its last messages are out */
 void daemon_start_run(struct daemon *d, const char *service, int64_t incident, const char *run, const char *words, int64_t budget_ms);
 void daemon_keep_fact(struct daemon *d, int64_t incident, const char *run, const char *name, const char *value);
+void daemon_forget_facts(struct daemon *d, const char *run); /* of a run of no incident, which nobody tells anybody of later */
 bool daemon_knows_fact(const struct daemon *d, int64_t incident, const char *run, const char *name, const char *value);
 extern const struct runner_callbacks daemon_runner_callbacks;
 extern const struct outbox_callbacks daemon_outbox_callbacks;

@@ -45,6 +45,7 @@ static void take_row(struct daemon *d, const struct record *record)
     if (record->is_order)
         return; /* our own: carried out when it was made */
     struct event event = event_of_record(record);
+    upkeep_event(d->upkeep, &event);
     if (event.kind == EVENT_OPEN && d->spec->only_playbook && !d->mine)
         d->mine = -1; /* the next incident that opens is ours */
     decide_and_carry(d, &event);
@@ -139,4 +140,5 @@ void daemon_wake(struct daemon *d)
         return;
     wake_at(d, d->decide_timer, decide_next_ms(d->decide));
     wake_at(d, d->judge_timer, judge_next_ms(d->judge));
+    wake_at(d, d->upkeep_timer, upkeep_next_ms(d->upkeep));
 }

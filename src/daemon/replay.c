@@ -88,6 +88,9 @@ static void replay_event(struct replay *r, const struct event *event)
         daemon_keep_fact(d, event->incident, event->who, event->subject, event->text);
     else if (event->kind == EVENT_DELIVERED || event->kind == EVENT_UNDELIVERED)
         settle_notice(r, event);
+    upkeep_event(d->upkeep, event);
+    if (event->kind == EVENT_OUTCOME && !event->incident)
+        daemon_forget_facts(d, event->subject);
     d->orders.n = 0;
     decide_event(d->decide, event, &d->orders);
     for (size_t i = 0; i < d->orders.n; i++)
@@ -209,5 +212,6 @@ bool daemon_replay(struct daemon *d, struct err *err)
         daemon_carry_out(d, r.expected.p + r.met, r.expected.n - r.met);
     tell_start(d);
     resume_runs(&r);
+    upkeep_resume(d->upkeep);
     return !d->stopping || err_set(err, ERR_IO, "the journal could not be written while it was replayed");
 }
