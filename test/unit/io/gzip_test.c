@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -173,6 +174,104 @@ static void bytes_after_the_end_are_an_error(void **state)
     }
 }
 
+/* Gives the bytes of a buffer, `step` at a time. */
+struct drip {
+    struct str left;
+    size_t step;
+    bool closed;
+};
+
+static bool drip_read(void *arg, void *to, size_t size, size_t *ret_n, struct err *err)
+{
+    struct drip *d = arg;
+    (void)err;
+    *ret_n = MIN_OF(MIN_OF(d->step, size), d->left.n);
+    memcpy(to, d->left.p, *ret_n);
+    d->left = (struct str){d->left.p + *ret_n, d->left.n - *ret_n};
+    return true;
+}
+
+static void drip_close(void *arg)
+{
+    ((struct drip *)arg)->closed = true;
+}
+
+static bool unpack_drips(struct str packed, size_t step, struct buf *to, struct err *err)
+{
+    struct drip drip = {.left = packed, .step = step};
+    struct gzip_reader *r = gzip_reader_over(&(struct gzip_source){.read = drip_read, .close = drip_close, .arg = &drip, .size = (int64_t)packed.n});
+    char piece[777];
+    size_t n = 1;
+    bool ok = true;
+    while (ok && n) {
+        ok = gzip_reader_read(r, piece, sizeof(piece), &n, err);
+        if (ok)
+            assert_true(buf_add(to, piece, n));
+    }
+    gzip_reader_close(&r);
+    assert_true(drip.closed);
+    return ok;
+}
+
+static void a_source_may_give_any_pieces(void **state)
+{
+    (void)state;
+    SCOPED(buf_done) struct buf text = sample(), packed = {.max = 1 << 24};
+    pack(&packed, text.p, text.n / 2, 1 << 20);
+    pack(&packed, text.p + text.n / 2, text.n - text.n / 2, 1 << 20);
+    for (size_t step = 1; step < 1000000; step *= 31) {
+        SCOPED(buf_done) struct buf back = {.max = 1 << 24};
+        struct err err = {0};
+        if (!unpack_drips(buf_str(&packed), step, &back, &err))
+            fail_msg("%s", err.message);
+        assert_int_equal(back.n, text.n);
+        assert_memory_equal(back.p, text.p, text.n);
+    }
+    for (size_t n = packed.n - 300; n < packed.n; n++) { /* the last member's end and trailer */
+        SCOPED(buf_done) struct buf back = {.max = 1 << 24};
+        struct err err = {0};
+        assert_false(unpack_drips((struct str){packed.p, n}, 1 << 20, &back, &err));
+        assert_int_equal(err.code, ERR_DATA);
+    }
+}
+
+/* Two frames by zstd itself; cut anywhere, and with each byte altered. */
+static void zstd_is_read_too(void **state)
+{
+    (void)state;
+    SCOPED(buf_done) struct buf packed = {.max = 1 << 20}, back = {.max = 1 << 20};
+    struct err err = {0};
+    put(path_sql, "select 1; select 2;\n", 20);
+    const char *command = "zstd -q -f \"$1\" -o \"$1.one\" && cat \"$1.one\" \"$1.one\" > \"$1\"; rm -f \"$1.one\"";
+    pid_t pid = fork();
+    if (pid == 0) {
+        execlp("sh", "sh", "-c", command, "sh", path_sql, (char *)NULL);
+        _exit(127);
+    }
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    int fd = open(path_sql, O_RDONLY);
+    char *to = buf_room(&packed, 1000);
+    buf_took(&packed, (size_t)read(fd, to, 1000));
+    close(fd);
+    assert_true(packed.n > 40);
+    if (!unpack(path_sql, 7, &back, NULL, &err))
+        fail_msg("%s", err.message);
+    assert_string_equal(back.p, "select 1; select 2;\nselect 1; select 2;\n");
+    for (size_t n = 4; n < packed.n; n++) {
+        buf_clear(&back);
+        bool ok = unpack_drips((struct str){packed.p, n}, 1 << 20, &back, &err);
+        if (ok) /* between the frames: the dump inside tells that it is cut */
+            assert_int_equal(n, packed.n / 2);
+    }
+    for (size_t i = 4; i < packed.n; i++) {
+        packed.p[i] ^= 0x10;
+        buf_clear(&back);
+        if (unpack_drips(buf_str(&packed), 1 << 20, &back, &err))
+            assert_string_equal(back.p, "select 1; select 2;\nselect 1; select 2;\n");
+        packed.p[i] ^= 0x10;
+    }
+}
+
 static void plain_text_passes_as_it_is(void **state)
 {
     (void)state;
@@ -242,6 +341,7 @@ int main(void)
         cmocka_unit_test(several_members_are_one_text),   cmocka_unit_test(a_file_cut_anywhere_is_an_error),
         cmocka_unit_test(an_altered_byte_is_an_error),    cmocka_unit_test(bytes_after_the_end_are_an_error),
         cmocka_unit_test(plain_text_passes_as_it_is),     cmocka_unit_test(what_is_no_backup_is_named),
+        cmocka_unit_test(a_source_may_give_any_pieces),   cmocka_unit_test(zstd_is_read_too),
         cmocka_unit_test(a_failing_sink_stops_the_writer),
     };
     return cmocka_run_group_tests(tests, open_folder, remove_folder);
