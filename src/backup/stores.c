@@ -13,6 +13,8 @@
 const struct store_ops *const store_drivers[] = {
     &store_folder,
     &store_ssh,
+    &store_http,
+    &store_s3,
     NULL,
 };
 
