@@ -208,11 +208,12 @@ static bool make(struct making *m, struct backup *ret, struct err *err)
     size_t count;
     struct pgdump program;
     int64_t began = clock_boot_ms();
-    if (!backup_list(m->arena, &(struct backup_place){.service = spec->service, .folder = spec->folder}, &list, &count, err) || !enough_room(m, list, count, err) ||
+    if (!backup_list(m->arena, &(struct backup_place){spec->service, spec->folder, spec->keys}, &list, &count, err) || !enough_room(m, list, count, err) ||
         !snapshot_open(m->arena, spec->target, &m->snapshot, err) ||
         !pgdump_find(m->arena, m->snapshot.server_version, &program, err))
         return false;
-    struct backup b = {.path = free_name(m->arena, spec->folder, spec->service, m->snapshot.wall_ms), .has_manifest = true};
+    struct backup b = {.path = free_name(m->arena, spec->folder, spec->service, m->snapshot.wall_ms), .has_manifest = true,
+                       .keys = spec->keys, .opens = spec->keys, .sealed = keyring_any(spec->keys), .encrypted = spec->encrypt};
     b.file = file_name_of(b.path);
     m->partial = arena_printf(m->arena, "%s/.%s.partial", spec->folder, b.file);
     if (!write_data(m, &program, err))
