@@ -69,8 +69,10 @@ class Cluster:
                               stdout=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL).stdout.strip()
 
     def cpu(self) -> float:
-        """Of the postmaster and of every session that ended."""
+        """Of the postmaster and of every session that ended; the last ones may be ending still."""
         assert self.process
+        while self.sql("postgres", "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'") != "1":
+            time.sleep(0.05)  # between questions
         fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
         return sum(int(f) for f in fields[11:15]) / HERTZ
 
