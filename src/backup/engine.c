@@ -296,7 +296,7 @@ bool engine_run(struct arena *arena, const struct engine_spec *spec, struct spoo
     if (!snapshot_large_tables(arena, spec->snapshot, &e.tables, &e.table_count, err))
         return false;
     lay_out(&e);
-    SCOPED(spool_close) struct spool *spool = spool_open(spec->fd, e.piece_count + 3, SPOOL_MEMORY, spec->max_rate);
+    SCOPED(spool_close) struct spool *spool = spool_open(spec->sink, spec->sink_arg, e.piece_count + 3, SPOOL_MEMORY, spec->max_rate);
     e.spool = spool;
     part_memory_init(&e.memory);
     run_all(&e);

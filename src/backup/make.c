@@ -1,7 +1,6 @@
 /* backup/make.c -- One backup: a dump of one snapshot under a temporary name, read back from the disk, and only then given its name. */
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -18,10 +17,15 @@ struct making {
     struct arena *arena;
     const struct backup_spec *spec;
     const char *partial;
-    int fd, jobs;
+    int jobs;
+    struct outfile *file;
     struct snapshot snapshot;
     struct spool_sum sum;
+    char sha256[HASH_HEX_SIZE];
+    int64_t bytes;         /* of the file */
 };
+
+/* ---- the file ---- */
 
 static void close_fd(int *fd)
 {
@@ -30,25 +34,9 @@ static void close_fd(int *fd)
     *fd = -1;
 }
 
-/* ---- the file ---- */
-
-static bool no_room(int os, struct err *err)
+static const struct seal_key *key_of(const struct making *m)
 {
-    err_os(err, os, "could not write the backup");
-    if (err)
-        err->code = ERR_IO;
-    return false;
-}
-
-/* fsync, and out of the page cache, so that what is read back comes from the disk where the system obliges. */
-static bool settle(struct making *m, struct err *err)
-{
-    if (fsync(m->fd) != 0)
-        return no_room(errno, err);
-    (void)posix_fadvise(m->fd, 0, 0, POSIX_FADV_DONTNEED);
-    int fd = m->fd;
-    m->fd = -1;
-    return close(fd) == 0 || no_room(errno, err);
+    return m->spec->encrypt ? &m->spec->keys->keys[0] : NULL;
 }
 
 static bool dump(struct making *m, const struct pgdump *program, struct err *err)
@@ -67,7 +55,8 @@ static bool dump(struct making *m, const struct pgdump *program, struct err *err
         .jobs = m->jobs,
         .max_rate = spec->max_rate,
         .progress = spec->progress,
-        .fd = m->fd,
+        .sink = outfile_add,
+        .sink_arg = m->file,
     };
     bool ok = engine_run(m->arena, &engine, &m->sum, err);
     if (passfile)
@@ -75,21 +64,29 @@ static bool dump(struct making *m, const struct pgdump *program, struct err *err
     return ok;
 }
 
-static bool write_data(struct making *m, const struct pgdump *program, struct err *err)
+static bool read_back(struct making *m, struct err *err)
 {
-    m->fd = open(m->partial, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (m->fd < 0)
-        return err_os(err, errno, "could not create \"%s\"", m->partial);
-    bool ok = dump(m, program, err);
-    snapshot_close(&m->snapshot); /* the server need not keep old rows for us while we look at our own file */
-    if (!ok && err && (err->os == ENOSPC || err->os == EDQUOT))
-        err_hint(err, "make room in \"%s\"; the older backups were left as they are", m->spec->folder);
-    if (!ok || !settle(m, err))
-        return false;
-    if (engine_read_back(m->partial, &m->sum, m->jobs, m->spec->progress, err))
+    char again[HASH_HEX_SIZE];
+    bool ok = key_of(m) ? engine_read_back_encrypted(m->partial, &m->sum, key_of(m), m->spec->progress, again, err)
+                        : engine_read_back(m->partial, &m->sum, m->jobs, m->spec->progress, err);
+    if (ok && key_of(m) && !same(again, m->sha256))
+        ok = err_set(err, ERR_IO, "the file has another checksum than what was written");
+    if (ok)
         return true;
     err_prefix(err, "reading the new backup back");
     return err_hint(err, "the disk under \"%s\", the memory or the processor is not sound", m->spec->folder);
+}
+
+static bool write_data(struct making *m, const struct pgdump *program, struct err *err)
+{
+    if (!outfile_open(m->partial, key_of(m), &m->file, err))
+        return false;
+    bool ok = dump(m, program, err);
+    snapshot_close(&m->snapshot); /* the server need not keep old rows for us while we look at our own file */
+    ok = ok && outfile_end(m->file, m->sha256, &m->bytes, err);
+    if (!ok && err && (err->os == ENOSPC || err->os == EDQUOT))
+        err_hint(err, "make room in \"%s\"; the older backups were left as they are", m->spec->folder);
+    return ok && read_back(m, err);
 }
 
 /* ---- before ---- */
@@ -125,10 +122,12 @@ static void remove_leftovers(struct arena *arena, const char *folder, const char
 }
 
 /* Under the lock nobody else takes a name; a second backup within a second is told apart by the next one. */
-static const char *free_name(struct arena *arena, const char *folder, const char *service, int64_t at_ms)
+static const char *free_name(struct making *m, int64_t at_ms)
 {
+    struct arena *arena = m->arena;
     for (;; at_ms += MS_SECOND) {
-        const char *path = arena_printf(arena, "%s/%s_backup_full_%s.sql.gz", folder, service, moment_file(arena, at_ms));
+        const char *path = arena_printf(arena, "%s/%s_backup_full_%s.sql.gz%s", m->spec->folder, m->spec->service, moment_file(arena, at_ms),
+                                        m->spec->encrypt ? ".enc" : "");
         if (!file_exists(path) && !file_exists(manifest_path(arena, path)))
             return path;
     }
@@ -193,8 +192,8 @@ static void describe(struct making *m, struct backup *b)
     b->snapshot_lsn = m->snapshot.lsn;
     b->server_version = m->snapshot.version_text;
     b->system_identifier = m->snapshot.system_identifier;
-    b->sha256 = arena_strdup(m->arena, m->sum.sha256);
-    b->bytes = m->sum.bytes;
+    b->sha256 = arena_strdup(m->arena, m->sha256);
+    b->bytes = m->bytes;
     b->sql_bytes = m->sum.sql_bytes;
     b->level = backup_level_name(m->spec->level);
     b->jobs = m->jobs;
@@ -212,7 +211,7 @@ static bool make(struct making *m, struct backup *ret, struct err *err)
         !snapshot_open(m->arena, spec->target, &m->snapshot, err) ||
         !pgdump_find(m->arena, m->snapshot.server_version, &program, err))
         return false;
-    struct backup b = {.path = free_name(m->arena, spec->folder, spec->service, m->snapshot.wall_ms), .has_manifest = true,
+    struct backup b = {.path = free_name(m, m->snapshot.wall_ms), .has_manifest = true,
                        .keys = spec->keys, .opens = spec->keys, .sealed = keyring_any(spec->keys), .encrypted = spec->encrypt};
     b.file = file_name_of(b.path);
     m->partial = arena_printf(m->arena, "%s/.%s.partial", spec->folder, b.file);
@@ -233,6 +232,8 @@ static bool make(struct making *m, struct backup *ret, struct err *err)
 bool backup_make(struct arena *arena, const struct backup_spec *spec, struct backup *ret, struct err *err)
 {
     SCOPED(close_fd) int lock = -1;
+    if (spec->encrypt && !keyring_any(spec->keys))
+        return err_set(err, ERR_CONFIG, "a backup cannot be encrypted without a key");
     if (!file_mkdirs(spec->folder, 0750, err))
         return false;
     if (!file_lock(arena_printf(arena, "%s/.%s.backup.lock", spec->folder, spec->service), &lock, err)) {
@@ -241,10 +242,10 @@ bool backup_make(struct arena *arena, const struct backup_spec *spec, struct bac
         return false;
     }
     remove_leftovers(arena, spec->folder, spec->service);
-    struct making m = {.arena = arena, .spec = spec, .jobs = jobs_of(spec), .fd = -1};
+    struct making m = {.arena = arena, .spec = spec, .jobs = jobs_of(spec)};
     bool ok = make(&m, ret, err);
     snapshot_close(&m.snapshot);
-    close_fd(&m.fd);
+    outfile_close(&m.file);
     if (!ok && m.partial)
         unlink(m.partial); /* gone already when only the record of the verification failed */
     return ok || err_prefix(err, "backing up \"%s\"", spec->service);

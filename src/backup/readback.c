@@ -8,7 +8,7 @@
 #include "backup/engine.h"
 #include "io/xxh.h"
 
-enum { JOBS_MOST = 64, PROGRESS_EVERY = 7 };
+enum { JOBS_MOST = 64, PROGRESS_EVERY = 7, PIECE = 256 * 1024 };
 
 struct reading_back {
     const struct spool_sum *sum;
@@ -52,16 +52,14 @@ static bool read_member(const struct reading_back *r, const struct index_member 
     return true;
 }
 
-static bool check_member(const struct reading_back *r, size_t i, struct buf *packed, struct buf *text, struct err *err)
+static bool check_member(const struct spool_sum *sum, size_t i, const void *packed, struct buf *text, struct err *err)
 {
-    const struct index_member *m = &r->sum->index.members[i];
-    if (!read_member(r, m, packed, err))
-        return false;
-    if (xxh_of(packed->p, packed->n) != r->sum->packed_hashes[i])
+    const struct index_member *m = &sum->index.members[i];
+    if (xxh_of(packed, m->packed) != sum->packed_hashes[i])
         return err_set(err, ERR_IO, "byte %lld and the %u after it are not what was written", (long long)m->at, m->packed - 1);
-    if (!index_member_unpack(packed->p, m, text, err))
+    if (!index_member_unpack(packed, m, text, err))
         return false;
-    if (xxh_of(buf_text(text), text->n) != r->sum->text_hashes[i])
+    if (xxh_of(buf_text(text), text->n) != sum->text_hashes[i])
         return err_set(err, ERR_INTERNAL, "the member at byte %lld unpacks to other text than was packed", (long long)m->at);
     return true;
 }
@@ -74,7 +72,7 @@ static void check_members(struct reading_back *r, bool telling)
         struct err err = {0};
         if (telling && i % PROGRESS_EVERY == 0 && r->progress && r->progress->fn)
             r->progress->fn(r->progress->arg, r->sum->index.members[i].at, r->sum->bytes, "verify");
-        if (check_member(r, i, &packed, &text, &err))
+        if (read_member(r, &r->sum->index.members[i], &packed, &err) && check_member(r->sum, i, packed.p, &text, &err))
             continue;
         pthread_mutex_lock(&r->mutex);
         if (!r->failed)
@@ -124,4 +122,72 @@ bool engine_read_back(const char *path, const struct spool_sum *sum, int jobs, c
     if (r.failed && err)
         *err = r.err;
     return !r.failed;
+}
+
+/* ---- an encrypted file ---- */
+
+struct recheck {
+    const struct spool_sum *sum;
+    struct buf packed, text;
+    size_t next;    /* member */
+    int64_t plain;  /* bytes so far, with those behind the members */
+};
+
+/* A crypt_sink_fn: the members one after the other, as they come out. */
+static bool recheck(void *arg, const void *data, size_t size, struct err *err)
+{
+    struct recheck *r = arg;
+    r->plain += (int64_t)size;
+    for (const char *p = data; size && r->next < r->sum->index.member_count;) {
+        const struct index_member *m = &r->sum->index.members[r->next];
+        size_t n = MIN_OF(size, m->packed - r->packed.n);
+        buf_add(&r->packed, p, n);
+        p += n;
+        size -= n;
+        if (r->packed.n < m->packed)
+            break;
+        if (!check_member(r->sum, r->next++, r->packed.p, &r->text, err))
+            return false;
+        buf_clear(&r->packed);
+    }
+    return true;
+}
+
+static bool decrypt_all(int fd, struct crypt_reader *crypt, struct hash *hash, const struct backup_progress *progress, int64_t size, struct err *err)
+{
+    SCOPED(buf_done) struct buf piece = {.max = PIECE};
+    char *to = buf_room(&piece, PIECE - 1);
+    for (int64_t at = 0;;) {
+        ssize_t n = read(fd, to, PIECE - 1);
+        if (n < 0 && errno != EINTR)
+            return err_os(err, errno, "could not read at byte %lld", (long long)at);
+        if (n == 0)
+            return crypt_reader_end(crypt, err);
+        if (n > 0) {
+            hash_add(hash, to, (size_t)n);
+            if (!crypt_reader_add(crypt, to, (size_t)n, err))
+                return false;
+            at += n;
+            if (progress && progress->fn)
+                progress->fn(progress->arg, at, size, "verify");
+        }
+    }
+}
+
+bool engine_read_back_encrypted(const char *path, const struct spool_sum *sum, const struct seal_key *key,
+                                const struct backup_progress *progress, char sha256[HASH_HEX_SIZE], struct err *err)
+{
+    struct recheck r = {.sum = sum, .packed = {.max = UINT32_MAX}, .text = {.max = INDEX_MEMBER_MAX}};
+    SCOPED(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return err_os(err, errno, "could not open \"%s\"", path);
+    SCOPED(crypt_reader_close) struct crypt_reader *crypt = crypt_reader_open(key, 1, recheck, &r);
+    SCOPED(hash_close) struct hash *hash = hash_open();
+    bool ok = decrypt_all(fd, crypt, hash, progress, sum->bytes, err);
+    buf_done(&r.packed);
+    buf_done(&r.text);
+    if (ok && (r.next != sum->index.member_count || r.plain != sum->bytes))
+        ok = err_set(err, ERR_IO, "the file is shorter than what was written");
+    hash_end(hash, sha256);
+    return ok;
 }

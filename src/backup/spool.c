@@ -1,18 +1,13 @@
 /* backup/spool.c -- A queue for each lane, and one thread that writes what is at the head. */
 #include "backup/spool.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <time.h>
-#include <unistd.h>
 
-#include "io/hash.h"
 #include "io/xxh.h"
 
 enum {
-    HEAD_MAX = 8 * 1024 * 1024,       /* packed bytes that may wait in the lane whose turn it is */
-    WRITE_BEHIND = 16 * 1024 * 1024,  /* so often the kernel is asked to begin writing: the fsync at the end then has little to do */
+    HEAD_MAX = 8 * 1024 * 1024,  /* packed bytes that may wait in the lane whose turn it is */
     TAIL_MAX = 512 * 1024 * 1024,
     RATE_BURST_MS = 250,
 };
@@ -38,7 +33,8 @@ struct spool {
     pthread_t writer;
     bool running;
     struct arena *arena;   /* of items and of what was written */
-    int fd;
+    spool_sink_fn *sink;
+    void *sink_arg;
     size_t memory, waiting;
     struct lane *lanes;
     size_t lane_count, head;
@@ -48,8 +44,7 @@ struct spool {
     int64_t text_bytes;
     size_t items;          /* of the lanes before the head */
     /* the writer's own */
-    struct hash *hash;
-    int64_t at, sql_at, flushed;
+    int64_t at, sql_at;
     VEC(struct index_member) members;
     VEC(uint64_t) text_hashes, packed_hashes;
 };
@@ -102,31 +97,10 @@ static bool end_call(struct spool *s, struct err *err)
 
 /* ---- the writer ---- */
 
-static bool could_not_write(const struct spool *s, int os, struct err *err)
-{
-    err_os(err, os, "could not write the backup after %lld bytes", (long long)s->at);
-    err->code = ERR_IO;
-    return false;
-}
-
 static bool write_all(struct spool *s, const void *data, size_t size, struct err *err)
 {
-    for (const char *p = data; size;) {
-        ssize_t n = write(s->fd, p, size);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return could_not_write(s, errno, err);
-        hash_add(s->hash, p, (size_t)n);
-        p += n;
-        size -= (size_t)n;
-        s->at += n;
-    }
-    if (s->at - s->flushed >= WRITE_BEHIND) {
-        (void)sync_file_range(s->fd, s->flushed, s->at - s->flushed, SYNC_FILE_RANGE_WRITE); /* a wish only */
-        s->flushed = s->at;
-    }
-    return true;
+    s->at += (int64_t)size;
+    return s->sink(s->sink_arg, data, size, err);
 }
 
 static bool write_member(struct spool *s, struct waiting *w, struct err *err)
@@ -197,7 +171,7 @@ static void *write_on(void *arg)
 
 /* ---- opening and closing ---- */
 
-struct spool *spool_open(int fd, size_t lanes, size_t memory, int64_t max_rate)
+struct spool *spool_open(spool_sink_fn *sink, void *sink_arg, size_t lanes, size_t memory, int64_t max_rate)
 {
     struct arena *arena = arena_open();
     struct spool *s = arena_new(arena, struct spool);
@@ -208,14 +182,14 @@ struct spool *spool_open(int fd, size_t lanes, size_t memory, int64_t max_rate)
     pthread_cond_init(&s->changed, &attr);
     pthread_condattr_destroy(&attr);
     s->arena = arena;
-    s->fd = fd;
+    s->sink = sink;
+    s->sink_arg = sink_arg;
     s->memory = memory;
     s->max_rate = max_rate;
     s->lanes = arena_array(arena, struct lane, lanes);
     s->lane_count = lanes;
     for (size_t i = 0; i < lanes; i++)
         s->lanes[i].last = &s->lanes[i].first;
-    s->hash = hash_open();
     int status = pthread_create(&s->writer, NULL, write_on, s);
     s->running = status == 0;
     if (status != 0) {
@@ -247,7 +221,6 @@ void spool_close(struct spool **spool)
             next = w->next;
             free(w);
         }
-    hash_close(&s->hash);
     pthread_cond_destroy(&s->changed);
     pthread_mutex_destroy(&s->mutex);
     struct arena *arena = s->arena;
@@ -389,7 +362,6 @@ bool spool_end(struct spool *spool, struct arena *arena, struct spool_sum *ret, 
             *err = own;
         return false;
     }
-    hash_end(s->hash, ret->sha256);
     ret->bytes = s->at;
     return true;
 }

@@ -10,12 +10,13 @@ struct spool_sum {
     struct index index;      /* of what was written */
     uint64_t *text_hashes;   /* XXH3 of each member's text, as it was before it was packed, */
     uint64_t *packed_hashes; /* and of the member as it was given to the disk */
-    char sha256[65];
     int64_t bytes, sql_bytes;
 };
 
-/* Writes to `fd`, which stays the caller's. `max_rate`: bytes of text a second that spool_pace lets through; 0: all. */
-struct spool *spool_open(int fd, size_t lanes, size_t memory, int64_t max_rate);
+typedef bool spool_sink_fn(void *arg, const void *data, size_t size, struct err *err);
+
+/* The sink is called by a thread of the spool. `max_rate`: bytes of text a second that spool_pace lets through; 0: all. */
+struct spool *spool_open(spool_sink_fn *sink, void *sink_arg, size_t lanes, size_t memory, int64_t max_rate);
 void spool_close(struct spool **spool); /* stops at once when it is not done */
 
 /* All of these may be called by any thread, for one lane by one thread at a time. They fail when anybody failed, with that reason. */

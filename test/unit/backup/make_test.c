@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "backup/backup_internal.h"
+#include "io/hash.h"
 #include "io/json.h"
 #include "pgfixture.h"
 #include "sys/clock.h"
@@ -349,6 +350,30 @@ static void the_manifest_says_what_was_taken(void **state)
     assert_int_equal(value, b.took_ms);
 }
 
+static void an_encrypted_backup_is_read_back_through_its_key(void **state)
+{
+    struct world *w = *state;
+    struct backup b;
+    struct err err = {0};
+    struct keyring keys = {.n = 1};
+    memset(keys.keys[0].bytes, 7, sizeof(keys.keys[0].bytes));
+    struct backup_spec spec = {.target = &w->target, .service = "akig", .folder = w->folder, .scratch_dir = w->scratch, .keys = &keys, .encrypt = true};
+    if (!backup_make(w->arena, &spec, &b, &err))
+        fail_msg("%s", err.message);
+    struct str text;
+    char sha256[HASH_HEX_SIZE];
+    assert_true(file_read(w->arena, b.path, 10 << 20, &text, &err));
+    assert_true(str_starts(text, "BASCENC1"));
+    assert_int_equal(files_in(w->folder, ".sql.gz.enc"), 1);
+    assert_int_equal(text.n, b.bytes);
+    assert_true(hash_file(b.path, sha256, &err));
+    assert_string_equal(sha256, b.sha256);
+    assert_int_equal(b.rows, 20002);
+    spec.keys = NULL;
+    assert_false(backup_make(w->arena, &spec, &b, &err));
+    assert_int_equal(err.code, ERR_CONFIG);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_folders, remove_folders)
@@ -363,6 +388,7 @@ int main(void)
         TEST(a_killed_backup_is_invisible_and_swept),
         TEST(the_password_reaches_pg_dump_by_file_only),
         TEST(the_manifest_says_what_was_taken),
+        TEST(an_encrypted_backup_is_read_back_through_its_key),
     };
     return cmocka_run_group_tests(tests, open_cluster, close_cluster);
 }
