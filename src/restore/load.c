@@ -240,7 +240,7 @@ static bool load_stream(struct loading *l, struct err *err)
 static const char session[] = "SET synchronous_commit = off; SET statement_timeout = 0; SET lock_timeout = 0;"
                               " SET idle_in_transaction_session_timeout = 0; SET standard_conforming_strings = on;"
                               " SET default_transaction_read_only = off; SET client_min_messages = warning; SET row_security = off;"
-                              " SET maintenance_work_mem = '256MB'; SET max_parallel_maintenance_workers = 0;"
+                              " SET maintenance_work_mem = '256MB'; SET max_parallel_maintenance_workers = 0; SET jit = off;"
                               " SELECT set_config('session_replication_role', 'origin', false)"
                               " WHERE current_setting('session_replication_role') <> 'origin'";
 
