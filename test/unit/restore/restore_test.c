@@ -335,7 +335,7 @@ static void cut_and_altered_files_leave_nothing(void **state)
         const char *path = file_join(w->arena, w->folder, "cut.sql.gz");
         assert_true(file_write(path, bytes.p, n, 0600, &err));
         struct restore_spec spec = spec_of(path);
-        refuses(&spec, n ? "gzip data" : "empty");
+        refuses(&spec, n ? "cut off" : "empty");
     }
     struct restore_spec spec = spec_of(put("cut.sql", "CREATE TABLE public.which (v text);\nCOPY public.which (v) FROM stdin;\nnew\n"));
     refuses(&spec, "cut off");
