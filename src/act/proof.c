@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "act/backups.h"
+#include "backup/past.h"
 #include "base/jsonout.h"
 #include "io/json.h"
 #include "sys/file.h"
@@ -71,8 +73,26 @@ static bool append(struct arena *arena, const char *path, const struct buf *line
     return ok;
 }
 
+/* Reports are made of what stands beside the backups. */
+static void tell_reports(const struct action_ctx *ctx, const struct proof *p)
+{
+    struct past past = {.what = PAST_RESTORE_TEST, .at_wall_ms = p->at_ms, .took_ms = p->took_ms, .ok = p->ok, .file = p->file, .why = p->error};
+    for (size_t i = 0; i < ctx->service->sites.n; i++) {
+        const char *folder = ctx->service->sites.p[i].backup.folder;
+        struct backup_place place = {.service = ctx->service->name, .folder = folder};
+        struct err err = {0};
+        bool told = !folder || !file_exists(folder);
+        for (size_t k = 0; k < i && !told; k++) /* sites may share a folder */
+            told = same(ctx->service->sites.p[k].backup.folder, folder);
+        if (!told && !past_add(&place, &past, &err))
+            log_err(LOG_WARNING, &err);
+    }
+}
+
 void proof_add(const struct action_ctx *ctx, const struct proof *proof)
 {
+    if (same(proof->kind, "follow") || same(proof->kind, "verify"))
+        tell_reports(ctx, proof);
     SCOPED(buf_done) struct buf line = {.max = LINE_MAX_BYTES};
     struct err err = {0};
     put(&line, proof);

@@ -5,6 +5,7 @@
 #include "sys/clock.h"
 #include "sys/file.h"
 
+int cmd_action_run(struct cli *cli, int argc, char **argv);
 extern const struct command cmd_backup;
 
 /* ---- make ---- */
@@ -205,6 +206,47 @@ static const struct word *parse(struct backup_job *job, int argc, char **argv, i
     return find_site(job, given.site, ret_status) && settle(job, &given, ret_status) ? word : NULL;
 }
 
+/* ---- verify --deep: an action, since it changes a server ---- */
+
+static bool has_deep(int argc, char **argv)
+{
+    bool deep = false;
+    for (int i = 2; i < argc; i++)
+        deep |= same(argv[i], "--deep");
+    return deep && same(argv[1], "verify");
+}
+
+static int verify_deep(struct cli *cli, int argc, char **argv)
+{
+    char *given[8] = {(char *)(uintptr_t)"prove", NULL}, *file = NULL;
+    const char *site = NULL;
+    bool dry_run = false;
+    const struct service *service;
+    struct err err = {0};
+    int n = 1;
+    for (int i = 2; i < argc; i++) {
+        if (same(argv[i], "--site") && i + 1 < argc)
+            site = argv[++i];
+        else if (same(argv[i], "--dry-run"))
+            dry_run = true;
+        else if (!same(argv[i], "--deep") && (argv[i][0] == '-' || file))
+            return cli_usage(&cmd_backup, _("unknown argument \"%s\""), argv[i]);
+        else if (!same(argv[i], "--deep"))
+            file = argv[i];
+    }
+    if (!cli_service(cli, &service, &err))
+        return cli_fail(&err);
+    const struct site *production = service_site_of(service, SITE_PRODUCTION);
+    given[n++] = (char *)(uintptr_t)(site ? site : production ? production->name : "production");
+    if (file && !same(file, "newest")) {
+        given[n++] = (char *)(uintptr_t)"--file";
+        given[n++] = file;
+    }
+    if (dry_run)
+        given[n++] = (char *)(uintptr_t)"--dry-run";
+    return cmd_action_run(cli, n, given);
+}
+
 static int run_backup(struct cli *cli, int argc, char **argv)
 {
     struct backup_job job = {.cli = cli};
@@ -214,6 +256,8 @@ static int run_backup(struct cli *cli, int argc, char **argv)
         return make_key();
     if (!cli_load(cli, &err))
         return cli_fail(&err);
+    if (has_deep(argc, argv))
+        return verify_deep(cli, argc, argv);
     const struct word *word = parse(&job, argc, argv, &status);
     return word ? word->run(&job) : status;
 }
@@ -221,7 +265,7 @@ static int run_backup(struct cli *cli, int argc, char **argv)
 const struct command cmd_backup = {
     .name = "backup",
     .usage = "backup [make] [--level LEVEL] [--jobs N] [--max-rate MIB] [--encrypt] [--push] [--site NAME] [--json]\n"
-             "       bascule backup list [--store NAME] | verify [FILE] | seal [FILE] | key\n"
+             "       bascule backup list [--store NAME] | verify [FILE] [--deep] | seal [FILE] | key\n"
              "       bascule backup prune [--dry-run] | report [--days N]\n"
              "       bascule backup push [FILE] [--store NAME] [--all] | fetch [FILE] [--store NAME] [--into FOLDER]",
     .summary = N_("takes a backup; lists, reads, seals, prunes, sends and fetches backups"),
@@ -229,7 +273,8 @@ const struct command cmd_backup = {
                   "folder. It gets its name only after it was read back whole; a failing pg_dump leaves nothing. For cron:\n"
                   "0 * * * * bascule backup. --push sends it to the stores right after; exit status 2: it is good here, and a store has not got it.\n"
                   "list: newest snapshot first, told from names and records, and what a loss would cost now. verify: gzip, checksum, SQL to its\n"
-                  "last line, and the rows of every table against the manifest; exit status 1 when the backup is not good.\n"
+                  "last line, and the rows of every table against the manifest; exit status 1 when the backup is not good. --deep restores it into a\n"
+                  "scratch database on the DR site's server, compares every row with the backup, and drops it again.\n"
                   "prune: removes what neither `retention` nor `keep` holds, here and in the stores; never the last good ones, never one that is\n"
                   "being read. report: the figures of the last 7 days, or of --days.\n"
                   "push: what waits for a store, and the newest, is sent, read back and compared; --all sends older ones too. fetch: brings a\n"
