@@ -33,9 +33,10 @@ static bool take_quoted(struct elements *e, const char **ret, size_t *ret_n)
 /* Up to the comma or brace. The server quotes whatever holds blanks, quotes, braces or backslashes. */
 static bool take_bare(struct elements *e, const char **ret, size_t *ret_n)
 {
+    static const char special[] = {' ', '\t', '\n', '\v', '\f', '\r', '"', '\\', '{'};
     const char *first = e->s;
     while (e->s < e->end && *e->s != ',' && *e->s != '}') {
-        if (memchr(" \t\n\v\f\r\"\\{", *e->s++, 9))
+        if (memchr(special, *e->s++, sizeof(special)))
             return false;
     }
     *ret = first;

@@ -71,11 +71,11 @@ char *binary_cidr(const struct binary_column *c, const char *s, size_t n, char *
 char *binary_macaddr(const struct binary_column *c, const char *s, size_t n, char *to)
 {
     (void)c;
-    static const char digits[] = "0123456789abcdef";
+    static const char digits[16] = "0123456789abcdef";
     if (n != 17)
         return NULL;
     for (size_t i = 0; i < 6; i++) {
-        const char *high = memchr(digits, s[3 * i], 16), *low = memchr(digits, s[3 * i + 1], 16);
+        const char *high = memchr(digits, s[3 * i], sizeof(digits)), *low = memchr(digits, s[3 * i + 1], sizeof(digits));
         if (!high || !low || (i < 5 && s[3 * i + 2] != ':'))
             return NULL;
         to[i] = (char)((high - digits) << 4 | (low - digits));

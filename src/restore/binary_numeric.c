@@ -58,9 +58,10 @@ static bool parse_shape(const char *s, size_t n, size_t *ret_whole, size_t *ret_
 /* numeric(p,s): as many digits before the point as fit, and no more behind it than are kept, for what would be rounded might overflow. */
 static bool fits(int32_t typmod, const char *digits, size_t whole, size_t fraction)
 {
-    if (typmod < 0)
+    if (typmod < 4)
         return true;
-    int precision = (typmod - 4) >> 16 & 0xffff, scale = (typmod - 4) & 0x7ff;
+    unsigned both = (unsigned)typmod - 4;
+    int precision = (int)(both >> 16 & 0xffff), scale = (int)(both & 0x7ff);
     if (fraction > (size_t)scale)
         return false;
     int before = (int)whole;

@@ -10,6 +10,7 @@ enum { CATALOGUE_MS = 60 * 1000 };
 
 /* Numbers of types that are the same on every server. */
 enum {
+    TYPE_TEXT = 25,
     TYPE_NUMERIC = 1700,
     TYPE_INTERVAL = 1186,
 };
@@ -26,7 +27,7 @@ static const struct type_encoder encoders[] = {
     {701, binary_float8, false},     {TYPE_NUMERIC, binary_numeric, false},
     {1082, binary_date, false},      {1083, binary_time, false},     {1266, binary_timetz, false},
     {1114, binary_timestamp, false}, {1184, binary_timestamptz, false}, {TYPE_INTERVAL, binary_interval, false},
-    {25, binary_text, true},         {19, binary_name, true},        {1043, binary_varchar, true},
+    {TYPE_TEXT, binary_text, true},         {19, binary_name, true},        {1043, binary_varchar, true},
     {1042, binary_varchar, true},    {114, binary_text, true},       {3802, binary_jsonb, true},
     {17, binary_bytea, true},        {2950, binary_uuid, true},      {869, binary_inet, false},
     {650, binary_cidr, false},       {829, binary_macaddr, true},
@@ -101,12 +102,18 @@ char *binary_statement(struct arena *arena, struct str copy_statement, const cha
 
 enum { COLUMN_NAME, COLUMN_TYPE, COLUMN_TYPMOD, COLUMN_KIND, COLUMN_ELEMENT, COLUMN_ELEMENT_KIND };
 
+/* "citext", which is text but for its comparisons; else the typtype. It is known by its extension, not by its name. */
+#define KIND_OF(t)                                                                                                                         \
+    "CASE WHEN " t ".typname = 'citext' AND EXISTS (SELECT FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension x ON x.oid = d.refobjid" \
+    " WHERE d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND d.objid = " t ".oid AND d.deptype = 'e' AND x.extname = 'citext')"     \
+    " THEN 'citext' ELSE " t ".typtype::text END"
+
 /* Domains stand for what they are made of: the server checks their constraints in either form. */
 static const char columns_sql[] =
     "WITH RECURSIVE base AS (SELECT attname AS name, atttypid AS type, atttypmod AS typmod FROM pg_catalog.pg_attribute"
     " WHERE attrelid = pg_catalog.to_regclass($1) AND attnum > 0 AND NOT attisdropped"
     " UNION ALL SELECT b.name, d.typbasetype, d.typtypmod FROM base b JOIN pg_catalog.pg_type d ON d.oid = b.type WHERE d.typtype = 'd')"
-    " SELECT b.name, b.type, b.typmod, t.typtype, e.oid, e.typtype FROM base b JOIN pg_catalog.pg_type t ON t.oid = b.type"
+    " SELECT b.name, b.type, b.typmod, " KIND_OF("t") ", e.oid, " KIND_OF("e") " FROM base b JOIN pg_catalog.pg_type t ON t.oid = b.type"
     " LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem AND e.typarray = t.oid AND e.typdelim = ','"
     " WHERE t.typtype <> 'd'";
 
@@ -159,9 +166,11 @@ static bool plan_scalar(struct planning *p, const char *type, int32_t typmod, co
     *ret_known = true;
     if (same(kind, "e"))
         return ask_labels(p, type, ret, err);
-    *ret_known = same(kind, "b") && binary_column_for((uint32_t)strtoul(type, NULL, 10), typmod, ret);
+    bool citext = same(kind, "citext");
+    *ret_known = (citext || same(kind, "b")) && binary_column_for(citext ? TYPE_TEXT : (uint32_t)strtoul(type, NULL, 10), typmod, ret);
     if (!*ret_known)
         return true;
+    ret->type = (uint32_t)strtoul(type, NULL, 10);
     ret->nan_only = pg_server_version(p->pg) < 140000;
     *ret_known = ret->type != TYPE_INTERVAL || p->plain_intervals;
     return true;

@@ -65,8 +65,16 @@ def test_the_hostile_schema_in_other_forms_of_pg_dump(trip: Trip, options: tuple
     assert not different, different
 
 
-def test_every_type_in_its_extremes(trip: Trip) -> None:
+def test_every_type_in_its_extremes(program: Path) -> None:
     """Rows that go as binary beside rows that cannot, in one table."""
+    with Trip(program, "log_statement = 'all'") as trip:
+        types(trip)
+        log = (trip.folder / "server.log").read_text(errors="replace")
+        assert "COPY public.known (" in log
+        assert "FORMAT binary" in log  # else the loader never turned a row
+
+
+def types(trip: Trip) -> None:
     trip.create("types")
     trip.psql("types", "-c", """
         CREATE TYPE mood AS ENUM ('sad', 'very happy', 'it''s'); CREATE DOMAIN short AS varchar(5);

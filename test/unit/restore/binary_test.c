@@ -61,7 +61,7 @@ static int open_server(void **state)
     w->pg = connect_to("u");
     run("SET client_encoding = 'UTF8'; SET synchronous_commit = off; SET client_min_messages = error;"
         "CREATE TYPE mood AS ENUM ('sad', 'ok', 'very happy', 'it''s', E'\\u00e9mu');"
-        "CREATE DOMAIN positive AS int4 NOT NULL CHECK (value > 0); CREATE DOMAIN shorter AS varchar(10); CREATE DOMAIN short AS shorter");
+        "CREATE EXTENSION citext; CREATE SCHEMA s; CREATE DOMAIN positive AS int4 NOT NULL CHECK (value > 0); CREATE DOMAIN shorter AS varchar(10); CREATE DOMAIN short AS shorter");
     return 0;
 }
 
@@ -266,9 +266,12 @@ static void settings_of_the_session_do_not_matter(void **state)
 static void what_has_no_encoder_gives_no_plan(void **state)
 {
     (void)state;
-    run("CREATE TYPE pair AS (a int, b int); CREATE TABLE odd (id int4, p point, x xml, c pair, r int4range, m money, n numeric(5,-2), i interval minute to second,"
-        " g int GENERATED ALWAYS AS (id + 1) STORED, ok text, \"A, b\"\"(\" int8, pp pair[], b box[], d public.positive[])");
-    static const char *const bad[] = {"p", "x", "c", "r", "m", "n", "i", "missing", "pp", "b", "d", "ctid", ""};
+    run("CREATE TYPE s.citext; CREATE FUNCTION s.citext_in(cstring) RETURNS s.citext LANGUAGE internal IMMUTABLE STRICT AS 'textin';"
+        "CREATE FUNCTION s.citext_out(s.citext) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT AS 'textout';"
+        "CREATE TYPE s.citext (INPUT = s.citext_in, OUTPUT = s.citext_out, LIKE = text);"
+        "CREATE TYPE pair AS (a int, b int); CREATE TABLE odd (id int4, p point, x xml, c pair, r int4range, m money, n numeric(5,-2), i interval minute to second,"
+        " g int GENERATED ALWAYS AS (id + 1) STORED, ok text, like_it s.citext, \"A, b\"\"(\" int8, pp pair[], b box[], d public.positive[])");
+    static const char *const bad[] = {"p", "x", "c", "r", "m", "n", "i", "missing", "pp", "b", "d", "like_it", "ctid", ""};
     for (size_t i = 0; i < COUNT_OF(bad); i++)
         assert_null(plan_in(w->pg, "public.odd", arena_printf(w->arena, "COPY public.odd (%s) FROM stdin;", bad[i])));
     assert_non_null(plan_in(w->pg, "public.odd", "COPY public.odd (ok, id, \"A, b\"\"(\") FROM stdin;"));

@@ -149,6 +149,8 @@ const struct kind kinds[] = {
     {"inet[]", "array[inet '::' + g]", LIST("{::,::,::}", "{::/0,1.2.3.4}"), ARRAY_LETTERS ".:/", false},
     {"mood[]", "array[(enum_range(null::mood))[g % 5 + 1], null]", LIST("{sad,ok}", "{\"very happy\"}", "{SAD}", "{it's}"), ARRAY_LETTERS "sadok'", false},
     {"bool[]", "array[g % 2 = 0, null]", LIST("{t,f}", "{true}", "{t}"), ARRAY_LETTERS "tf", false},
+    {"citext", "md5(g::text) || 'É'", TEXTS, "aZ \\nt\xc3\xa9N.", false},
+    {"citext[]", "array[md5(g::text), null, 'É é']", TEXT_ARRAYS, ARRAY_LETTERS "\xc3\xa9", false},
     {"positive", "g", INTEGERS, NUMBERS, true},
     {"short", "left(md5(g::text), g % 11)", TEXTS, "aZ \\n\xc3\xa9", false},
 };
