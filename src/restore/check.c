@@ -67,6 +67,8 @@ static bool check_manifest(struct checking *c, struct err *err)
     const struct restore_spec *spec = c->r->spec;
     for (size_t i = 0; i < spec->count_count && spec->counts; i++) {
         bool found;
+        if (!restoring_wants(c->r, spec->counts[i].table))
+            continue;
         int64_t rows = loaded_rows(c->r, spec->counts[i].table, &found);
         if (!found || rows != spec->counts[i].rows)
             return err_set(err, ERR_DATA, "the file holds %lld rows of table %s, its manifest says %lld", (long long)rows, spec->counts[i].table,
@@ -201,6 +203,22 @@ static bool check_foreign_keys(struct checking *c, struct err *err)
     return true;
 }
 
+/* What the owner of the service says must be true of it. */
+static bool check_assertions(struct checking *c, struct err *err)
+{
+    for (size_t i = 0; i < c->r->spec->assertion_count; i++) {
+        const char *sql = c->r->spec->assertions[i];
+        SCOPED(arena_close) struct arena *own = arena_open();
+        struct pg_rows *rows;
+        restoring_progress(c->r, (int64_t)i, (int64_t)c->r->spec->assertion_count, "assertion %zu", i + 1);
+        if (!pg_exec(c->pg, own, sql, NULL, 0, RESTORE_LONG_MS, &rows, err))
+            return err_prefix(err, "assertion \"%s\"", sql);
+        if (pg_count(rows) != 1 || !(same(pg_text(rows, 0, 0), "t") || same(pg_text(rows, 0, 0), "true")))
+            return err_set(err, ERR_DATA, "the assertion \"%s\" gives \"%s\", not true", sql, pg_text(rows, 0, 0) ? pg_text(rows, 0, 0) : "nothing");
+    }
+    return true;
+}
+
 /* ---- sequences and the recovery point ---- */
 
 /* A sequence behind its column makes the next INSERT fail. As it was so at the source, it is said and not refused. */
@@ -251,6 +269,6 @@ bool restore_check(struct restoring *r, struct err *err)
         return false;
     struct checking c = {.r = r, .pg = pg};
     bool ok = check_critical(&c, err) && check_manifest(&c, err) && check_rows(&c, err) && count_all(&c, err) && check_foreign_keys(&c, err) &&
-              check_sequences(&c, err) && read_heartbeat(&c, err);
+              check_assertions(&c, err) && check_sequences(&c, err) && read_heartbeat(&c, err);
     return ok || err_prefix(err, "verifying the restored data");
 }

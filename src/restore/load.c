@@ -62,9 +62,19 @@ static bool run_setting(struct loading *l, const char *name, struct str sql, str
     return true;
 }
 
+/* Of one table alone, indexes and keys make sense; foreign keys point at rows that are not there, and the rest is not about rows. */
+static bool belongs_to_only(const struct loading *l, struct str sql)
+{
+    SCOPED(arena_close) struct arena *own = arena_open();
+    struct post p = post_read(own, sql);
+    return (p.kind == POST_INDEX || p.kind == POST_KEY || p.kind == POST_EXCLUDE) && restoring_wants(l->r, p.table);
+}
+
 static bool keep_for_later(struct loading *l, struct str sql, struct err *err)
 {
     l->late = true;
+    if (l->r->spec->only && !belongs_to_only(l, sql))
+        return true;
     graph_add(l->graph, sql, lexer_line(l->lexer), l->now);
     return graph_bytes(l->graph) < LATE_MAX || graph_run(l->graph, err);
 }
@@ -89,8 +99,11 @@ static bool on_statement(struct loading *l, struct str sql, struct err *err)
     enum statement_kind kind = statement_kind(sql);
     if (!statement_allowed(sql, err))
         return false;
-    if (kind == STATEMENT_UNCERTAIN)
+    if (kind == STATEMENT_UNCERTAIN) {
         l->r->uncertain = l->data_seen = true;
+        if (l->r->spec->only)
+            return true; /* rows by INSERT, most likely, of any table */
+    }
     if (settings_is(l->r->arena, sql, &name))
         return run_setting(l, name, sql, err);
     if (is_late(l, sql))
@@ -133,11 +146,14 @@ static bool on_copy(struct loading *l, struct str sql, struct err *err)
     if (l->late && !graph_run(l->graph, err))
         return false;
     l->what = str_dup(r->arena, table);
-    vec_add(r->arena, &r->tables)->name = l->what;
     l->copied = 0;
     l->rows = NULL;
-    l->late = false;
     l->data_seen = true;
+    l->skipping = !restoring_wants(r, l->what);
+    if (l->skipping)
+        return true;
+    vec_add(r->arena, &r->tables)->name = l->what;
+    l->late = false;
     if (pg_in_transaction(l->pg))
         return wait_for_rows(l, err) && pg_copy_in_begin(l->pg, sql.p, RESTORE_QUICK_MS, err);
     if (!l->order_known && !(wait_for_rows(l, err) && learn_order(l, err)))
@@ -153,6 +169,8 @@ static bool on_copy(struct loading *l, struct str sql, struct err *err)
 static bool on_rows(struct loading *l, struct str text, int64_t rows, struct err *err)
 {
     l->copied += rows;
+    if (l->skipping)
+        return true;
     if (l->rows)
         return rows_add(l->rows, text.p, text.n) || err_set(err, ERR_CANCELLED, "stopped");
     return pg_copy_in_put(l->pg, text.p, text.n, COPY_MS, err) || err_prefix(err, "table %s", l->what);
@@ -161,6 +179,8 @@ static bool on_rows(struct loading *l, struct str text, int64_t rows, struct err
 static bool on_copy_end(struct loading *l, struct err *err)
 {
     int64_t taken = l->copied;
+    if (l->skipping)
+        return true;
     if (l->rows)
         rows_end(l->rows, l->copied);
     else if (!pg_copy_in_end(l->pg, NULL, RESTORE_LONG_MS, &taken, err))
@@ -246,8 +266,14 @@ static const char session[] = "SET synchronous_commit = off; SET statement_timeo
 
 static bool finish(struct loading *l, struct err *err)
 {
+    const char *only = l->r->spec->only;
     if (!l->complete || !graph_run(l->graph, err))
         return false;
+    if (only && l->r->tables.n == 0)
+        return err_set(err, ERR_NOT_FOUND, "the file has no COPY of a table %s", only);
+    if (only)
+        restoring_note(l->r, "only the rows of table %s were loaded, with its indexes and keys; every other table is empty, and foreign keys,"
+                       " triggers, policies and privileges that a dump makes after the rows are left out", only);
     statement_note_roles(l->r);
     return pg_script(l->pg, "RESET ALL", RESTORE_QUICK_MS, err) && graph_analyze(l->graph, err);
 }

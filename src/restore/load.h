@@ -17,6 +17,7 @@ struct loading {
     struct rows *rows;             /* of the COPY being read; NULL: they go through `pg`, inside a transaction of the dump */
     int64_t copied;                /* rows of that COPY, as the lexer counts them, or as the index says */
     int members;                   /* file of the members that sessions read by themselves; -1: they are given everything */
+    bool skipping;                 /* that COPY: it is not of the table that is wanted */
     bool data_seen;
     bool late;                     /* what follows the data has begun */
     bool busy;                     /* rows are on their way */

@@ -49,6 +49,8 @@ static bool pass_rows(struct loading *l, const struct index *index, size_t at, s
     const struct index_item *item = m->item < index->item_count ? &index->items[m->item] : NULL;
     if (!item || item->kind != ITEM_TABLE || item->rows_members != n)
         return err_set(err, ERR_DATA, "the index and the members of \"%s\" do not agree", l->r->spec->file);
+    if (l->skipping)
+        return lexer_skip_rows(l->lexer, item->rows, err);
     if (!l->rows) { /* the dump has a transaction of its own around it */
         for (size_t i = 0; i < n; i++)
             if (!feed(l, &m[i], text, err))

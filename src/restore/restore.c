@@ -27,6 +27,24 @@ void restoring_progress(const struct restoring *r, int64_t done, int64_t total, 
     r->spec->progress(r->spec->progress_arg, done, total, what);
 }
 
+bool restoring_wants(const struct restoring *r, const char *table)
+{
+    const char *only = r->spec->only, *dot = strrchr(table, '.');
+    return !only || same(only, table) || (dot && !strchr(only, '.') && same(only, dot + 1));
+}
+
+/* A database with the rows of one table must not become the one that a service works with. */
+static bool may_be_partial(struct restoring *r, struct err *err)
+{
+    bool old;
+    if (!r->spec->only || !databases_exists(r, r->name, &old, err))
+        return !r->spec->only;
+    if (!old)
+        return true;
+    err_set(err, ERR_REFUSED, "there is a database \"%s\", and one with the rows of table %s alone may not take its place", r->name, r->spec->only);
+    return err_hint(err, "restore it under a name of its own: --into NAME");
+}
+
 static void close_admin(struct restoring *r)
 {
     pg_close(&r->admin);
@@ -72,7 +90,7 @@ bool restore_run(struct arena *arena, const struct restore_spec *spec, struct re
     /* The checksum marks the database from the start; the file is read again while it is loaded, and must still be the same. */
     if (stat(spec->file, &r.file) != 0)
         return err_os(err, errno, "could not look at \"%s\"", spec->file);
-    if (!hash_file(spec->file, r.sha256, err) || !databases_repair(&r, err) || !databases_sweep(&r, err))
+    if (!hash_file(spec->file, r.sha256, err) || !databases_repair(&r, err) || !may_be_partial(&r, err) || !databases_sweep(&r, err))
         return false;
     if (!load_and_check(&r, err) || !restore_swap(&r, err)) {
         undo(&r, err);

@@ -12,6 +12,10 @@ struct restore_spec {
     const struct restore_count { const char *table; int64_t rows; } *counts; /* from the manifest; NULL: none */
     size_t count_count;
     int jobs;                           /* sessions that load and build at the same time; 0: as many as processors here, 8 at most */
+    const char *only;                   /* the rows and indexes of this table alone, "schema.name" or "name"; NULL: everything. Into a name
+                                           that no database has, since it could not take the place of a whole one */
+    const char *const *assertions;      /* SQL that must give one row with "true" in the restored data */
+    size_t assertion_count;
     const char *tag;                    /* makes NAME_restoring_TAG this run's own */
     bool keep_old;                      /* true: NAME becomes NAME_before_TIMESTAMP; false is refused for now */
     bool read_only;                     /* sessions begin read-only (default_transaction_read_only) until warm_take lifts it */

@@ -38,6 +38,8 @@ struct restoring {
 void restoring_note(struct restoring *r, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void restoring_progress(const struct restoring *r, int64_t done, int64_t total, const char *fmt, ...) PRINTF_LIKE(4, 5);
 
+bool restoring_wants(const struct restoring *r, const char *table); /* with `only`: is it that one? */
+
 /* ---- databases.c: names, marks, and what an interrupted run left ---- */
 
 const char *databases_admin(const struct restore_spec *spec); /* where CREATE and RENAME run */
