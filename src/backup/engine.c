@@ -293,7 +293,7 @@ static bool check_tables(const struct engine *e, const struct index *index, stru
 bool engine_run(struct arena *arena, const struct engine_spec *spec, struct spool_sum *ret, struct err *err)
 {
     struct engine e = {.spec = spec, .arena = arena, .mutex = PTHREAD_MUTEX_INITIALIZER};
-    if (!snapshot_large_tables(arena, spec->snapshot, &e.tables, &e.table_count, err))
+    if (!snapshot_large_tables(arena, spec->snapshot, spec->large_min, spec->piece_bytes, &e.tables, &e.table_count, err))
         return false;
     lay_out(&e);
     SCOPED(spool_close) struct spool *spool = spool_open(spec->sink, spec->sink_arg, e.piece_count + 3, SPOOL_MEMORY, spec->max_rate);

@@ -12,7 +12,7 @@ struct engine_spec {
     const struct snapshot *snapshot;
     enum backup_level level;
     int jobs;                /* at least 1 */
-    int64_t max_rate;
+    int64_t max_rate, large_min, piece_bytes; /* as in struct backup_spec */
     const struct backup_progress *progress;
     spool_sink_fn *sink;     /* gets the file's bytes in order, from a thread of its own */
     void *sink_arg;

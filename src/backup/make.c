@@ -54,6 +54,8 @@ static bool dump(struct making *m, const struct pgdump *program, struct err *err
         .level = spec->level,
         .jobs = m->jobs,
         .max_rate = spec->max_rate,
+        .large_min = spec->large_min,
+        .piece_bytes = spec->piece_bytes,
         .progress = spec->progress,
         .sink = outfile_add,
         .sink_arg = m->file,

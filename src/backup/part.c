@@ -3,7 +3,7 @@
 
 #include "dump/words.h"
 
-enum { STATE_MAX = 16 * 1024 * 1024 };
+enum { STATE_MAX = 16 * 1024 * 1024, GRANTS_MAX = 96 * 1024 * 1024 };
 
 static const char trailer_text[] = "--\n-- PostgreSQL database dump complete\n--\n";
 
@@ -18,6 +18,8 @@ struct part {
     bool in_head;          /* the settings that only the first part keeps go by */
     bool in_rows;
     int skip_newlines;     /* behind what was left out */
+    bool in_grants;        /* the rest of the first part is kept for the last, */
+    bool grants_given;     /* which has put it out */
     bool has_item;
     enum item_kind item;   /* that began last */
     int64_t came, given, left_out;
@@ -31,13 +33,14 @@ const char *part_section_name(enum part_section section)
 
 void part_memory_init(struct part_memory *memory)
 {
-    *memory = (struct part_memory){.trailer = {.max = STATE_MAX}, .settings = {.max = STATE_MAX}, .created = {.max = 16 * (size_t)STATE_MAX}};
+    *memory = (struct part_memory){.grants = {.max = GRANTS_MAX}, .trailer = {.max = STATE_MAX}, .settings = {.max = STATE_MAX}, .created = {.max = 16 * (size_t)STATE_MAX}};
 }
 
 void part_memory_done(struct part_memory *memory)
 {
     buf_done(&memory->trailer);
     buf_done(&memory->settings);
+    buf_done(&memory->grants);
     buf_done(&memory->created);
 }
 
@@ -130,6 +133,55 @@ static bool creates_table(struct str statement)
     return words_begin(statement, "create table") || words_begin(statement, "create unlogged table");
 }
 
+/* ---- grants ---- */
+
+/* pg_dump writes a dump in three passes: objects, then who may use them, then what must come after that; a section has all three. In one
+   dump all grants stand behind all objects, since a grant may take from the owner what he needs to load his data. */
+static bool is_grant(struct str statement)
+{
+    return words_begin(statement, "grant") || words_begin(statement, "revoke") || words_begin(statement, "alter default privileges");
+}
+
+static bool is_after_grants(struct str statement)
+{
+    return words_begin(statement, "create event trigger") || words_begin(statement, "alter event trigger") ||
+           words_begin(statement, "comment on event trigger") || words_begin(statement, "security label") ||
+           words_begin(statement, "refresh materialized view");
+}
+
+/* Newlines in front belong to the item before. */
+static size_t newlines(struct str text)
+{
+    size_t n = 0;
+    while (n < text.n && text.p[n] == '\n')
+        n++;
+    return n;
+}
+
+static bool keep_grants(struct part *p, struct str text, struct err *err)
+{
+    p->left_out += (int64_t)text.n;
+    return buf_add(&p->memory->grants, text.p, text.n) || err_set(err, ERR_LIMIT, "more than %d MiB of grants", GRANTS_MAX >> 20);
+}
+
+static bool give_kept_grants(struct part *p, struct err *err)
+{
+    p->grants_given = true;
+    return cutter_sql(p->cutter, buf_text(&p->memory->grants), p->memory->grants.n, false, err);
+}
+
+/* The end of the item before goes on; what follows is kept, or comes after what was kept. */
+static bool turn_to_grants(struct part *p, struct str *text, struct err *err)
+{
+    size_t n = newlines(*text);
+    struct str before = {text->p, n};
+    *text = (struct str){text->p + n, text->n - n};
+    if (!give(p, before, false, err))
+        return false;
+    p->in_grants = p->section == PART_PRE_DATA;
+    return p->in_grants || give_kept_grants(p, err);
+}
+
 static void begin_item(struct part *p, enum item_kind kind, struct str name, size_t ahead)
 {
     if (p->has_item && kind == p->item && kind != ITEM_TABLE)
@@ -151,8 +203,14 @@ static bool take_statement(struct part *p, struct str statement, struct err *err
     bool ok = true;
     if (text.n < statement.n)
         return err_set(err, ERR_INTERNAL, "a statement of %zu bytes in %zu", statement.n, text.n);
+    bool turns = (p->section == PART_PRE_DATA && !p->in_grants && is_grant(statement)) ||
+                 (p->section == PART_POST_DATA && !p->in_head && !p->grants_given && (is_grant(statement) || is_after_grants(statement)));
+    if (turns && !turn_to_grants(p, &text, err))
+        return false;
     size_t lead = text.n - statement.n;
-    if (p->in_head) { /* the first part said all this */
+    if (p->in_grants) {
+        ok = keep_grants(p, text, err);
+    } else if (p->in_head) { /* the first part said all this */
         p->in_head = !words_begin(statement, "set row_security");
         leave_out(p, text.n);
     } else if (p->section == PART_POST_DATA && is_state(statement) && remembered(p->memory, statement)) {
@@ -267,7 +325,10 @@ bool part_end(struct part *part, struct err *err)
     if (!trailer || p->in_head)
         return err_set(err, ERR_DATA, "the %s section of the dump has no proper beginning or end", part_section_name(p->section));
     size_t before = (size_t)(trailer - text.p);
-    if (!give(p, (struct str){text.p, before}, true, err))
+    struct str rest = {text.p, before};
+    if (p->in_grants ? !keep_grants(p, rest, err) : !give(p, rest, true, err))
+        return false;
+    if (p->section == PART_POST_DATA && !p->grants_given && !give_kept_grants(p, err))
         return false;
     p->left_out += (int64_t)(text.n - before);
     if (p->section == PART_PRE_DATA)

@@ -11,6 +11,7 @@ enum part_section { PART_PRE_DATA, PART_DATA, PART_POST_DATA, PART_SECTION_MAX }
 struct part_memory {
     struct buf trailer;               /* of the first part: closes the whole dump */
     struct buf settings;              /* the first part's last default_tablespace and default_table_access_method, a line each */
+    struct buf grants;                /* its GRANTs and REVOKEs: pg_dump puts them behind constraints and indexes */
     struct buf created;               /* tables created: their names, a line each */
 };
 

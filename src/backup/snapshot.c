@@ -144,19 +144,19 @@ static const char *one_line(struct arena *arena, const char *text)
     return line;
 }
 
-static void cut_in_pieces(struct large_table *t, bool ranges, int64_t block)
+static void cut_in_pieces(struct large_table *t, bool ranges, int64_t block, int64_t piece_bytes)
 {
     t->pages = (t->pages + block - 1) / block;
     t->pieces = 1;
     if (!ranges || t->pages == 0)
         return;
     int64_t of_a_page = MAX_OF(t->bytes / t->pages, (int64_t)1); /* with what lies in its TOAST table */
-    t->piece_pages = MAX_OF((int64_t)PIECE_BYTES / of_a_page, (int64_t)16);
+    t->piece_pages = MAX_OF(piece_bytes / of_a_page, (int64_t)1);
     t->piece_pages = MAX_OF(t->piece_pages, t->pages / PIECES_MOST + 1);
     t->pieces = (size_t)((t->pages + t->piece_pages - 1) / t->piece_pages);
 }
 
-static struct large_table describe(struct arena *arena, const struct pg_rows *rows, size_t i, int server_version)
+static struct large_table describe(struct arena *arena, const struct pg_rows *rows, size_t i, int server_version, int64_t piece_bytes)
 {
     SCOPED(buf_done) struct buf pattern = {.max = 4096};
     const char *schema = pg_text(rows, i, 0), *name = pg_text(rows, i, 1), *owner = pg_text(rows, i, 2);
@@ -167,7 +167,8 @@ static struct large_table describe(struct arena *arena, const struct pg_rows *ro
                             .columns = arena_strdup(arena, pg_text(rows, i, 6)), .pages = pg_int(rows, i, 4), .bytes = pg_int(rows, i, 5)};
     t.heading = arena_printf(arena, "--\n-- Data for Name: %s; Type: TABLE DATA; Schema: %s; Owner: %s\n--\n\nCOPY %s (%s) FROM stdin;\n",
                              one_line(arena, name), one_line(arena, schema), one_line(arena, owner), t.name, t.columns);
-    cut_in_pieces(&t, server_version >= TID_RANGE_SCANS && same(pg_text(rows, i, 7), "t"), MAX_OF(pg_int(rows, i, 8), (int64_t)1));
+    cut_in_pieces(&t, server_version >= TID_RANGE_SCANS && same(pg_text(rows, i, 7), "t"), MAX_OF(pg_int(rows, i, 8), (int64_t)1),
+                  piece_bytes);
     return t;
 }
 
@@ -176,8 +177,11 @@ static int by_name(const void *left, const void *right)
     return strcmp(((const struct large_table *)left)->name, ((const struct large_table *)right)->name);
 }
 
-bool snapshot_large_tables(struct arena *arena, const struct snapshot *snapshot, struct large_table **ret, size_t *ret_count, struct err *err)
+bool snapshot_large_tables(struct arena *arena, const struct snapshot *snapshot, int64_t large_min, int64_t piece_bytes,
+                           struct large_table **ret, size_t *ret_count, struct err *err)
 {
+    large_min = large_min ? large_min : LARGE_MIN;
+    piece_bytes = piece_bytes ? piece_bytes : PIECE_BYTES;
     struct pg_rows *rows;
     VEC(struct large_table) tables = {0};
     if (snapshot->server_version < GENERATED_COLUMNS) {
@@ -186,9 +190,9 @@ bool snapshot_large_tables(struct arena *arena, const struct snapshot *snapshot,
     }
     if (!pg_exec(snapshot->pg, arena, large_query, NULL, 0, CATALOGUE_MS, &rows, err))
         return err_prefix(err, "looking for large tables");
-    for (size_t i = 0; i < pg_count(rows) && tables.n < LARGE_MOST && pg_int(rows, i, 5) >= LARGE_MIN; i++)
+    for (size_t i = 0; i < pg_count(rows) && tables.n < LARGE_MOST && pg_int(rows, i, 5) >= large_min; i++)
         if (same(pg_text(rows, i, 9), "t") && pg_text(rows, i, 6))
-            *vec_add(arena, &tables) = describe(arena, rows, i, snapshot->server_version);
+            *vec_add(arena, &tables) = describe(arena, rows, i, snapshot->server_version, piece_bytes);
     if (tables.n) {
         qsort(tables.p, tables.n, sizeof(*tables.p), by_name); /* as pg_dump does, near enough */
         if (!pg_script(snapshot->pg, lock_statement(arena, tables.p, tables.n, ""), LOCK_MS + QUERY_MS, err))

@@ -30,8 +30,9 @@ void snapshot_close(struct snapshot *snapshot);
    once, since somebody waits for such a lock: the session that holds the snapshot has its locks already. */
 MUST_USE bool snapshot_join(struct arena *arena, const struct snapshot *snapshot, const struct pgtarget *target,
                             const struct large_table *tables, size_t count, struct pg **ret, struct err *err);
-/* Those worth reading in parallel, by name, locked by the snapshot's own session. */
-MUST_USE bool snapshot_large_tables(struct arena *arena, const struct snapshot *snapshot, struct large_table **ret, size_t *ret_count,
-                                    struct err *err);
+/* Those worth reading in parallel, by name, locked by the snapshot's own session: of at least `large_min` bytes, in pieces of about
+   `piece_bytes`; 0 for either: a sensible size. */
+MUST_USE bool snapshot_large_tables(struct arena *arena, const struct snapshot *snapshot, int64_t large_min, int64_t piece_bytes,
+                                    struct large_table **ret, size_t *ret_count, struct err *err);
 /* COPY ... TO STDOUT of one piece. */
 const char *large_table_copy(struct arena *arena, const struct large_table *table, size_t piece);
