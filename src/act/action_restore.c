@@ -91,6 +91,8 @@ struct restore_spec restores_spec(const struct action_ctx *ctx, const struct sit
         .target = &site->database.at,
         .admin_dbname = warmsite_admin(site),
         .file = backup->path,
+        .keys = backup->opens ? backup->opens->keys : NULL,
+        .key_count = backup->opens ? backup->opens->n : 0,
         .critical_tables = site->database.critical_tables.p,
         .critical_count = site->database.critical_tables.n,
         .counts = counts,

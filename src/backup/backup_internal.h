@@ -51,5 +51,5 @@ MUST_USE bool record_is_sealed(const struct keyring *keys, struct str text, stru
 /* ---- reading ---- */
 
 /* Reads `path` to its end: `tally` and the checksum are filled. ERR_DATA when it is not a whole, sound dump. */
-MUST_USE bool backup_read(struct arena *arena, const char *path, const struct backup_progress *progress, struct tally *tally, char *sha256,
+MUST_USE bool backup_read(struct arena *arena, const char *path, const struct keyring *opens, const struct backup_progress *progress, struct tally *tally, char *sha256,
                           int64_t *ret_sql_bytes, struct err *err);

@@ -1,6 +1,6 @@
 /* backup/verify.c -- A backup is good when it was read to its end: gzip, checksum, SQL, rows. */
 #include "backup/backup_internal.h"
-#include "io/gzip.h"
+#include "dump/open.h"
 #include "io/hash.h"
 #include "sys/clock.h"
 #include "sys/file.h"
@@ -30,14 +30,13 @@ static bool read_through(struct gzip_reader *reader, struct lexer *lexer, char *
     }
 }
 
-bool backup_read(struct arena *arena, const char *path, const struct backup_progress *progress, struct tally *tally, char *sha256,
-                 int64_t *ret_sql_bytes, struct err *err)
+bool backup_read(struct arena *arena, const char *path, const struct keyring *opens, const struct backup_progress *progress,
+                 struct tally *tally, char *sha256, int64_t *ret_sql_bytes, struct err *err)
 {
-    SCOPED(gzip_reader_close) struct gzip_reader *reader = NULL;
-    if (!gzip_reader_open(path, &reader, err))
-        return false;
     SCOPED(hash_close) struct hash *hash = hash_open();
-    gzip_reader_tap(reader, hash_tap, hash);
+    SCOPED(gzip_reader_close) struct gzip_reader *reader = NULL;
+    if (!dump_open(path, opens ? opens->keys : NULL, opens ? opens->n : 0, hash_tap, hash, &reader, err))
+        return false;
     *tally = (struct tally){.arena = arena};
     SCOPED(lexer_close) struct lexer *lexer = lexer_open(tally_item, tally);
     SCOPED(arena_close) struct arena *own = arena_open();
@@ -81,7 +80,7 @@ static bool look_through(struct arena *arena, struct backup *b, const struct bac
     bool broken_manifest = b->damage && !b->has_manifest && (keyring_any(b->keys) || file_exists(manifest_path(arena, b->path)));
     if (broken_manifest || (b->damage && b->bytes == 0))
         return err_set(err, ERR_DATA, "%s", b->damage);
-    if (!backup_read(arena, b->path, progress, &tally, sha256, &sql_bytes, err) || !agree(b, &tally, sha256, err))
+    if (!backup_read(arena, b->path, b->opens, progress, &tally, sha256, &sql_bytes, err) || !agree(b, &tally, sha256, err))
         return false;
     if (!b->has_manifest) {
         b->tables = tally.tables.p;

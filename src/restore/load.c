@@ -3,7 +3,7 @@
    reach beyond that database, and nothing that fails is passed over, except statements about roles that this server has not. */
 #include <unistd.h>
 
-#include "io/gzip.h"
+#include "dump/open.h"
 #include "restore/load.h"
 #include "restore/statement.h"
 
@@ -239,12 +239,11 @@ static bool read_all(struct loading *l, struct gzip_reader *reader, struct err *
 
 static bool load_stream(struct loading *l, struct err *err)
 {
-    SCOPED(gzip_reader_close) struct gzip_reader *reader = NULL;
-    if (!gzip_reader_open(l->r->spec->file, &reader, err))
-        return false;
     SCOPED(hash_close) struct hash *hash = hash_open();
+    SCOPED(gzip_reader_close) struct gzip_reader *reader = NULL;
     char sha256[HASH_HEX_SIZE];
-    gzip_reader_tap(reader, hash_tap, hash);
+    if (!dump_open(l->r->spec->file, l->r->spec->keys, l->r->spec->key_count, hash_tap, hash, &reader, err))
+        return false;
     l->size = gzip_reader_size(reader);
     if (!read_all(l, reader, err))
         return false;

@@ -2,11 +2,14 @@
 #pragma once
 #include "base/base.h"
 #include "base/target.h"
+#include "io/seal.h"
 
 struct restore_spec {
     const struct pgtarget *target;      /* dbname: the final name */
     const char *admin_dbname;           /* where CREATE DATABASE and RENAME run */
-    const char *file;                   /* .sql.gz, .sql */
+    const char *file;                   /* .sql.gz, .sql, .sql.zst; .enc behind it: encrypted */
+    const struct seal_key *keys;        /* that it may be encrypted with; NULL: none */
+    size_t key_count;
     const char *const *critical_tables; /* must exist and, when the manifest counted rows in them, hold as many */
     size_t critical_count;
     const struct restore_count { const char *table; int64_t rows; } *counts; /* from the manifest; NULL: none */

@@ -168,6 +168,60 @@ static void a_backup_is_whole_counted_and_verified(void **state)
     assert_true(backup_verify(w->arena, &listed[0], NULL, &err));
 }
 
+static struct keyring ring(const char *first, const char *second)
+{
+    struct keyring keys = {0};
+    const char *const given[] = {first, second};
+    for (size_t i = 0; i < 2; i++)
+        if (given[i])
+            assert_true(seal_key_parse(str_of(given[i]), &keys.keys[keys.n++]));
+    return keys;
+}
+
+static void an_encrypted_backup_is_read_with_its_key_only(void **state)
+{
+    static const char a[] = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+    static const char b_hex[] = "ff0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+    struct world *w = *state;
+    struct backup b, *listed;
+    struct err err = {0};
+    size_t n;
+    struct str file;
+    struct keyring key = ring(a, NULL), next = ring(b_hex, a), other = ring(b_hex, NULL), none = {0};
+    struct backup_spec spec = {.target = &w->target, .service = "akig", .folder = w->folder, .scratch_dir = w->scratch, .encrypt = true};
+    assert_false(backup_make(w->arena, &spec, &b, &err));
+    assert_int_equal(err.code, ERR_CONFIG);
+    spec.keys = &key;
+    if (!backup_make(w->arena, &spec, &b, &err))
+        fail_msg("%s", err.message);
+    assert_true(b.sealed && b.encrypted && b.rows == 20002);
+    assert_non_null(strstr(b.file, ".sql.gz.enc"));
+    assert_true(file_read(w->arena, b.path, 64 << 20, &file, &err));
+    assert_int_equal(file.n, b.bytes);
+    assert_memory_equal(file.p, "BASCENC1", 8);
+    const struct keyring *const good[] = {&key, &next}; /* the key, and after it was changed */
+    for (size_t i = 0; i < COUNT_OF(good); i++) {
+        assert_true(backup_list(w->arena, &(struct backup_place){"akig", w->folder, good[i]}, &listed, &n, &err));
+        assert_int_equal(n, 1);
+        assert_null(listed[0].damage);
+        assert_true(listed[0].sealed && listed[0].encrypted && listed[0].verified_wall_ms);
+        if (!backup_verify(w->arena, &listed[0], NULL, &err))
+            fail_msg("%s", err.message);
+    }
+    assert_true(backup_list(w->arena, &(struct backup_place){"akig", w->folder, &other}, &listed, &n, &err));
+    assert_non_null(strstr(listed[0].damage, "another key"));
+    assert_true(backup_list(w->arena, &(struct backup_place){"akig", w->folder, &none}, &listed, &n, &err));
+    assert_false(backup_verify(w->arena, &listed[0], NULL, &err));
+    assert_int_equal(err.code, ERR_PERMISSION);
+    for (size_t at = 5; at < file.n; at += file.n / 50) { /* one bit, anywhere */
+        ((char *)(uintptr_t)file.p)[at] ^= 1;
+        assert_true(file_write(b.path, file.p, file.n, 0600, &err));
+        ((char *)(uintptr_t)file.p)[at] ^= 1;
+        assert_true(backup_list(w->arena, &(struct backup_place){"akig", w->folder, &key}, &listed, &n, &err));
+        assert_false(backup_verify(w->arena, &listed[0], NULL, &err));
+    }
+}
+
 static void two_in_one_second_have_two_names(void **state)
 {
     struct world *w = *state;
@@ -379,6 +433,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_folders, remove_folders)
     const struct CMUnitTest tests[] = {
         TEST(a_backup_is_whole_counted_and_verified),
+        TEST(an_encrypted_backup_is_read_with_its_key_only),
         TEST(two_in_one_second_have_two_names),
         TEST(a_failing_pg_dump_leaves_nothing),
         TEST(a_dead_server_and_a_missing_database_leave_nothing),

@@ -215,6 +215,33 @@ static void the_hostile_schema_comes_back_as_it_was(void **state)
     assert_string_equal(sql("akig", "SELECT encode(lo_get(424242), 'hex')"), "deadbeef");
 }
 
+static void an_encrypted_dump_comes_back(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    struct backup b;
+    struct keyring keys = {.n = 1};
+    struct pgtarget source = w->target;
+    assert_true(seal_key_parse(STR("000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"), &keys.keys[0]));
+    source.dbname = "secret";
+    sql(NULL, "CREATE DATABASE secret");
+    sql("secret", "CREATE TABLE t AS SELECT i, md5(i::text) AS v FROM generate_series(1, 50000) i; ALTER TABLE t ADD PRIMARY KEY (i)");
+    struct backup_spec make = {.target = &source, .service = "akig", .folder = w->folder, .scratch_dir = w->folder, .keys = &keys, .encrypt = true};
+    if (!backup_make(w->arena, &make, &b, &err))
+        fail_msg("%s", err.message);
+    struct restore_spec spec = spec_of(b.path);
+    struct restore_result result;
+    assert_false(restore_run(w->arena, &spec, &result, &err));
+    assert_int_equal(err.code, ERR_PERMISSION);
+    spec.keys = keys.keys;
+    spec.key_count = keys.n;
+    must_restore(&spec, &result);
+    assert_int_equal(result.rows, 50000);
+    assert_string_equal(sql("akig", "SELECT md5(string_agg(t::text, ',' ORDER BY i)) FROM t"),
+                        sql("secret", "SELECT md5(string_agg(t::text, ',' ORDER BY i)) FROM t"));
+    sql(NULL, "DROP DATABASE secret");
+}
+
 static void a_dump_of_inserts_comes_back(void **state)
 {
     (void)state;
@@ -609,6 +636,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup(name, fresh)
     const struct CMUnitTest tests[] = {
         TEST(the_hostile_schema_comes_back_as_it_was),
+        TEST(an_encrypted_dump_comes_back),
         TEST(a_dump_of_inserts_comes_back),
         TEST(the_old_one_is_kept_and_its_sessions_end),
         TEST(a_first_restore_needs_no_old_one),
