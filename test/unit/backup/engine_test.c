@@ -348,7 +348,8 @@ struct busy {
     struct world *w;
     bool made;
     struct err err;
-    struct backup b;
+    char path[256];        /* of what was made */
+    int64_t rows, sql_bytes;
     int64_t max_rate;
     int64_t took_ms;
 };
@@ -367,8 +368,11 @@ static void *make_slowly(void *arg)
     struct backup b;
     busy->made = backup_make(arena, &spec, &b, &busy->err);
     busy->took_ms = clock_boot_ms() - began;
-    if (busy->made)
-        busy->b = (struct backup){.path = arena_strdup(busy->w->arena, b.path), .rows = b.rows, .sql_bytes = b.sql_bytes};
+    if (busy->made) {
+        COPY_TO(busy->path, b.path);
+        busy->rows = b.rows;
+        busy->sql_bytes = b.sql_bytes;
+    }
     return NULL;
 }
 
@@ -399,11 +403,11 @@ static void one_moment_is_dumped_at_the_pace_asked_for(void **state)
     pthread_join(thread, NULL);
     if (!busy.made)
         fail_msg("%s", busy.err.message);
-    assert_int_equal(busy.b.rows, 40000);
-    int64_t least_ms = busy.b.sql_bytes * 1000 / busy.max_rate;
+    assert_int_equal(busy.rows, 40000);
+    int64_t least_ms = busy.sql_bytes * 1000 / busy.max_rate;
     assert_in_range(busy.took_ms, least_ms * 9 / 10 - 300, least_ms * 3 + 5000);
     SCOPED(buf_done) struct buf text = {.max = TEXT_MAX};
-    read_text(busy.b.path, &text);
+    read_text(busy.path, &text);
     size_t n;
     char **lines = lines_of(w, &text, &n);
     int64_t sum = 0, rows = 0;
