@@ -3,6 +3,7 @@
 #include "act/backups.h"
 #include "act/host.h"
 #include "act/proof.h"
+#include "act/restore_report.h"
 #include "act/warmsite.h"
 #include "io/hash.h"
 #include "io/json.h"
@@ -15,7 +16,7 @@
 
 #include "base/banned.h"
 
-enum { SKIPPED_MAX = 4096, TAG_MAX = 16, MARK_MS = 5 * MS_SECOND, LOCK_MS = 60 * MS_MINUTE };
+enum { SKIPPED_MAX = 4096, TAG_MAX = 16, MARK_MS = 5 * MS_SECOND, LOCK_MS = 60 * MS_MINUTE, API_WAIT_MS = 30 * MS_SECOND };
 
 /* ---- arguments ---- */
 
@@ -23,12 +24,14 @@ struct wanted {
     const struct site *site;
     const char *file; /* NULL: the newest good one */
     bool forced;      /* also over the database that serves the users */
+    const char *report; /* folder for the report; NULL: none is written */
+    int64_t api_wait_ms; /* of it */
     bool cold;        /* from the file, also where a warm copy waits */
 };
 
 static bool find_wanted(const struct action_ctx *ctx, struct wanted *ret, struct err *err)
 {
-    *ret = (struct wanted){0};
+    *ret = (struct wanted){.api_wait_ms = API_WAIT_MS};
     if (!action_site(ctx, ctx->args.p[0], &ret->site, err))
         return false;
     for (size_t i = 1; i < ctx->args.n; i++) {
@@ -36,10 +39,14 @@ static bool find_wanted(const struct action_ctx *ctx, struct wanted *ret, struct
             ret->forced = true;
         else if (same(ctx->args.p[i], "--cold"))
             ret->cold = true;
+        else if (same(ctx->args.p[i], "--report") && i + 1 < ctx->args.n)
+            ret->report = ctx->args.p[++i];
+        else if (same(ctx->args.p[i], "--api-wait") && i + 1 < ctx->args.n && duration_parse(ctx->args.p[i + 1], &ret->api_wait_ms, err))
+            i++;
         else if (same(ctx->args.p[i], "--file") && i + 1 < ctx->args.n)
             ret->file = ctx->args.p[++i];
         else
-            return err_set(err, ERR_USAGE, "\"%s\" is not understood; it is written: restore SITE [--file FILE] [--cold] [--force]", ctx->args.p[i]);
+            return err_set(err, ERR_USAGE, "\"%s\" is not understood; it is written: restore SITE [--file FILE] [--cold] [--force] [--report FOLDER [--api-wait TIME]]", ctx->args.p[i]);
     }
     if (!ret->site->database.at.host || !ret->site->database.at.dbname)
         return err_set(err, ERR_CONFIG, "site \"%s\" has no database to restore into", ret->site->name);
@@ -339,12 +346,13 @@ static void look_for_warm(const struct action_ctx *ctx, const struct wanted *w, 
 }
 
 /* False: it is not taken, and a restore from the file is what is left to do. */
-static bool take_warm(const struct action_ctx *ctx, const struct wanted *w, const struct backup *backup, char *text)
+static bool take_warm(const struct action_ctx *ctx, const struct wanted *w, struct restored *ret, char *text)
 {
     struct warm_copy copy;
     struct err err = {0};
     struct warm_take take = {.target = &w->site->database.at, .admin_dbname = warmsite_admin(w->site), .tag = tag_of(ctx),
                              .critical_tables = w->site->database.critical_tables.p, .critical_count = w->site->database.critical_tables.n};
+    const struct backup *backup = &ret->backup;
     int64_t began = clock_boot_ms();
     if (!warm_look(ctx->arena, take.target, take.admin_dbname, &copy, &err) || !copy.waits)
         return false;
@@ -354,39 +362,54 @@ static bool take_warm(const struct action_ctx *ctx, const struct wanted *w, cons
         return false;
     }
     int64_t took_ms = clock_boot_ms() - began;
-    struct restore_result result = {.rows = copy.rows, .foreign_keys = copy.foreign_keys, .heartbeat_wall_ms = copy.heartbeat_wall_ms};
-    tell_facts(ctx, backup, &result);
+    ret->warm = true;
+    ret->result = (struct restore_result){.rows = copy.rows, .foreign_keys = copy.foreign_keys, .heartbeat_wall_ms = copy.heartbeat_wall_ms,
+                                          .sha256 = copy.sha256};
+    tell_facts(ctx, backup, &ret->result);
     report_fact(ctx->report, "restore.warm", "%s", warmsite_age(ctx->arena, &copy));
-    keep_proof(ctx, w, "take", backup, &result, took_ms, NULL);
+    keep_proof(ctx, w, "take", backup, &ret->result, took_ms, NULL);
     action_say(text, MODEL_TEXT_SIZE, "the warm copy of \"%s\" was taken as database \"%s\" of site \"%s\": %s, untouched since; %lld rows; in %s",
                backup->file, take.target->dbname, w->site->name, warmsite_age(ctx->arena, &copy), (long long)copy.rows,
                duration_say(ctx->arena, took_ms));
     return true;
 }
 
-static bool restore_or_take(const struct action_ctx *ctx, const struct wanted *w, char *ret_text, struct err *err)
+static bool restore_or_take(const struct action_ctx *ctx, const struct wanted *w, struct restored *ret, char *ret_text, struct err *err)
 {
-    struct backup backup = {0};
-    struct restore_result result = {0};
+    struct restore_result *result = &ret->result;
+    struct backup *backup = &ret->backup;
     struct warm_copy copy;
     SCOPED(warmsite_unlock) int held = -1; /* nothing removes the file while it is read */
     look_for_warm(ctx, w, &copy);
-    if (!choose(ctx, w, &copy, &backup, err) || !backup_hold(&backup, &held, err))
+    if (!choose(ctx, w, &copy, backup, err) || !backup_hold(backup, &held, err))
         return err_prefix(err, "choosing a backup for site \"%s\"", w->site->name);
-    if (warmsite_holds(&copy, &backup) && take_warm(ctx, w, &backup, ret_text))
+    if (warmsite_holds(&copy, backup) && take_warm(ctx, w, ret, ret_text))
         return true;
-    struct restore_spec spec = restores_spec(ctx, w->site, &backup, tag_of(ctx));
+    struct restore_spec spec = restores_spec(ctx, w->site, backup, tag_of(ctx));
     int64_t began = clock_boot_ms();
-    if (!restore_run(ctx->arena, &spec, &result, err)) {
-        err_prefix(err, "restoring \"%s\" into site \"%s\"", backup.file, w->site->name);
-        keep_proof(ctx, w, "restore", &backup, &result, clock_boot_ms() - began, err->message);
+    if (!restore_run(ctx->arena, &spec, result, err)) {
+        err_prefix(err, "restoring \"%s\" into site \"%s\"", backup->file, w->site->name);
+        keep_proof(ctx, w, "restore", backup, result, clock_boot_ms() - began, err->message);
         return false;
     }
-    keep_proof(ctx, w, "restore", &backup, &result, result.took_ms, NULL);
-    tell_facts(ctx, &backup, &result);
+    keep_proof(ctx, w, "restore", backup, result, result->took_ms, NULL);
+    tell_facts(ctx, backup, result);
     action_say(ret_text, MODEL_TEXT_SIZE, "database \"%s\" of site \"%s\" was restored from \"%s\": %lld rows, %lld foreign keys checked, in %s",
-               w->site->database.at.dbname, w->site->name, backup.file, (long long)result.rows, (long long)result.foreign_keys,
-               duration_say(ctx->arena, result.took_ms));
+               w->site->database.at.dbname, w->site->name, backup->file, (long long)result->rows, (long long)result->foreign_keys,
+               duration_say(ctx->arena, result->took_ms));
+    return true;
+}
+
+/* *ret_well: whatever the report looked at is well, or none was wanted. */
+static bool report_too(const struct action_ctx *ctx, const struct wanted *w, const struct restored *done, bool *ret_well, struct err *err)
+{
+    char *path;
+    *ret_well = true;
+    if (!w->report)
+        return true;
+    if (!restore_report(ctx, done, w->report, w->api_wait_ms, ret_well, &path, err))
+        return err_prefix(err, "writing the report");
+    report_fact(ctx->report, "restore.report", "%s", path);
     return true;
 }
 
@@ -403,20 +426,32 @@ static bool run(const struct action_ctx *ctx, enum outcome *ret_outcome, char *r
         return true;
     }
     /* A follower that is at it loads what would be loaded here: its copy is there sooner than one that begins now. */
-    if (!warmsite_lock(ctx, ctx->budget_ms ? ctx->budget_ms : LOCK_MS, &lock, err) || !restore_or_take(ctx, &w, ret_text, err))
+    if (!warmsite_lock(ctx, ctx->budget_ms ? ctx->budget_ms : LOCK_MS, &lock, err))
         return false;
+    struct restored done = {.site = w.site, .began_wall_ms = clock_wall_ms()};
+    struct err unwritten = {0};
+    int64_t began = clock_boot_ms();
+    bool well, ok = restore_or_take(ctx, &w, &done, ret_text, err);
+    done.took_ms = clock_boot_ms() - began;
+    done.error = ok ? NULL : err->message;
+    if (!report_too(ctx, &w, &done, &well, &unwritten) && ok) {
+        *err = unwritten;
+        return false;
+    }
+    if (ok && !well)
+        return err_set(err, ERR_FAILED, "the data is restored, but not all is well; see \"%s\"", report_fact_value(ctx->report, "restore.report"));
     *ret_outcome = OUTCOME_SUCCESS;
-    return true;
+    return ok;
 }
 
 extern const struct action_ops action_restore;
 const struct action_ops action_restore = {
     .name = "restore",
-    .usage = "restore SITE [--file FILE] [--cold] [--force]",
+    .usage = "restore SITE [--file FILE] [--cold] [--force] [--report FOLDER [--api-wait TIME]]",
     .summary = "restores the newest good backup, or FILE, into the database of a site",
     .changes = true,
     .args_min = 1,
-    .args_max = 2, /* SITE, and the FILE of --file */
+    .args_max = 4, /* SITE, and what --file, --report and --api-wait are given */
     .valid = valid,
     .describe = describe,
     .done_already = done_already,

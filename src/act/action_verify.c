@@ -1,4 +1,5 @@
 /* act/action_verify.c -- Do the endpoints of the service answer as they must, through the users' path or at a site itself? */
+#include "act/endpoint.h"
 #include "act/host.h"
 #include "act/traffic/traffic.h"
 #include "io/http.h"
@@ -63,11 +64,11 @@ static bool body_is_right(const struct action_ctx *ctx, const struct endpoint *e
     return same(value, equals + 1) || err_set(err, ERR_FAILED, "\"%s\" is \"%s\" instead of \"%s\"", member, value, equals + 1);
 }
 
-static bool fetch(const struct action_ctx *ctx, const struct subject *s, const struct endpoint *e, struct http_response *ret, struct err *err)
+bool endpoint_fetch(const struct action_ctx *ctx, const char *base, const struct endpoint *e, struct http_response *ret, struct err *err)
 {
     struct http_spec spec = {
         .method = "GET",
-        .url = traffic_url(ctx->arena, s->base, e->path),
+        .url = traffic_url(ctx->arena, base, e->path),
         .timeout_ms = action_time(ctx, e->timeout_ms > 0 ? e->timeout_ms : ENDPOINT_MS),
         .max_body = BODY_MAX,
         .want_header = ctx->service->traffic.identify_header,
@@ -97,7 +98,7 @@ static bool all_answer(void *arg, struct err *err)
     for (size_t i = 0; i < service->endpoints.n; i++) {
         struct http_response response;
         report_progress(once.report, (int64_t)i, (int64_t)service->endpoints.n, "endpoints");
-        if (!fetch(&once, r->subject, &service->endpoints.p[i], &response, err))
+        if (!endpoint_fetch(&once, r->subject->base, &service->endpoints.p[i], &response, err))
             return false;
     }
     return true;
@@ -138,7 +139,7 @@ static bool row_is_whole(void *arg, struct err *err)
         struct http_response response;
         once.arena = arena;
         report_progress(once.report, r->streak, r->subject->count, "requests");
-        if (!fetch(&once, r->subject, e, &response, err) || (r->from && !right_site_answers(&once, r, e, &response, err)))
+        if (!endpoint_fetch(&once, r->subject->base, e, &response, err) || (r->from && !right_site_answers(&once, r, e, &response, err)))
             return false;
         r->best = MAX_OF(r->best, r->streak + 1);
     }

@@ -58,6 +58,7 @@ struct waiting {
     const char *path;
     int fd;
     bool said;
+    struct err broken; /* it cannot be locked at all, so waiting does not help */
 };
 
 static bool is_free(void *arg, struct err *err)
@@ -71,18 +72,20 @@ static bool is_free(void *arg, struct err *err)
         w->said = true;
         return err_set(err, ERR_REFUSED, "another restore of service \"%s\" is under way on this machine", w->ctx->service->name);
     }
-    err->code = err->code == ERR_CANCELLED ? ERR_IO : err->code; /* waiting does not help here, and action_wait stops at a cancel only */
-    return false;
+    w->broken = *err;
+    return err_set(err, ERR_CANCELLED, "%s", w->broken.message); /* the one reason for which action_wait stops at once */
 }
 
 bool warmsite_lock(const struct action_ctx *ctx, int64_t wait_ms, int *ret_fd, struct err *err)
 {
     struct waiting w = {.ctx = ctx, .fd = -1};
     struct err why = {0};
+    if (!file_mkdirs(ctx->state_dir, 0700, err))
+        return false;
     w.path = file_join(ctx->arena, ctx->state_dir, arena_printf(ctx->arena, "restore-%s.lock", ctx->service->name));
     bool ok = wait_ms > 0 ? action_wait(ctx, wait_ms, LOOK_EVERY_MS, is_free, &w, &why) : is_free(&w, &why);
     if (!ok && err)
-        *err = why;
+        *err = w.broken.code ? w.broken : why;
     if (ok)
         *ret_fd = w.fd;
     return ok;
