@@ -34,6 +34,7 @@ static const struct {
     {"tables", N_("Critical tables present"), N_("Critical tables not confirmed")},
     {"http", N_("Application health"), N_("Application health failed")},
     {"backup", N_("Newest backup"), N_("Newest backup too old or not good")},
+    {"restore_test", N_("Last restore test"), N_("Last restore test failed or is old")},
     {"disk", N_("Disk space"), N_("Disk space low")},
     {"unit", N_("Service unit running"), N_("Service unit not running")},
     {"command", N_("External check"), N_("External check failed")},

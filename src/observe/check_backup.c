@@ -7,6 +7,7 @@
 
 struct backup_options {
     int64_t warning_ms, critical_ms;
+    int64_t slow_ms, too_slow_ms; /* 0: not looked at */
 };
 
 struct backup_check {
@@ -19,7 +20,7 @@ enum { LIST_MOST = 1 << 20, EXIT_NOT_FOUND = 66 };
 struct survey {
     size_t all, passed_over; /* newer than the good one */
     const char *file, *how;  /* of the newest good one; NULL: there is none */
-    int64_t snapshot_ms;
+    int64_t snapshot_ms, took_ms; /* -1: not known */
     const char *flaw; /* of the newest that was passed over */
 };
 
@@ -37,6 +38,8 @@ static void survey(const struct json *list, struct survey *s)
             s->file = file;
             s->how = json_string(json_get(b, "verified_how"));
             s->snapshot_ms = snapshot;
+            if (!json_integer(json_get(b, "took_ms"), &s->took_ms))
+                s->took_ms = -1;
         } else {
             s->passed_over++;
             if (!s->flaw)
@@ -54,8 +57,13 @@ static void judge_list(struct check *check, const struct survey *s)
     }
     int64_t age = MAX_OF(clock_wall_ms() - s->snapshot_ms, 0);
     enum verdict_state state = age > o->critical_ms ? VERDICT_DOWN : age > o->warning_ms ? VERDICT_WARNING : VERDICT_UP;
+    const char *slow = "";
+    if (o->slow_ms && s->took_ms > o->slow_ms) {
+        state = MAX_OF(state, o->too_slow_ms && s->took_ms > o->too_slow_ms ? VERDICT_DOWN : VERDICT_WARNING);
+        slow = arena_printf(check->arena, "; it took %s", duration_say(check->arena, s->took_ms));
+    }
     const char *passed = s->passed_over ? arena_printf(check->arena, "; %zu newer not usable: %s", s->passed_over, s->flaw) : "";
-    check_report(check, state, "the newest verified backup is %s old: %s (%s)%s", duration_say(check->arena, age), s->file, s->how ? s->how : "verified", passed);
+    check_report(check, state, "the newest verified backup is %s old: %s (%s)%s%s", duration_say(check->arena, age), s->file, s->how ? s->how : "verified", slow, passed);
 }
 
 static void on_list(void *arg, const struct proc_result *result)
@@ -108,6 +116,8 @@ static bool valid(const struct check_conf *conf, const struct service *service, 
     }
     if (o->warning_ms > o->critical_ms)
         return err_set(err, ERR_CONFIG, "\"warning\" is longer than \"critical\"");
+    if (o->too_slow_ms && (!o->slow_ms || o->slow_ms > o->too_slow_ms))
+        return err_set(err, ERR_CONFIG, "\"too_slow\" needs a \"slow\" that is shorter");
     return true;
 }
 
@@ -115,6 +125,8 @@ static bool valid(const struct check_conf *conf, const struct service *service, 
 static const struct option options[] = {
     {"warning", OPTION_DURATION, AT(warning_ms), .fallback = "1h", .min = 1, .max = 365 * MS_DAY, .help = "age of the data above which it is a warning"},
     {"critical", OPTION_DURATION, AT(critical_ms), .fallback = "2h", .min = 1, .max = 365 * MS_DAY, .help = "age of the data above which it is down"},
+    {"slow", OPTION_DURATION, AT(slow_ms), .max = 30 * MS_DAY, .help = "time of a backup above which it is a warning", .sample = "1h"},
+    {"too_slow", OPTION_DURATION, AT(too_slow_ms), .max = 30 * MS_DAY, .help = "time of a backup above which it is down", .sample = "90m"},
     OPTION_END,
 };
 

@@ -9,11 +9,16 @@ struct http_options {
     const char *json;
     int64_t slow_ms;
     bool fresh;
+    int errors, errors_over; /* percent of so many requests */
 };
+
+enum { OVER_MOST = 1024 };
 
 struct http_check {
     struct check check; /* first */
     struct http_request *request;
+    uint64_t failed[OVER_MOST / 64]; /* a bit for each of the last requests, a ring */
+    int asked, next;                 /* how many stand in it, and where the next one goes */
 };
 
 enum { BODY_MOST = 256 * 1024 };
@@ -44,11 +49,27 @@ static const char *json_problem(struct arena *arena, const char *assertion, stru
     return NULL;
 }
 
+/* Takes one more into the ring; the errors in it, -1: too few were asked to speak of a rate. */
+static int errors_now(struct http_check *self, bool failed)
+{
+    const struct http_options *o = self->check.conf->options;
+    int size = o->errors_over, errors = 0;
+    uint64_t bit = UINT64_C(1) << (self->next % 64);
+    self->failed[self->next / 64] = failed ? self->failed[self->next / 64] | bit : self->failed[self->next / 64] & ~bit;
+    self->next = (self->next + 1) % size;
+    self->asked = MIN_OF(self->asked + 1, size);
+    for (int i = 0; i < self->asked; i++)
+        errors += (int)(self->failed[i / 64] >> (i % 64) & 1);
+    return self->asked == size ? errors : -1;
+}
+
 static void judge_answer(struct check *check, const struct http_response *r)
 {
+    struct http_check *self = CONTAINER_OF(check, struct http_check, check);
     const struct http_options *o = check->conf->options;
     const char *problem = o->json && is_accepted(&o->accept, r->status) ? json_problem(check->arena, o->json, r->body) : NULL;
     long long took = r->took_ms;
+    int errors = o->errors ? errors_now(self, problem || !is_accepted(&o->accept, r->status)) : -1;
     if (!is_accepted(&o->accept, r->status))
         check_report(check, VERDICT_DOWN, "status %ld is not accepted, after %lld ms", r->status, took);
     else if (problem)
@@ -56,6 +77,9 @@ static void judge_answer(struct check *check, const struct http_response *r)
     else if (o->slow_ms && took > o->slow_ms)
         check_report(check, VERDICT_WARNING, "status %ld, but only after %.1f s; slow is over %.1f s", r->status, (double)took / 1000.0,
                      (double)o->slow_ms / 1000.0);
+    else if (errors >= 0 && errors * 100 > o->errors * o->errors_over)
+        check_report(check, VERDICT_WARNING, "status %ld in %lld ms, but %d of the last %d requests failed, more than %d %%", r->status, took, errors,
+                     o->errors_over, o->errors);
     else
         check_report(check, VERDICT_UP, "status %ld in %lld ms", r->status, took);
 }
@@ -66,8 +90,11 @@ static void on_answer(void *arg, const struct http_response *response, const str
     self->request = NULL;
     if (response)
         judge_answer(&self->check, response);
-    else
+    else {
+        if (((const struct http_options *)self->check.conf->options)->errors)
+            (void)errors_now(self, true);
         check_report(&self->check, VERDICT_DOWN, "%s", err->message);
+    }
 }
 
 static const char *address(struct arena *arena, const struct check_conf *conf, const struct site *site)
@@ -97,7 +124,10 @@ static void start(struct check *check)
 
 static void cancel(struct check *check)
 {
-    http_cancel(&CONTAINER_OF(check, struct http_check, check)->request);
+    struct http_check *self = CONTAINER_OF(check, struct http_check, check);
+    if (self->request && ((const struct http_options *)check->conf->options)->errors)
+        (void)errors_now(self, true); /* its time was over */
+    http_cancel(&self->request);
 }
 
 static bool valid(const struct check_conf *conf, const struct service *service, struct err *err)
@@ -128,6 +158,8 @@ static const struct option options[] = {
     {"accept", OPTION_INTS, AT(accept), .fallback = "[200]", .min = 100, .max = 599, .help = "status codes that count as up"},
     {"json", OPTION_STRING, AT(json), .help = "member of the JSON body that must equal a text, MEMBER=TEXT; dots go deeper", .sample = "status=ok"},
     {"slow", OPTION_DURATION, AT(slow_ms), .max = MS_HOUR, .help = "a later answer is a warning", .sample = "5s"},
+    {"errors", OPTION_INT, AT(errors), .fallback = "0", .max = 100, .help = "percent of failed requests above which it is a warning; 0: not looked at"},
+    {"errors_over", OPTION_INT, AT(errors_over), .fallback = "200", .min = 10, .max = OVER_MOST, .help = "of how many of the last requests"},
     {"fresh", OPTION_BOOL, AT(fresh), .fallback = "false", .help = "a new connection for every run"},
     OPTION_END,
 };

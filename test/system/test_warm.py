@@ -161,3 +161,21 @@ def test_a_failover_takes_the_copy(warm: Bascule) -> None:
     beats = [int(warm.lab.psql("dr", "SELECT beat_ms FROM bascule_heartbeat"))]
     time.sleep(1.5)
     assert int(warm.lab.psql("dr", "SELECT beat_ms FROM bascule_heartbeat")) > beats[0]
+
+
+def test_a_restore_test_that_failed_is_an_alert(make_bascule: Callable[..., Bascule]) -> None:
+    bascule = make_bascule(extra_checks="\n      - {id: dr.restore-test, type: restore_test, site: dr, interval: 1s, timeout: 5s, warning: 1h}"
+                                        "\n      - {id: dr.slow-backup, type: backup, site: dr, interval: 1s, timeout: 5s, slow: 1ms, too_slow: 1h}")
+    keep_apart(bascule.lab)
+    bascule.ok("backup")
+    first = bascule.run("status", "--site", "dr", "--json")
+    assert "no backup was ever restored" in first.stdout
+    bascule.ok("dr", "follow", "--once")
+    well = bascule.run("status", "--site", "dr", "--json").stdout
+    assert "the last restore test is" in well and "; it took " in well
+    unit = bascule.lab.unit("dr", "db")
+    time.sleep(1.1)
+    bascule.ok("backup")
+    unit.stop()
+    assert bascule.run("dr", "follow", "--once").returncode == 1
+    assert bascule.run("dr", "status").returncode == 1

@@ -13,7 +13,7 @@ struct fake_any {
     struct host host;
     struct strs argv, reload;
     int warning, critical;
-    int64_t warning_ms, critical_ms;
+    int64_t warning_ms, critical_ms, slow_ms, too_slow_ms;
 };
 
 /* clang-format off */
@@ -25,11 +25,14 @@ static const struct option http[] = {
     {"accept", OPTION_INTS, AT(fake_http, accept), .fallback = "[200]", .min = 100, .max = 599, .help = "status codes that count as up"},
     {"json", OPTION_STRING, AT(fake_http, json), .help = "MEMBER=TEXT that must hold", .sample = "status=ok"},
     {"slow", OPTION_DURATION, AT(fake_http, slow_ms), .max = MS_HOUR, .help = "slower answers are a warning", .sample = "5s"},
+    {"errors", OPTION_INT, AT(fake_http, errors), .fallback = "0", .max = 100, .help = "percent of failures that is a warning"},
     OPTION_END,
 };
 static const struct option backup[] = {
     {"warning", OPTION_DURATION, AT(fake_any, warning_ms), .fallback = "1h", .help = "age that is a warning"},
     {"critical", OPTION_DURATION, AT(fake_any, critical_ms), .fallback = "2h", .help = "age that is critical"},
+    {"slow", OPTION_DURATION, AT(fake_any, slow_ms), .help = "time that is a warning", .sample = "1h"},
+    {"too_slow", OPTION_DURATION, AT(fake_any, too_slow_ms), .help = "time that is critical", .sample = "90m"},
     OPTION_END,
 };
 static const struct option disk[] = {

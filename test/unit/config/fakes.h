@@ -11,6 +11,7 @@ struct fake_http {
     const char *url, *path, *json;
     struct ints accept;
     int64_t slow_ms;
+    int errors;
 };
 struct fake_smtp {
     const char *server, *user, *from;
