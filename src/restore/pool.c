@@ -278,7 +278,8 @@ void pool_close(struct pool **pool)
     pthread_cond_destroy(&p->changed);
     pthread_mutex_destroy(&p->mutex);
     *pool = NULL;
-    arena_close(&p->arena);
+    struct arena *arena = p->arena; /* in which the pool itself lies, and its pointer with it */
+    arena_close(&arena);
 }
 
 /* ---- giving work ---- */
