@@ -9,6 +9,7 @@
 #include "io/json.h"
 #include "io/pg.h"
 #include "io/ssh.h"
+#include "restore/scratch.h"
 #include "sys/clock.h"
 #include "sys/file.h"
 
@@ -27,15 +28,50 @@ struct wanted {
     const char *report; /* folder for the report; NULL: none is written */
     int64_t api_wait_ms; /* of it */
     bool cold;        /* from the file, also where a warm copy waits */
+    const char *only; /* this table alone; NULL: all */
+    const char *into; /* another name than that of the site's database; NULL: that one */
+    const char *scratch; /* folder of a server made for it; NULL: the site's server */
+    int64_t jobs;     /* 0: as restore/ chooses */
 };
+
+#define WRITTEN "restore SITE [--file FILE] [--jobs N] [--into NAME] [--only TABLE] [--scratch FOLDER] [--cold] [--force]" \
+                " [--report FOLDER [--api-wait TIME]]"
+
+/* Options that are followed by a word; *ret_known false when it is none of them. */
+static bool take_option(const struct action_ctx *ctx, size_t at, struct wanted *w, bool *ret_known, struct err *err)
+{
+    const char *jobs = NULL;
+    struct { const char *name; const char **to; } options[] = {
+        {"--file", &w->file}, {"--into", &w->into}, {"--only", &w->only}, {"--scratch", &w->scratch}, {"--jobs", &jobs}};
+    *ret_known = false;
+    for (size_t i = 0; i < COUNT_OF(options) && at + 1 < ctx->args.n; i++)
+        if (same(ctx->args.p[at], options[i].name)) {
+            *options[i].to = ctx->args.p[at + 1];
+            *ret_known = true;
+        }
+    if (jobs && (!str_int(str_of(jobs), &w->jobs) || w->jobs < 1 || w->jobs > 64))
+        return err_set(err, ERR_USAGE, "--jobs is a number from 1 to 64, not \"%s\"", jobs);
+    return true;
+}
+
+/* Does it end in the site's own database? Else nobody's writes are lost, and no warm copy can stand for it. */
+static bool is_elsewhere(const struct wanted *w)
+{
+    return w->into || w->scratch;
+}
 
 static bool find_wanted(const struct action_ctx *ctx, struct wanted *ret, struct err *err)
 {
     *ret = (struct wanted){.api_wait_ms = API_WAIT_MS};
+    bool known;
     if (!action_site(ctx, ctx->args.p[0], &ret->site, err))
         return false;
     for (size_t i = 1; i < ctx->args.n; i++) {
-        if (same(ctx->args.p[i], "--force"))
+        if (!take_option(ctx, i, ret, &known, err))
+            return false;
+        if (known)
+            i++;
+        else if (same(ctx->args.p[i], "--force"))
             ret->forced = true;
         else if (same(ctx->args.p[i], "--cold"))
             ret->cold = true;
@@ -43,11 +79,13 @@ static bool find_wanted(const struct action_ctx *ctx, struct wanted *ret, struct
             ret->report = ctx->args.p[++i];
         else if (same(ctx->args.p[i], "--api-wait") && i + 1 < ctx->args.n && duration_parse(ctx->args.p[i + 1], &ret->api_wait_ms, err))
             i++;
-        else if (same(ctx->args.p[i], "--file") && i + 1 < ctx->args.n)
-            ret->file = ctx->args.p[++i];
         else
-            return err_set(err, ERR_USAGE, "\"%s\" is not understood; it is written: restore SITE [--file FILE] [--cold] [--force] [--report FOLDER [--api-wait TIME]]", ctx->args.p[i]);
+            return err_set(err, ERR_USAGE, "\"%s\" is not understood; it is written: " WRITTEN, ctx->args.p[i]);
     }
+    if (ret->into && same(ret->into, ret->site->database.at.dbname))
+        ret->into = NULL; /* the site's own after all, with the care that it is due */
+    if (ret->report && (ret->only || is_elsewhere(ret)))
+        return err_set(err, ERR_USAGE, "--report is about the site's own database, not with --into, --only or --scratch");
     if (!ret->site->database.at.host || !ret->site->database.at.dbname)
         return err_set(err, ERR_CONFIG, "site \"%s\" has no database to restore into", ret->site->name);
     if (!ret->file && !ret->site->backup.folder)
@@ -191,8 +229,17 @@ static bool describe(const struct action_ctx *ctx, struct buf *out, struct err *
     if (!n)
         return err_set(err, ERR_NOT_FOUND, "there is no good backup of \"%s\" in \"%s\"", ctx->service->name, w.site->backup.folder);
     const struct pgtarget *at = &w.site->database.at;
-    if (describe_warm(ctx, &w, all, out))
+    if (!w.only && !is_elsewhere(&w) && describe_warm(ctx, &w, all, out))
         return true;
+    if (w.scratch) {
+        buf_printf(out, "makes a server in \"%s\" and restores \"%s\" into it, as database \"%s\"\n", w.scratch, all->path, w.into ? w.into : at->dbname);
+        return true;
+    }
+    if (w.into || w.only) {
+        buf_printf(out, "restores %s%s\"%s\" into a database \"%s\" on \"%s\", which must not be there yet\n", w.only ? w.only : "", w.only ? " of " : "",
+                   all->path, w.into ? w.into : at->dbname, at->host);
+        return true;
+    }
     buf_printf(out, "restores \"%s\"%s into database \"%s\" on \"%s\"; the database of that name is kept under another one\n", all->path,
                all->snapshot_wall_ms ? arena_printf(ctx->arena, " (as of %s)", moment_iso(ctx->arena, all->snapshot_wall_ms)) : "", at->dbname,
                at->host);
@@ -334,7 +381,7 @@ static void look_for_warm(const struct action_ctx *ctx, const struct wanted *w, 
 {
     struct err err = {0};
     *ret = (struct warm_copy){0};
-    if (w->file || w->cold)
+    if (w->file || w->cold || w->only || is_elsewhere(w))
         return;
     if (!warm_look(ctx->arena, &w->site->database.at, warmsite_admin(w->site), ret, &err))
         report_fact(ctx->report, "restore.warm_unusable", "%s", err.message);
@@ -374,6 +421,22 @@ static bool take_warm(const struct action_ctx *ctx, const struct wanted *w, stru
     return true;
 }
 
+/* Into a server of its own, which then runs beside that of the site. */
+static bool restore_aside(const struct action_ctx *ctx, const struct wanted *w, const struct backup *backup, const struct restore_spec *spec,
+                          char *ret_text, struct err *err)
+{
+    struct scratch_spec scratch = {.folder = w->scratch};
+    struct scratch_result made;
+    if (!restore_scratch(ctx->arena, spec, &scratch, &made, err))
+        return false;
+    tell_facts(ctx, backup, &made.restored);
+    report_fact(ctx->report, "restore.scratch", "%s", made.data);
+    action_say(ret_text, MODEL_TEXT_SIZE, "database \"%s\" was restored from \"%s\" into a server of its own: %lld rows, in %s; it runs on the socket in"
+               " \"%s\", port %d, its data is \"%s\"; it has no base backup yet", spec->target->dbname, backup->file,
+               (long long)made.restored.rows, duration_say(ctx->arena, made.restored.took_ms), made.socket, made.port, made.data);
+    return true;
+}
+
 static bool restore_or_take(const struct action_ctx *ctx, const struct wanted *w, struct restored *ret, char *ret_text, struct err *err)
 {
     struct restore_result *result = &ret->result;
@@ -386,16 +449,27 @@ static bool restore_or_take(const struct action_ctx *ctx, const struct wanted *w
     if (warmsite_holds(&copy, backup) && take_warm(ctx, w, ret, ret_text))
         return true;
     struct restore_spec spec = restores_spec(ctx, w->site, backup, tag_of(ctx));
+    struct pgtarget target = *spec.target;
+    if (w->into)
+        target.dbname = w->into;
+    spec.target = &target;
+    spec.new_name = w->into && !w->forced;
+    spec.jobs = (int)w->jobs;
+    spec.only = w->only;
+    if (w->scratch)
+        return restore_aside(ctx, w, backup, &spec, ret_text, err);
     int64_t began = clock_boot_ms();
     if (!restore_run(ctx->arena, &spec, result, err)) {
         err_prefix(err, "restoring \"%s\" into site \"%s\"", backup->file, w->site->name);
-        keep_proof(ctx, w, "restore", backup, result, clock_boot_ms() - began, err->message);
+        if (!w->only)
+            keep_proof(ctx, w, "restore", backup, result, clock_boot_ms() - began, err->message);
         return false;
     }
-    keep_proof(ctx, w, "restore", backup, result, result->took_ms, NULL);
+    if (!w->only) /* of one table, it proves nothing about the others */
+        keep_proof(ctx, w, "restore", backup, result, result->took_ms, NULL);
     tell_facts(ctx, backup, result);
     action_say(ret_text, MODEL_TEXT_SIZE, "database \"%s\" of site \"%s\" was restored from \"%s\": %lld rows, %lld foreign keys checked, in %s",
-               w->site->database.at.dbname, w->site->name, backup->file, (long long)result->rows, (long long)result->foreign_keys,
+               target.dbname, w->site->name, backup->file, (long long)result->rows, (long long)result->foreign_keys,
                duration_say(ctx->arena, result->took_ms));
     return true;
 }
@@ -419,7 +493,7 @@ static bool run(const struct action_ctx *ctx, enum outcome *ret_outcome, char *r
     int lock SCOPED(warmsite_unlock) = -1;
     if (!find_wanted(ctx, &w, err))
         return false;
-    if (!w.forced && warmsite_serves(ctx, w.site)) {
+    if (!w.forced && !is_elsewhere(&w) && warmsite_serves(ctx, w.site)) {
         *ret_outcome = OUTCOME_BLOCKED;
         action_say(ret_text, MODEL_TEXT_SIZE, "the users are served by site \"%s\": a restore there would take from them what they wrote since the "
                    "backup; if that is what is wanted: %s", w.site->name, action_command(ctx, "restore %s --force", w.site->name));
@@ -447,11 +521,11 @@ static bool run(const struct action_ctx *ctx, enum outcome *ret_outcome, char *r
 extern const struct action_ops action_restore;
 const struct action_ops action_restore = {
     .name = "restore",
-    .usage = "restore SITE [--file FILE] [--cold] [--force] [--report FOLDER [--api-wait TIME]]",
+    .usage = WRITTEN,
     .summary = "restores the newest good backup, or FILE, into the database of a site",
     .changes = true,
     .args_min = 1,
-    .args_max = 4, /* SITE, and what --file, --report and --api-wait are given */
+    .args_max = 8, /* SITE, and a word behind each of seven options */
     .valid = valid,
     .describe = describe,
     .done_already = done_already,

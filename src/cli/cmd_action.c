@@ -103,13 +103,17 @@ const struct command cmd_service = {
 
 const struct command cmd_restore = {
     .name = "restore",
-    .usage = "restore SITE [--file FILE] [--cold] [--force] [--report FOLDER [--api-wait TIME]] [--dry-run] [--json]",
+    .usage = "restore SITE [--file FILE] [--jobs N] [--into NAME] [--only TABLE] [--scratch FOLDER] [--cold] [--force]"
+             " [--report FOLDER [--api-wait TIME]] [--dry-run] [--json]",
     .summary = N_("restores the newest good backup, or FILE, into the database of a site"),
     .details = N_("The backup is read whole before anything is done, loaded into a new database, counted and checked there, and only then\n"
                   "given the name. The database that had the name is kept under another one. Where the newest good backup waits already as a\n"
                   "warm copy (`bascule dr follow`), that is taken instead, in a second or two; --cold restores from the file all the same.\n"
                   "--report writes pra_restore_report_YYYYMMDD_HHMMSS.txt and .json: tables counted, endpoints of the application asked until they\n"
                   "answer (30s, or --api-wait), times against the objectives; it fails when something in it is not well.\n\n"
+                  "--jobs N loads over N sessions. --into NAME gives it another name than the site's database has; --only TABLE loads the rows\n"
+                  "and indexes of one table, into such a name. --scratch FOLDER makes a server of its own there, loads it with settings that\n"
+                  "no running server may have, writes all to disk, and leaves it running with ordinary ones, on a socket in the folder.\n\n"
                   "--dry-run performs the read-only checks and prints what would be done. --budget-ms N ends it after N milliseconds.\n"
                   "--run ID and --incident N are given by the controller. Exit status: 0 done, 1 failed, 2 blocked until a person decides."),
     .wants_config = true,

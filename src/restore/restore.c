@@ -34,15 +34,19 @@ bool restoring_wants(const struct restoring *r, const char *table)
 }
 
 /* A database with the rows of one table must not become the one that a service works with. */
-static bool may_be_partial(struct restoring *r, struct err *err)
+static bool may_take_name(struct restoring *r, struct err *err)
 {
-    bool old;
-    if (!r->spec->only || !databases_exists(r, r->name, &old, err))
-        return !r->spec->only;
+    const char *only = r->spec->only;
+    bool old = false;
+    if ((only || r->spec->new_name) && !databases_exists(r, r->name, &old, err))
+        return false;
     if (!old)
         return true;
-    err_set(err, ERR_REFUSED, "there is a database \"%s\", and one with the rows of table %s alone may not take its place", r->name, r->spec->only);
-    return err_hint(err, "restore it under a name of its own: --into NAME");
+    if (only)
+        err_set(err, ERR_REFUSED, "there is a database \"%s\", and one with the rows of table %s alone may not take its place", r->name, only);
+    else
+        err_set(err, ERR_REFUSED, "there is a database \"%s\" already", r->name);
+    return err_hint(err, "restore under a name that no database has: --into NAME");
 }
 
 static void close_admin(struct restoring *r)
@@ -90,7 +94,7 @@ bool restore_run(struct arena *arena, const struct restore_spec *spec, struct re
     /* The checksum marks the database from the start; the file is read again while it is loaded, and must still be the same. */
     if (stat(spec->file, &r.file) != 0)
         return err_os(err, errno, "could not look at \"%s\"", spec->file);
-    if (!hash_file(spec->file, r.sha256, err) || !databases_repair(&r, err) || !may_be_partial(&r, err) || !databases_sweep(&r, err))
+    if (!hash_file(spec->file, r.sha256, err) || !databases_repair(&r, err) || !may_take_name(&r, err) || !databases_sweep(&r, err))
         return false;
     if (!load_and_check(&r, err) || !restore_swap(&r, err)) {
         undo(&r, err);

@@ -15,6 +15,7 @@ struct restore_spec {
     const struct restore_count { const char *table; int64_t rows; } *counts; /* from the manifest; NULL: none */
     size_t count_count;
     int jobs;                           /* sessions that load and build at the same time; 0: as many as processors here, 8 at most */
+    bool new_name;                      /* refused when there is a database of that name */
     const char *only;                   /* the rows and indexes of this table alone, "schema.name" or "name"; NULL: everything. Into a name
                                            that no database has, since it could not take the place of a whole one */
     const char *const *assertions;      /* SQL that must give one row with "true" in the restored data */

@@ -1,8 +1,9 @@
-/* restore_once.c -- One restore, timed: restore_once HOST PORT DBNAME FILE [JOBS]. HOST may be the folder of a socket. One line of
+/* restore_once.c -- One restore, timed: restore_once HOST PORT DBNAME FILE [JOBS]. HOST may be the folder of a socket, or
+   "scratch:FOLDER" for a server made there. One line of
    JSON: seconds in all, of them loading and verifying, processor seconds of this program, its largest memory, rows. */
 #include <sys/resource.h>
 
-#include "restore/restore.h"
+#include "restore/scratch.h"
 #include "sys/clock.h"
 
 static double seconds(const struct timeval *t)
@@ -23,7 +24,14 @@ int main(int argc, char **argv)
                                 .tag = arena_printf(arena, "bench-%lld", (long long)(clock_wall_ms() % 100000000))};
     struct restore_result result;
     struct err err = {0};
-    if (!restore_run(arena, &spec, &result, &err)) {
+    struct scratch_result made;
+    struct str host = str_of(argv[1]);
+    bool scratch = str_starts(host, "scratch:");
+    bool ok = scratch ? restore_scratch(arena, &spec, &(struct scratch_spec){.folder = argv[1] + strlen("scratch:")}, &made, &err)
+                      : restore_run(arena, &spec, &result, &err);
+    if (ok && scratch)
+        result = made.restored;
+    if (!ok) {
         fprintf(stderr, "%s\n%s\n", err.message, err.hint);
         return 1;
     }

@@ -8,6 +8,9 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <ftw.h>
+#include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "backup/backup.h"
@@ -15,8 +18,9 @@
 #include "dump/lexer.h"
 #include "io/gzip.h"
 #include "io/hash.h"
+#include "io/pg.h"
 #include "pgfixture.h"
-#include "restore/restore.h"
+#include "restore/scratch.h"
 #include "sys/file.h"
 
 struct world {
@@ -332,6 +336,72 @@ static void assertions_must_be_true(void **state)
     refuses(&spec, "nosuch");
 }
 
+/* ---- a server of its own ---- */
+
+static const char *on_scratch(const char *folder, const char *text)
+{
+    SCOPED(arena_close) struct arena *own = arena_open();
+    struct pgtarget target = {.host = folder, .port = w->target.port, .user = "postgres", .dbname = "copy", .sslmode = "prefer"};
+    struct pg *pg SCOPED(pg_close) = NULL;
+    struct pg_rows *rows;
+    struct err err = {0};
+    if (!pg_open(&target, NULL, 10000, &pg, &err) || !pg_exec(pg, own, text, NULL, 0, 60000, &rows, &err))
+        fail_msg("%s", err.message);
+    return arena_strdup(w->arena, pg_text(rows, 0, 0));
+}
+
+static void end_scratch(const char *folder)
+{
+    const char *line = arena_printf(w->arena, "%s/data/postmaster.pid", folder);
+    struct str pid = {0};
+    struct err err = {0};
+    int64_t number;
+    assert_true(file_read(w->arena, line, 4096, &pid, &err));
+    struct str rest = pid, first;
+    assert_true(str_next(&rest, '\n', &first) && str_int(first, &number));
+    assert_int_equal(kill((pid_t)number, SIGINT), 0);
+    for (int i = 0; i < 600 && file_exists(line); i++)
+        usleep(50000); /* between looks */
+    assert_false(file_exists(line));
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *walk)
+{
+    (void)st;
+    (void)type;
+    (void)walk;
+    return remove(path);
+}
+
+static void a_server_of_its_own_is_made_and_made_safe(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/bascule-scratch-XXXXXX";
+    assert_non_null(mkdtemp(folder));
+    struct restore_spec spec = spec_of(w->file);
+    struct scratch_spec scratch = {.folder = folder};
+    struct scratch_result made;
+    struct err err = {0};
+    spec.assertion_count = 1;
+    spec.assertions = (const char *const[]){"SELECT false"};
+    assert_false(restore_scratch(w->arena, &spec, &scratch, &made, &err)); /* and nothing is left, or the next would be refused */
+    assert_non_null(strstr(err.message, "not true"));
+    spec.assertion_count = 0;
+    const char *marked = arena_printf(w->arena, "%s/NOT-RESTORED-YET", folder);
+    assert_true(file_write(marked, "", 0, 0600, &err)); /* as a killed run leaves it */
+    if (!restore_scratch(w->arena, &spec, &scratch, &made, &err))
+        fail_msg("%s (%s)", err.message, err.hint);
+    assert_false(file_exists(marked));
+    assert_int_equal(made.restored.rows, 210002);
+    assert_string_equal(on_scratch(folder, fingerprint), sql("source", fingerprint));
+    assert_string_equal(on_scratch(folder, "SELECT string_agg(setting, ' ' ORDER BY name) FROM pg_settings WHERE name IN ('fsync', 'full_page_writes',"
+                                           " 'wal_level', 'autovacuum', 'synchronous_commit', 'listen_addresses')"), "on on on  on replica");
+    assert_false(restore_scratch(w->arena, &spec, &scratch, &made, &err)); /* what is whole is not made again */
+    assert_int_equal(err.code, ERR_REFUSED);
+    end_scratch(folder);
+    assert_int_equal(nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+}
+
 static int open_world(void **state)
 {
     struct err err = {0};
@@ -383,6 +453,7 @@ int main(void)
         cmocka_unit_test(one_table_comes_back_under_a_name_of_its_own),
         cmocka_unit_test(what_is_damaged_leaves_nothing),
         cmocka_unit_test(assertions_must_be_true),
+        cmocka_unit_test(a_server_of_its_own_is_made_and_made_safe),
     };
     return cmocka_run_group_tests(tests, open_world, close_world);
 }
