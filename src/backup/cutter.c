@@ -2,7 +2,6 @@
 #include "backup/cutter.h"
 
 #include "dump/rowhash.h"
-#include "io/xxh.h"
 
 struct cutter {
     struct spool *spool;
@@ -79,7 +78,7 @@ static bool put_member(struct cutter *c, size_t n, enum member_kind next, struct
     if (!buf_add(&c->packed, header, sizeof(header)) || !deflater_pack(c->deflater, buf_text(&c->text), n, &c->packed, err))
         return false;
     m.packed = (uint32_t)c->packed.n;
-    if (!spool_put(c->spool, c->lane, &m, xxh_of(buf_text(&c->text), n), c->packed.p, err))
+    if (!spool_put(c->spool, c->lane, &m, c->packed.p, err))
         return false;
     c->members++;
     c->rows_members += c->kind == MEMBER_ROWS;

@@ -15,7 +15,6 @@ enum {
 struct waiting {
     struct waiting *next;
     struct index_member m;
-    uint64_t text_hash;
     unsigned char bytes[];
 };
 
@@ -46,7 +45,7 @@ struct spool {
     /* the writer's own */
     int64_t at, sql_at;
     VEC(struct index_member) members;
-    VEC(uint64_t) text_hashes, packed_hashes;
+    VEC(uint64_t) packed_hashes;
 };
 
 static int64_t now_ns(void)
@@ -110,7 +109,6 @@ static bool write_member(struct spool *s, struct waiting *w, struct err *err)
     index_header(&w->m, w->bytes);
     s->sql_at += w->m.unpacked;
     *vec_add(s->arena, &s->members) = w->m;
-    *vec_add(s->arena, &s->text_hashes) = w->text_hash;
     *vec_add(s->arena, &s->packed_hashes) = xxh_of(w->bytes, w->m.packed);
     return write_all(s, w->bytes, w->m.packed, err);
 }
@@ -236,7 +234,7 @@ static bool has_room(const struct spool *s, size_t lane)
     return lane == s->head ? s->lanes[lane].bytes < HEAD_MAX : s->waiting < s->memory;
 }
 
-bool spool_put(struct spool *spool, size_t lane, const struct index_member *m, uint64_t text_hash, const void *packed, struct err *err)
+bool spool_put(struct spool *spool, size_t lane, const struct index_member *m, const void *packed, struct err *err)
 {
     struct spool *s = spool;
     struct waiting *w = malloc(sizeof(*w) + m->packed);
@@ -244,7 +242,7 @@ bool spool_put(struct spool *spool, size_t lane, const struct index_member *m, u
         fputs("bascule: out of memory\n", stderr);
         abort();
     }
-    *w = (struct waiting){.m = *m, .text_hash = text_hash};
+    *w = (struct waiting){.m = *m};
     memcpy(w->bytes, packed, m->packed);
     pthread_mutex_lock(&s->mutex);
     while (!s->failed && !has_room(s, lane))
@@ -354,7 +352,6 @@ bool spool_end(struct spool *spool, struct arena *arena, struct spool_sum *ret, 
     *ret = (struct spool_sum){.sql_bytes = s->sql_at};
     ret->index.members = arena_dup(arena, s->members.p, s->members.n * sizeof(*s->members.p));
     ret->index.member_count = s->members.n;
-    ret->text_hashes = arena_dup(arena, s->text_hashes.p, s->text_hashes.n * sizeof(uint64_t));
     ret->packed_hashes = arena_dup(arena, s->packed_hashes.p, s->packed_hashes.n * sizeof(uint64_t));
     number_items(s, arena, &ret->index);
     if (!index_tail(&ret->index, &tail, &own) || !write_all(s, tail.p, tail.n, &own)) {

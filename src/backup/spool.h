@@ -8,8 +8,7 @@ struct spool;
 
 struct spool_sum {
     struct index index;      /* of what was written */
-    uint64_t *text_hashes;   /* XXH3 of each member's text, as it was before it was packed, */
-    uint64_t *packed_hashes; /* and of the member as it was given to the disk */
+    uint64_t *packed_hashes; /* XXH3 of each member as it was given to the sink; of its text it has a CRC itself */
     int64_t bytes, sql_bytes;
 };
 
@@ -23,7 +22,7 @@ void spool_close(struct spool **spool); /* stops at once when it is not done */
 
 /* The whole member with room for its header in front. `m->item` counts from the first item of the lane; -1 is the last of the lane
    before. Blocks while there is no room. */
-MUST_USE bool spool_put(struct spool *spool, size_t lane, const struct index_member *m, uint64_t text_hash, const void *packed, struct err *err);
+MUST_USE bool spool_put(struct spool *spool, size_t lane, const struct index_member *m, const void *packed, struct err *err);
 /* An item that begins in this lane; `member` counts from the lane's first. The name is copied. Gives its number in the lane. */
 size_t spool_item(struct spool *spool, size_t lane, const struct index_item *item);
 /* Adds to the item that stands last in `lane`, which may have been ended already. */
