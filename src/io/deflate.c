@@ -24,7 +24,7 @@ static void *must_have(void *memory)
 
 static uint32_t tables_size(enum deflate_level level)
 {
-    return level == DEFLATE_FAST ? ISAL_DEF_LVL1_DEFAULT : ISAL_DEF_LVL3_DEFAULT;
+    return level == DEFLATE_FAST ? ISAL_DEF_LVL1_DEFAULT : ISAL_DEF_LVL2_DEFAULT;
 }
 
 struct deflater *deflater_open(enum deflate_level level)
@@ -58,7 +58,7 @@ static size_t pack_fast(struct deflater *d, const void *data, size_t size, void 
 {
     struct isal_zstream *s = &d->stream;
     isal_deflate_init(s);
-    s->level = d->level == DEFLATE_FAST ? 1 : 3;
+    s->level = d->level == DEFLATE_FAST ? 1 : 2;
     s->level_buf = d->tables;
     s->level_buf_size = tables_size(d->level);
     s->end_of_stream = 1;

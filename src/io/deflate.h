@@ -5,7 +5,7 @@
 
 enum deflate_level {
     DEFLATE_FAST,   /* sixteen times the speed of gzip, a little larger */
-    DEFLATE_MEDIUM, /* two thirds of that speed, about gzip's size */
+    DEFLATE_MEDIUM, /* nine tenths of that speed, a hair smaller */
     DEFLATE_SMALL,  /* a tenth smaller than gzip's, twice as fast */
 };
 
