@@ -140,6 +140,8 @@ struct restore_spec restores_spec(const struct action_ctx *ctx, const struct sit
         .key_count = backup->opens ? backup->opens->n : 0,
         .critical_tables = site->database.critical_tables.p,
         .critical_count = site->database.critical_tables.n,
+        .assertions = site->database.assertions.p,
+        .assertion_count = site->database.assertions.n,
         .counts = counts,
         .count_count = backup->table_count,
         .tag = tag,

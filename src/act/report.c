@@ -26,7 +26,7 @@ struct report {
     bool terminal;    /* progress is drawn on stderr */
     bool colour;
     bool drawn;       /* a bar stands on the terminal's last line */
-    int64_t began_ms; /* of the current kind of work, for the time it will still take */
+    struct eta eta;
     int64_t told_ms;  /* the last progress that was passed on */
     char what[MODEL_TEXT_SIZE];
     struct { struct report_fact *p; size_t n, cap; } facts;
@@ -146,9 +146,9 @@ static void draw_bar(struct report *r, int64_t done, int64_t total, int64_t now_
             buf_putc(&out, i < filled ? '#' : '.');
         buf_puts(&out, r->colour ? "\033[0m" : "");
         buf_printf(&out, " %3d %%", (int)((double)shown / (double)total * 100));
-        int64_t spent = now_ms - r->began_ms;
-        if (shown > 0 && spent > 1000)
-            buf_printf(&out, "  %s left", duration_clock(a, (int64_t)((double)spent * (double)(total - shown) / (double)shown)));
+        int64_t left = eta_left(&r->eta, now_ms, shown, total);
+        if (left >= 0)
+            buf_printf(&out, "  %s left", duration_clock(a, left));
         buf_puts(&out, "  ");
     } else if (done > 0) {
         buf_printf(&out, "%lld  ", (long long)done);
@@ -173,13 +173,10 @@ void report_progress(struct report *r, int64_t done, int64_t total, const char *
     if (r->fd < 0 && !r->terminal)
         return;
     int64_t now = clock_boot_ms();
-    bool turned = !same(what, r->what);
-    if (turned) {
+    if (!same(what, r->what))
         COPY_TO(r->what, what);
-        r->began_ms = now;
-    } else if (now - r->told_ms < PROGRESS_EVERY_MS && !(total > 0 && done >= total)) {
+    else if (now - r->told_ms < PROGRESS_EVERY_MS && !(total > 0 && done >= total))
         return;
-    }
     r->told_ms = now;
     if (r->terminal) {
         draw_bar(r, done, total, now);

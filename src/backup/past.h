@@ -6,7 +6,6 @@
 #define PAST_BACKUP "backup"
 #define PAST_RESTORE_TEST "restore-test"
 #define PAST_PUSH "push"
-#define PAST_PRUNE "prune"
 
 struct past {
     const char *what; /* one of the above */

@@ -4,6 +4,7 @@
 #include "base/banned.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/eta.h"
 #include "base/str.h"
 #include "base/timeval.h"
 #include "base/util.h"

@@ -17,10 +17,14 @@ static void show_progress(void *arg, int64_t done, int64_t total, const char *wh
         return;
     meter->last_ms = now;
     meter->shown = true;
+    SCOPED(arena_close) struct arena *own = arena_open();
+    int64_t left = done <= total ? eta_left(&meter->eta, now, done, total) : -1;
+    fprintf(stderr, "\r\033[K%s: ", what);
     if (total > 0 && done <= total)
-        fprintf(stderr, "\r%s: %" PRId64 " %%, %" PRId64 " MiB   ", what, done * 100 / total, done >> 20);
-    else
-        fprintf(stderr, "\r%s: %" PRId64 " MiB   ", what, done >> 20);
+        fprintf(stderr, "%" PRId64 " %%, ", (int64_t)((double)done * 100 / (double)total));
+    fprintf(stderr, "%" PRId64 " MiB", done >> 20);
+    if (left >= 0)
+        fprintf(stderr, _(", %s left"), duration_clock(own, left));
 }
 
 struct backup_progress meter_progress(struct meter *meter)

@@ -28,6 +28,7 @@ backup_word_fn backup_word_push, backup_word_fetch;                     /* backu
 
 struct meter {
     int64_t last_ms;
+    struct eta eta;
     bool shown;
 };
 struct backup_progress meter_progress(struct meter *meter);

@@ -63,6 +63,7 @@ static const struct option database_options[] = {
     {"admin_dbname", OPTION_STRING, AT(site, database.admin_dbname), .fallback = "postgres", .help = "database from which others are created and renamed"},
     {"data_directory", OPTION_PATH, AT(site, database.data_directory), .help = "of the server, on its host; its disk is part of the diagnosis", .sample = "/var/lib/postgresql/15/main"},
     {"critical_tables", OPTION_STRINGS, AT(site, database.critical_tables), .help = "tables that must be there, and are counted after a restore", .sample = "[users, contracts]"},
+    {"assertions", OPTION_STRINGS, AT(site, database.assertions), .help = "SQL that must give one row with true in restored data, before it is used", .sample = "[SELECT count(*) > 0 FROM users]"},
     {"unit", OPTION_GROUP, AT(site, database.unit), .sub = unit_options, .help = "how the server is started and stopped"},
     OPTION_END,
 };

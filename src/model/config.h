@@ -134,6 +134,7 @@ struct site {
         struct pgtarget at;
         const char *admin_dbname;    /* where CREATE DATABASE and RENAME are run: "postgres" */
         struct strs critical_tables;
+        struct strs assertions; /* SQL */
         struct unit unit;
         const char *data_directory;  /* NULL: not known; its disk is diagnosed when known */
     } database;
