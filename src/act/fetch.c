@@ -213,8 +213,8 @@ static bool have_it(const struct action_ctx *ctx, const struct site *to, const s
     if (!site_backups(ctx->arena, ctx->service, to, NULL, &place, err) || !backup_list(ctx->arena, &place, &list, &n, err))
         return false;
     for (size_t i = 0; i < n; i++) {
-        int order = strcmp(moment_in(list[i].file, service), moment_in(remote->name, service));
-        *ret |= order > 0 || (same(list[i].file, remote->name) && list[i].bytes == remote->bytes);
+        const char *here = moment_in(list[i].file, service), *there = moment_in(remote->name, service);
+        *ret |= (here && there && strcmp(here, there) > 0) || (same(list[i].file, remote->name) && list[i].bytes == remote->bytes);
     }
     return true;
 }

@@ -4,7 +4,7 @@
 const char *keep_name(enum keep keep)
 {
     static const char *const names[] = {
-#define X(code, name) [code] = name,
+#define X(code, name) [code] = (name),
         KEEPS(X)
 #undef X
     };

@@ -210,6 +210,6 @@ const char *large_table_copy(struct arena *arena, const struct large_table *tabl
         return arena_printf(arena, "COPY %s (%s) TO STDOUT", t->name, t->columns);
     int64_t from = (int64_t)piece * t->piece_pages;
     /* Without an upper end the last one takes in what was added since its size was asked for: the snapshot says what counts. */
-    const char *until = piece + 1 < t->pieces ? arena_printf(arena, " AND ctid < '(%lld,0)'", (long long)(from + t->piece_pages)) : "";
+    const char *until = piece + 1 < t->pieces ? arena_printf(arena, " AND ctid < '(%lld,0)'", (long long)from + t->piece_pages) : "";
     return arena_printf(arena, "COPY (SELECT %s FROM ONLY %s WHERE ctid >= '(%lld,0)'%s) TO STDOUT", t->columns, t->name, (long long)from, until);
 }

@@ -195,9 +195,10 @@ static const struct word *parse(struct backup_job *job, int argc, char **argv, i
             return *ret_status = cli_usage(&cmd_backup, _("unknown argument \"%s\""), argv[i]), NULL;
         *vec_add(job->cli->arena, &plain) = argv[i];
     }
-    const struct word *word = find_word(plain.n ? plain.p[0] : "make");
+    const char *first = plain.n ? plain.p[0] : "make";
+    const struct word *word = find_word(first);
     if (!word)
-        return *ret_status = cli_usage(&cmd_backup, _("unknown word \"%s\""), plain.p[0]), NULL;
+        return *ret_status = cli_usage(&cmd_backup, _("unknown word \"%s\""), first), NULL;
     if (plain.n > (word->takes & TAKES_FILE ? 2u : 1u))
         return *ret_status = cli_usage(&cmd_backup, _("too many arguments")), NULL;
     if (given.used & ~word->takes)

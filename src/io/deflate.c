@@ -13,8 +13,9 @@ struct deflater {
     struct smaller *smaller;
 };
 
-static void *must_have(void *memory)
+static void *zeroed(size_t size)
 {
+    void *memory = calloc(1, size);
     if (!memory) {
         fputs("bascule: out of memory\n", stderr);
         abort();
@@ -29,12 +30,12 @@ static uint32_t tables_size(enum deflate_level level)
 
 struct deflater *deflater_open(enum deflate_level level)
 {
-    struct deflater *d = must_have(calloc(1, sizeof(*d)));
-    d->level = level;
-    if (level == DEFLATE_SMALL)
-        d->smaller = smaller_open();
-    else
-        d->tables = must_have(malloc(tables_size(level)));
+    struct deflater *d = zeroed(sizeof(*d));
+    *d = (struct deflater){
+        .level = level,
+        .smaller = level == DEFLATE_SMALL ? smaller_open() : NULL,
+        .tables = level == DEFLATE_SMALL ? NULL : zeroed(tables_size(level)),
+    };
     return d;
 }
 

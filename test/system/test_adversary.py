@@ -72,7 +72,7 @@ def test_a_person_does_not_make_two_writers(bascule: Bascule) -> None:
     assert lab.served_by() == "dr"
     assert bascule.run("traffic", "undo").returncode == 1, "dr takes writes now"
     bascule.ok("traffic", "undo", "--force")
-    assert lab.served_by() == "production"
+    wait_until("the users on production again", 10, lambda: lab.served_by() == "production")
 
 
 def test_an_undo_does_not_lead_to_a_dead_site(bascule: Bascule) -> None:

@@ -355,7 +355,7 @@ static void end_scratch(const char *folder)
     const char *line = arena_printf(w->arena, "%s/data/postmaster.pid", folder);
     struct str pid = {0};
     struct err err = {0};
-    int64_t number;
+    int64_t number = 0;
     assert_true(file_read(w->arena, line, 4096, &pid, &err));
     struct str rest = pid, first;
     assert_true(str_next(&rest, '\n', &first) && str_int(first, &number));
