@@ -65,7 +65,7 @@ static void look_at_database(struct measured *m)
 {
     const struct site *site = m->done->site;
     struct pg *pg SCOPED(pg_close) = NULL;
-    struct pg_rows *rows;
+    struct pg_rows *rows = NULL;
     struct err err = {0};
     m->table_count = site->database.critical_tables.n;
     m->tables = arena_array(m->arena, struct counted, m->table_count);

@@ -22,10 +22,10 @@ static const char *find_open(struct str in, const char *tag, const char **ret_af
 bool xml_next(struct str *rest, const char *tag, struct str *ret)
 {
     char ending[64];
-    const char *begin, *end = rest->p + rest->n;
+    const char *begin;
     if (!rest->p || snprintf(ending, sizeof(ending), "</%s>", tag) >= (int)sizeof(ending) || !find_open(*rest, tag, &begin))
         return false;
-    const char *stop = memmem(begin, (size_t)(end - begin), ending, strlen(ending));
+    const char *end = rest->p + rest->n, *stop = memmem(begin, (size_t)(end - begin), ending, strlen(ending));
     if (!stop)
         return false;
     *ret = (struct str){begin, (size_t)(stop - begin)};

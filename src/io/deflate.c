@@ -107,7 +107,7 @@ bool inflate_whole(const void *packed, size_t packed_size, size_t size, struct b
     char *to = buf_room(out, size);
     if (!to)
         return err_set(err, ERR_LIMIT, "a gzip member of %zu bytes where %zu are allowed", size, out->max);
-    struct inflate_state *state = must_have(malloc(sizeof(*state)));
+    struct inflate_state *state = zeroed(sizeof(*state));
     isal_inflate_init(state);
     state->crc_flag = ISAL_DEFLATE;
     state->next_in = (uint8_t *)(uintptr_t)packed;
