@@ -156,10 +156,11 @@ bool backup_level_parse(const char *name, enum backup_level *ret)
 
 /* ---- the whole ---- */
 
+/* One more than processors: while one session waits for its server, another packs. */
 static int jobs_of(const struct backup_spec *spec)
 {
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    return spec->jobs > 0 ? spec->jobs : (int)MIN_OF(MAX_OF(processors, 1L), (long)JOBS_DEFAULT_MOST);
+    return spec->jobs > 0 ? spec->jobs : (int)MIN_OF(MAX_OF(processors, 1L) + 1, (long)JOBS_DEFAULT_MOST);
 }
 
 /* The manifest first: a backup that can be seen always has one. */

@@ -96,7 +96,7 @@ static const struct option backup_options[] = {
     {"retention", OPTION_DURATION, AT(site, backup.retention_ms), .fallback = "30d", .min = MS_HOUR, .max = 3650 * MS_DAY, .help = "younger backups are kept; `bascule backup prune` removes what neither this nor `keep` holds"},
     {"keep", OPTION_GROUP, .offset = 0, .sub = keep_options, .help = "which older backups are kept as well"},
     {"level", OPTION_ENUM, AT(site, backup.level), .fallback = "default", .names = level_names, .help = "how hard backups are compressed"},
-    {"jobs", OPTION_INT, AT(site, backup.jobs), .fallback = "0", .max = 64, .help = "sessions that read large tables at once; 0: one for each processor"},
+    {"jobs", OPTION_INT, AT(site, backup.jobs), .fallback = "0", .max = 64, .help = "sessions that read large tables at once; 0: one for each processor, and one more"},
     {"max_rate", OPTION_INT, AT(site, backup.max_rate), .fallback = "0", .max = 1000000, .help = "MiB of dump text that are asked of the server in a second, at most; 0: no limit"},
     {"key", OPTION_SECRET, AT(site, backup.key), .help = "seals the manifests, so that an altered or foreign backup is refused; `bascule backup key` makes one", .sample = "{file: /etc/bascule/backup.key}"},
     {"old_key", OPTION_SECRET, AT(site, backup.old_key), .help = "the key before this one: what it sealed or encrypted is still good", .sample = "{file: /etc/bascule/backup.key.old}"},

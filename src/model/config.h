@@ -149,7 +149,7 @@ struct site {
         int keep_newest;             /* so many good ones are kept whatever their age */
         int keep_daily, keep_weekly, keep_monthly, keep_yearly; /* the newest of each of so many days, ... */
         int level;                   /* in the order of backup_level_name() */
-        int jobs;                    /* 0: one for each processor */
+        int jobs;                    /* 0: one for each processor, and one more */
         int max_rate;                /* MiB of dump text a second; 0: no limit */
         struct secret key, old_key;  /* seal the manifests; SECRET_NONE: none */
         bool encrypt;

@@ -288,10 +288,11 @@ static void end_sessions(struct loading *l)
         return; /* the server is gone, and with it the sessions */
 }
 
+/* One more than processors: while one session waits for the disk or for us, another goes on. */
 static int jobs_of(const struct restore_spec *spec)
 {
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    return spec->jobs > 0 ? spec->jobs : (int)MIN_OF(MAX_OF(processors, 2), 8);
+    return spec->jobs > 0 ? spec->jobs : (int)MIN_OF(MAX_OF(processors, 1) + 1, 8);
 }
 
 static bool load_file(struct loading *l, struct err *err)
