@@ -15,7 +15,7 @@ deps-build deps-demo deps-all: deps-%:
 
 demo: deps-demo $(BUILD)/build.ninja
 	@ninja -C $(BUILD) -j $(JOBS) --quiet
-	@lab/demo --build $(BUILD) $(if $(FAULT),--fault $(FAULT))
+	@lab/demo --build $(BUILD) $(if $(FAULT),--fault $(FAULT)) $(if $(WARM),--warm)
 
 check: deps-all
 	@tools/check
