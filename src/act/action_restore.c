@@ -32,9 +32,10 @@ struct wanted {
     const char *into; /* another name than that of the site's database; NULL: that one */
     const char *scratch; /* folder of a server made for it; NULL: the site's server */
     int64_t jobs;     /* 0: as restore/ chooses */
+    bool resume;      /* go on with what an interrupted run loaded */
 };
 
-#define WRITTEN "restore SITE [--file FILE] [--jobs N] [--into NAME] [--only TABLE] [--scratch FOLDER] [--cold] [--force]" \
+#define WRITTEN "restore SITE [--file FILE] [--jobs N] [--into NAME] [--only TABLE] [--scratch FOLDER] [--resume] [--cold] [--force]" \
                 " [--report FOLDER [--api-wait TIME]]"
 
 /* Options that are followed by a word; *ret_known false when it is none of them. */
@@ -75,6 +76,8 @@ static bool find_wanted(const struct action_ctx *ctx, struct wanted *ret, struct
             ret->forced = true;
         else if (same(ctx->args.p[i], "--cold"))
             ret->cold = true;
+        else if (same(ctx->args.p[i], "--resume"))
+            ret->resume = true;
         else if (same(ctx->args.p[i], "--report") && i + 1 < ctx->args.n)
             ret->report = ctx->args.p[++i];
         else if (same(ctx->args.p[i], "--api-wait") && i + 1 < ctx->args.n && duration_parse(ctx->args.p[i + 1], &ret->api_wait_ms, err))
@@ -86,6 +89,8 @@ static bool find_wanted(const struct action_ctx *ctx, struct wanted *ret, struct
         ret->into = NULL; /* the site's own after all, with the care that it is due */
     if (ret->report && (ret->only || is_elsewhere(ret)))
         return err_set(err, ERR_USAGE, "--report is about the site's own database, not with --into, --only or --scratch");
+    if (ret->resume && ret->scratch)
+        return err_set(err, ERR_USAGE, "--resume is about a server that is there, not with --scratch: one that is loaded with nothing safe begins anew");
     if (!ret->site->database.at.host || !ret->site->database.at.dbname)
         return err_set(err, ERR_CONFIG, "site \"%s\" has no database to restore into", ret->site->name);
     if (!ret->file && !ret->site->backup.folder)
@@ -237,6 +242,8 @@ static bool describe(const struct action_ctx *ctx, struct buf *out, struct err *
         buf_printf(out, "makes a server in \"%s\" and restores \"%s\" into it, as database \"%s\"\n", w.scratch, all->path, w.into ? w.into : at->dbname);
         return true;
     }
+    if (w.resume)
+        buf_puts(out, "goes on with what an interrupted restore of this file has loaded, if there is such a one\n");
     if (w.into || w.only) {
         buf_printf(out, "restores %s%s\"%s\" into a database \"%s\" on \"%s\", which must not be there yet\n", w.only ? w.only : "", w.only ? " of " : "",
                    all->path, w.into ? w.into : at->dbname, at->host);
@@ -347,6 +354,8 @@ static void tell_facts(const struct action_ctx *ctx, const struct backup *backup
         report_fact(ctx->report, "restore.recovery_point_ms", "%lld", (long long)point);
     report_fact(ctx->report, "restore.rows", "%lld", (long long)r->rows);
     report_fact(ctx->report, "restore.foreign_keys", "%lld", (long long)r->foreign_keys);
+    if (r->resumed)
+        report_fact(ctx->report, "restore.resumed_rows", "%lld", (long long)r->resumed_rows);
     if (r->old_name)
         report_fact(ctx->report, "restore.old_database", "%s", r->old_name);
     const char *notes = "";
@@ -458,6 +467,7 @@ static bool restore_or_take(const struct action_ctx *ctx, const struct wanted *w
     spec.new_name = w->into && !w->forced;
     spec.jobs = (int)w->jobs;
     spec.only = w->only;
+    spec.resume = w->resume;
     if (w->scratch)
         return restore_aside(ctx, w, backup, &spec, ret_text, err);
     int64_t began = clock_boot_ms();
@@ -470,8 +480,11 @@ static bool restore_or_take(const struct action_ctx *ctx, const struct wanted *w
     if (!w->only) /* of one table, it proves nothing about the others */
         keep_proof(ctx, w, "restore", backup, result, result->took_ms, NULL);
     tell_facts(ctx, backup, result);
-    action_say(ret_text, MODEL_TEXT_SIZE, "database \"%s\" of site \"%s\" was restored from \"%s\": %lld rows, %lld foreign keys checked, in %s",
-               target.dbname, w->site->name, backup->file, (long long)result->rows, (long long)result->foreign_keys,
+    const char *taken_over = "";
+    if (result->resumed)
+        taken_over = arena_printf(ctx->arena, " (%lld of them loaded before, by a run that was interrupted)", (long long)result->resumed_rows);
+    action_say(ret_text, MODEL_TEXT_SIZE, "database \"%s\" of site \"%s\" was restored from \"%s\": %lld rows%s, %lld foreign keys checked, in %s",
+               target.dbname, w->site->name, backup->file, (long long)result->rows, taken_over, (long long)result->foreign_keys,
                duration_say(ctx->arena, result->took_ms));
     return true;
 }

@@ -103,7 +103,7 @@ const struct command cmd_service = {
 
 const struct command cmd_restore = {
     .name = "restore",
-    .usage = "restore SITE [--file FILE] [--jobs N] [--into NAME] [--only TABLE] [--scratch FOLDER] [--cold] [--force]"
+    .usage = "restore SITE [--file FILE] [--jobs N] [--into NAME] [--only TABLE] [--scratch FOLDER] [--resume] [--cold] [--force]"
              " [--report FOLDER [--api-wait TIME]] [--dry-run] [--json]",
     .summary = N_("restores the newest good backup, or FILE, into the database of a site"),
     .details = N_("The backup is read whole before anything is done, loaded into a new database, counted and checked there, and only then\n"
@@ -114,6 +114,9 @@ const struct command cmd_restore = {
                   "--jobs N loads over N sessions. --into NAME gives it another name than the site's database has; --only TABLE loads the rows\n"
                   "and indexes of one table, into such a name. --scratch FOLDER makes a server of its own there, loads it with settings that\n"
                   "no running server may have, writes all to disk, and leaves it running with ordinary ones, on a socket in the folder.\n\n"
+                  "--resume goes on with what a restore of the same file had loaded when it, or the server, was killed: with its tables, indexes\n"
+                  "and keys, or from the start where there is any doubt, and says which. It loads large tables in pieces, so that it can go on\n"
+                  "with them, too. With hourly backups, name the file that was being restored: --file.\n\n"
                   "--dry-run performs the read-only checks and prints what would be done. --budget-ms N ends it after N milliseconds.\n"
                   "--run ID and --incident N are given by the controller. Exit status: 0 done, 1 failed, 2 blocked until a person decides."),
     .wants_config = true,

@@ -9,6 +9,8 @@
 
 #define MARK "bascule-restore "
 
+enum { END_MS = 30 * 1000 };
+
 struct database {
     const char *name;
     bool open;            /* takes connections */
@@ -265,15 +267,74 @@ bool databases_repair(struct restoring *r, struct err *err)
     return true;
 }
 
+/* ---- going on with it ---- */
+
+/* The tool was killed, not its sessions: what they were at may still be done, unless they end now. */
+static bool end_everybody(struct restoring *r, const char *name, struct err *err)
+{
+    static const char sql[] = "SELECT count(*) FROM (SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1"
+                              " AND backend_type IS DISTINCT FROM 'autovacuum worker' OFFSET 0) s";
+    int64_t deadline = clock_boot_ms() + END_MS;
+    const char *params[] = {name};
+    for (;;) {
+        struct pg_rows *rows;
+        if (!pg_exec(r->admin, r->arena, sql, params, 1, RESTORE_QUICK_MS, &rows, err))
+            return err_prefix(err, "ending the sessions in \"%s\"", name);
+        if (pg_int(rows, 0, 0) == 0)
+            return true;
+        if (clock_boot_ms() > deadline)
+            return err_set(err, ERR_TIMEOUT, "sessions in \"%s\" do not end", name);
+        if (!pg_exec(r->admin, r->arena, "SELECT pg_sleep(0.05)", NULL, 0, RESTORE_QUICK_MS, NULL, err))
+            return false;
+    }
+}
+
+static bool take_over(struct restoring *r, const char *from, struct err *err)
+{
+    if (!end_everybody(r, from, err))
+        return false;
+    if (same(from, r->temp))
+        return true;
+    const char *sql = arena_printf(r->arena, "ALTER DATABASE %s RENAME TO %s", pg_identifier(r->admin, r->arena, from),
+                                   pg_identifier(r->admin, r->arena, r->temp));
+    return databases_drop(r, r->temp, err) && pg_exec(r->admin, r->arena, sql, NULL, 0, RESTORE_QUICK_MS, NULL, err);
+}
+
+bool databases_adopt(struct restoring *r, bool *ret, struct err *err)
+{
+    struct databases all;
+    const struct database *newest = NULL, *other = NULL;
+    *ret = false;
+    if (!list_databases(r, &all, err))
+        return false;
+    for (size_t i = 0; i < all.n; i++) {
+        const struct database *d = &all.p[i];
+        if (!has_prefix(r, d, "_restoring_") || !same(d->state, "loading"))
+            continue;
+        if (!same(d->sha256, r->sha256))
+            other = d;
+        else if (!newest || d->at_ms > newest->at_ms)
+            newest = d;
+    }
+    *ret = newest != NULL;
+    if (newest)
+        return take_over(r, newest->name, err) || err_prefix(err, "taking over \"%s\"", newest->name);
+    if (other)
+        restoring_note(r, "\"%s\" was being loaded from another file: the restore began anew", other->name);
+    else
+        restoring_note(r, "no interrupted restore of this file was found: the restore began from the start");
+    return true;
+}
+
 /* Under the lock no other run can own them. What carries no mark of ours is left alone unless this run needs the name. */
-bool databases_sweep(struct restoring *r, struct err *err)
+bool databases_sweep(struct restoring *r, const char *keep, struct err *err)
 {
     struct databases all;
     if (!list_databases(r, &all, err))
         return false;
     for (size_t i = 0; i < all.n; i++) {
         const struct database *d = &all.p[i];
-        if (!has_prefix(r, d, "_restoring_") || !(same(d->name, r->temp) || d->state))
+        if (!has_prefix(r, d, "_restoring_") || !(same(d->name, r->temp) || d->state) || (keep && same(d->name, keep)))
             continue;
         if (!databases_drop(r, d->name, err))
             return false;

@@ -4,7 +4,7 @@
 #include "restore/graph.h"
 
 #include "base/jsonout.h"
-#include "restore/restore_internal.h"
+#include "restore/marks.h"
 
 enum { NAMES_MAX = 64 * 1024 * 1024, SLICE_MS = 250, SMALL_BYTES = 4 * 1024 * 1024, ANALYZE_BATCH = 50 };
 
@@ -23,28 +23,32 @@ struct table {
 struct late {
     struct post post;
     const char *sql;
-    int64_t line;
+    int64_t line, item;
     const struct settings *settings;
     struct table *table, *refers;
     struct task *build, *attach; /* attach before build for foreign keys, after it for keys; either may be NULL */
+    bool built, attached, done;  /* by an interrupted run: a half, or the whole statement */
 };
 
 struct graph {
     struct arena *arena;
     struct pool *pool;
     struct pg *pg;
+    const struct marks *marks;
     struct graph_ops ops;
     VEC(struct rows *) rows;
     VEC(struct late) late;
     VEC(struct table *) tables;   /* sorted by OID once resolved */
     VEC(struct table *) done;     /* analyzed */
     size_t bytes;
+    int64_t taken_over;
+    int64_t round;                /* of graph_run */
 };
 
-struct graph *graph_open(struct arena *arena, struct pool *pool, struct pg *pg, const struct graph_ops *ops)
+struct graph *graph_open(struct arena *arena, struct pool *pool, struct pg *pg, const struct marks *marks, const struct graph_ops *ops)
 {
     struct graph *g = arena_new(arena, struct graph);
-    *g = (struct graph){.arena = arena, .pool = pool, .pg = pg, .ops = *ops};
+    *g = (struct graph){.arena = arena, .pool = pool, .pg = pg, .marks = marks, .ops = *ops};
     return g;
 }
 
@@ -53,11 +57,19 @@ void graph_rows(struct graph *graph, struct rows *rows)
     *vec_add(graph->arena, &graph->rows) = rows;
 }
 
-void graph_add(struct graph *graph, struct str sql, int64_t line, const struct settings *settings)
+void graph_add(struct graph *graph, struct str sql, int64_t line, int64_t item, const struct settings *settings)
 {
-    *vec_add(graph->arena, &graph->late) = (struct late){.post = post_read(graph->arena, sql), .sql = str_dup(graph->arena, sql), .line = line,
-                                                         .settings = settings};
+    struct late *l = vec_add(graph->arena, &graph->late);
+    *l = (struct late){.post = post_read(graph->arena, sql), .sql = str_dup(graph->arena, sql), .line = line, .item = item, .settings = settings};
+    l->built = marks_find(graph->marks, MARK_BUILD, item, 0) != NULL;
+    l->attached = marks_find(graph->marks, MARK_ATTACH, item, 0) != NULL;
+    l->done = marks_find(graph->marks, MARK_STATEMENT, item, 0) != NULL;
     graph->bytes += sql.n;
+}
+
+int64_t graph_taken_over(const struct graph *graph)
+{
+    return graph->taken_over;
 }
 
 size_t graph_bytes(const struct graph *graph)
@@ -151,9 +163,13 @@ static bool resolve(struct graph *g, struct err *err)
 
 /* ---- tasks ---- */
 
+/* One message to the server, hence one transaction. */
 static bool run_sql(struct worker *w, struct task *t, struct err *err)
 {
-    return pg_script(w->pg, t->arg, RESTORE_LONG_MS, err);
+    const char *sql = t->arg;
+    if (t->mark && *t->mark)
+        sql = arena_printf(w->arena, "%s\n;%s", sql, t->mark);
+    return pg_script(w->pg, sql, RESTORE_LONG_MS, err);
 }
 
 /* The server looks for orphans with a join, and takes a hash join by its estimates. When both sides have the key in an index and nearly
@@ -176,15 +192,17 @@ static bool run_validate(struct worker *w, struct task *t, struct err *err)
     bool walk = same(pg_text(found, 0, 0), "t");
     if (walk && !pg_script(w->pg, "SET enable_hashjoin = off", RESTORE_QUICK_MS, err))
         return false;
-    bool ok = pg_script(w->pg, p->build, RESTORE_LONG_MS, err);
+    struct task statement = {.arg = (void *)(uintptr_t)p->build, .mark = t->mark};
+    bool ok = run_sql(w, &statement, err);
     return !walk || pg_script(w->pg, "SET enable_hashjoin = on", RESTORE_QUICK_MS, ok ? err : NULL) ? ok : false;
 }
 
-static struct task *new_task(struct graph *g, const struct late *l, const char *sql, const char *what, double cost)
+static struct task *new_task(struct graph *g, const struct late *l, enum mark_kind half, const char *sql, const char *what, double cost)
 {
     struct task *t = arena_new(g->arena, struct task);
     *t = (struct task){.run = run_sql, .arg = (void *)(uintptr_t)sql, .what = what, .cost = cost, .may_be_put_off = true};
     if (l) {
+        t->mark = marks_add(g->marks, g->arena, &(struct mark){.kind = half, .item = l->item});
         t->line = l->line;
         t->settings = l->settings;
     }
@@ -219,7 +237,9 @@ static double build_cost(const struct late *l)
 static void add_index(struct graph *g, struct late *l)
 {
     struct table *t = l->table;
-    l->build = new_task(g, l, l->post.build, arena_printf(g->arena, "index %s", l->post.name), build_cost(l));
+    if (l->built)
+        return;
+    l->build = new_task(g, l, MARK_BUILD, l->post.build, arena_printf(g->arena, "index %s", l->post.name), build_cost(l));
     l->build->maintenance = true;
     lock_table(l->build, 0, t, LOCK_SHARE);
     after_all(g, l->build, t->data.p, t->data.n);
@@ -234,18 +254,20 @@ static void add_key(struct graph *g, struct late *l)
 {
     struct table *t = l->table;
     const char *what = arena_printf(g->arena, "key %s", l->post.name);
-    bool split = l->post.build && t->bytes > SMALL_BYTES;
-    if (split) {
-        l->build = new_task(g, l, l->post.build, what, build_cost(l));
+    bool split = l->post.build && (l->built || t->bytes > SMALL_BYTES);
+    if (l->attached)
+        return;
+    if (split && !l->built) {
+        l->build = new_task(g, l, MARK_BUILD, l->post.build, what, build_cost(l));
         l->build->maintenance = true;
         lock_table(l->build, 0, t, LOCK_SHARE);
         after_all(g, l->build, t->data.p, t->data.n);
         belongs(g, t, l->build);
         *vec_add(g->arena, &t->builds) = l->build;
     }
-    l->attach = new_task(g, l, split ? l->post.attach : l->sql, what, split ? 0.01 : build_cost(l));
+    l->attach = new_task(g, l, MARK_ATTACH, split ? l->post.attach : l->sql, what, split ? 0.01 : build_cost(l));
     lock_table(l->attach, 0, t, LOCK_ALL);
-    if (split)
+    if (l->build)
         pool_after(g->pool, g->arena, l->attach, l->build);
     else
         after_all(g, l->attach, t->data.p, t->data.n);
@@ -257,21 +279,24 @@ static void add_foreign(struct graph *g, struct late *l)
 {
     struct table *t = l->table, *r = l->refers;
     const char *what = arena_printf(g->arena, "foreign key %s", l->post.name);
-    l->attach = new_task(g, l, l->post.attach, what, 0.01);
-    lock_table(l->attach, 0, t, LOCK_SHARE_ROW);
-    lock_table(l->attach, 1, r, LOCK_SHARE_ROW);
-    after_all(g, l->attach, t->data.p, t->data.n);
-    after_all(g, l->attach, r->data.p, r->data.n);
-    after_all(g, l->attach, r->uniques.p, r->uniques.n);
-    belongs(g, t, l->attach);
-    if (!l->post.build)
+    if (!l->attached) {
+        l->attach = new_task(g, l, MARK_ATTACH, l->post.attach, what, 0.01);
+        lock_table(l->attach, 0, t, LOCK_SHARE_ROW);
+        lock_table(l->attach, 1, r, LOCK_SHARE_ROW);
+        after_all(g, l->attach, t->data.p, t->data.n);
+        after_all(g, l->attach, r->data.p, r->data.n);
+        after_all(g, l->attach, r->uniques.p, r->uniques.n);
+        belongs(g, t, l->attach);
+    }
+    if (!l->post.build || l->built)
         return;
-    l->build = new_task(g, l, l->post.build, what, (double)t->rows * foreign_s * l->post.columns + (double)r->rows * key_s / 4);
+    l->build = new_task(g, l, MARK_BUILD, l->post.build, what, (double)t->rows * foreign_s * l->post.columns + (double)r->rows * key_s / 4);
     l->build->run = run_validate;
     l->build->arg = &l->post;
     lock_table(l->build, 0, t, LOCK_SHARE_UPDATE);
     lock_table(l->build, 1, r, LOCK_ROW_SHARE);
-    pool_after(g->pool, g->arena, l->build, l->attach);
+    if (l->attach)
+        pool_after(g->pool, g->arena, l->build, l->attach);
     after_all(g, l->build, t->builds.p, t->builds.n);
     belongs(g, t, l->build);
 }
@@ -285,6 +310,8 @@ static void add_late(struct graph *g, struct late *l)
         ordinary = ordinary && l->refers && l->refers->kind == 'r';
     if (!ordinary)
         l->post.kind = POST_OTHER;
+    else if (l->done)
+        return;
     else if (kind == POST_INDEX)
         add_index(g, l);
     else if (kind == POST_KEY || kind == POST_EXCLUDE)
@@ -298,13 +325,16 @@ static void add_analyze(struct graph *g, struct table *t)
 {
     if (t->kind != 'r' || t->bytes <= SMALL_BYTES)
         return;
-    struct task *a = new_task(g, NULL, arena_printf(g->arena, "ANALYZE %s", t->name), arena_printf(g->arena, "statistics of %s", t->name), 0.3);
+    t->analyzed = true;
+    *vec_add(g->arena, &g->done) = t;
+    if (marks_find(g->marks, MARK_STATISTICS, t->oid, g->round))
+        return;
+    struct task *a = new_task(g, NULL, MARK_STATISTICS, arena_printf(g->arena, "ANALYZE %s", t->name), arena_printf(g->arena, "statistics of %s", t->name), 0.3);
+    a->mark = marks_add(g->marks, g->arena, &(struct mark){.kind = MARK_STATISTICS, .item = t->oid, .part = g->round});
     lock_table(a, 0, t, LOCK_SHARE_UPDATE);
     after_all(g, a, t->data.p, t->data.n);
     after_all(g, a, t->all.p, t->all.n);
     pool_add(g->pool, a);
-    t->analyzed = true;
-    *vec_add(g->arena, &g->done) = t;
 }
 
 bool graph_wait(struct graph *g, struct err *err)
@@ -321,27 +351,62 @@ bool graph_wait(struct graph *g, struct err *err)
 
 /* ---- one by one ---- */
 
-static bool was_put_off(const struct task *t)
+static bool is_half_done(const struct task *t, bool before)
 {
-    return t && t->state == TASK_PUT_OFF;
+    return before || (t && t->state == TASK_DONE);
 }
 
-/* What of a statement has not been done yet. */
-static const char *left_of(const struct late *l)
+/* What of a statement has not been done yet, NULL: nothing; and which half of it that is. */
+static const char *left_of(const struct late *l, enum mark_kind *ret_half)
 {
-    if (l->post.kind == POST_OTHER)
-        return l->sql;
-    const struct task *first = l->post.kind == POST_FOREIGN || !l->build ? l->attach : l->build;
-    const struct task *second = first == l->attach ? l->build : l->attach;
-    return was_put_off(first) ? l->sql : !was_put_off(second) ? NULL : second == l->build ? l->post.build : l->post.attach;
+    bool built = is_half_done(l->build, l->built), attached = is_half_done(l->attach, l->attached);
+    *ret_half = MARK_STATEMENT;
+    if (l->done)
+        return NULL;
+    switch (l->post.kind) {
+    case POST_INDEX:
+        return built ? NULL : l->sql;
+    case POST_KEY:
+    case POST_EXCLUDE:
+        if (attached || !built)
+            return attached ? NULL : l->sql;
+        *ret_half = MARK_ATTACH;
+        return l->post.attach;
+    case POST_FOREIGN:
+        if (!attached || built || !l->post.build)
+            return attached ? NULL : l->sql;
+        *ret_half = MARK_BUILD;
+        return l->post.build;
+    case POST_OTHER:
+        break;
+    }
+    return l->sql;
+}
+
+static bool was_taken_over(const struct late *l)
+{
+    switch (l->post.kind) {
+    case POST_INDEX:
+        return l->done || l->built;
+    case POST_FOREIGN:
+        return l->done || (l->attached && (l->built || !l->post.build));
+    case POST_KEY:
+    case POST_EXCLUDE:
+        return l->done || l->attached;
+    case POST_OTHER:
+        break;
+    }
+    return l->done;
 }
 
 static bool run_alone(struct graph *g, struct err *err)
 {
     for (size_t i = 0; i < g->late.n; i++) {
         const struct late *l = &g->late.p[i];
-        const char *sql = left_of(l);
-        if (sql && !g->ops.alone(g->ops.arg, sql, l->settings, l->line, err))
+        enum mark_kind half;
+        const char *sql = left_of(l, &half);
+        g->taken_over += was_taken_over(l);
+        if (sql && !g->ops.alone(g->ops.arg, sql, l->settings, l->line, &(struct mark){.kind = half, .item = l->item}, err))
             return false;
         g->ops.progress(g->ops.arg);
     }
@@ -352,6 +417,7 @@ bool graph_run(struct graph *g, struct err *err)
 {
     if (!resolve(g, err))
         return false;
+    g->round++;
     for (size_t i = 0; i < g->late.n; i++)
         add_late(g, &g->late.p[i]);
     for (size_t i = 0; i < g->tables.n; i++)
@@ -377,7 +443,7 @@ static bool is_done(const struct graph *g, uint32_t oid)
 static const char ask_rest[] =
     "SELECT k.oid::bigint, format('%I.%I', n.nspname, k.relname), EXISTS (SELECT FROM pg_statistic_ext e WHERE e.stxrelid = k.oid)::int"
     " FROM pg_class k JOIN pg_namespace n ON n.oid = k.relnamespace WHERE k.relkind IN ('r', 'p', 'm') AND n.nspname <> 'information_schema'"
-    " AND n.nspname NOT LIKE 'pg\\_%' ORDER BY k.relkind = 'p', 1";
+    " AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> '" MARKS_SCHEMA "' ORDER BY k.relkind = 'p', 1";
 
 bool graph_analyze(struct graph *g, struct err *err)
 {
@@ -390,7 +456,7 @@ bool graph_analyze(struct graph *g, struct err *err)
     for (size_t i = 0; i <= pg_count(rest); i++) {
         bool last = i == pg_count(rest);
         if (sql && (last || in_batch == ANALYZE_BATCH)) {
-            struct task *t = new_task(g, NULL, sql, "statistics", 0.1);
+            struct task *t = new_task(g, NULL, MARK_STATISTICS, sql, "statistics", 0.1);
             t->may_be_put_off = false;
             pool_add(g->pool, t);
             sql = NULL;

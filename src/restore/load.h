@@ -3,6 +3,7 @@
 #include "dump/index.h"
 #include "dump/lexer.h"
 #include "restore/graph.h"
+#include "restore/marks.h"
 #include "restore/restore_internal.h"
 
 struct loading {
@@ -15,7 +16,13 @@ struct loading {
     const struct settings *now;    /* of the dump, as of the statement read last */
     const struct settings *has;    /* of `pg` */
     struct rows *rows;             /* of the COPY being read; NULL: they go through `pg`, inside a transaction of the dump */
-    int64_t copied;                /* rows of that COPY, as the lexer counts them, or as the index says */
+    int64_t copied, copied_bytes;  /* rows of that COPY, as the lexer counts them, or as the index says */
+    int64_t item;                  /* statements and COPYs so far: the last one's number */
+    int64_t begun;                 /* the number of the dump's BEGIN */
+    bool passing;                  /* that transaction of the dump is there already */
+    bool there;                    /* the rows of that COPY are */
+    bool schema_done;              /* the data has begun */
+    bool unmarked;                 /* statements of this dump cannot be told apart by marks: an interrupted run begins anew */
     int members;                   /* file of the members that sessions read by themselves; -1: they are given everything */
     bool skipping;                 /* that COPY: it is not of the table that is wanted */
     bool data_seen;

@@ -6,7 +6,7 @@
 
 #include "restore/load.h"
 
-enum { SPLIT_BYTES = 64 * 1024 * 1024 };
+enum { SPLIT_BYTES = 64 * 1024 * 1024, RESUME_PARTS = 16 /* of the whole file's rows: what a kill may cost each session */ };
 
 bool load_unchanged(const struct loading *l, struct err *err)
 {
@@ -27,14 +27,18 @@ static int64_t bytes_of(const struct index_member *m, size_t n)
     return bytes;
 }
 
-/* One session a table, except where one table alone would keep the others waiting. Two processors are busy with any two tables. */
+/* One session a table, except where one table alone would keep the others waiting. Two processors are busy with any two tables. Whoever
+   wants to go on after a kill has pieces that are not too large: they cost him the rows' FREEZE. */
 static int parts_of(const struct loading *l, int64_t bytes, int64_t all, size_t members)
 {
     int jobs = pool_jobs(l->pool);
-    if (jobs < 3 || bytes < SPLIT_BYTES || all <= 0)
+    bool pays = jobs >= 3 && bytes >= SPLIT_BYTES;
+    if (all <= 0 || l->ordered || !(pays || l->r->spec->resume))
         return 1;
-    int64_t parts = bytes * jobs / all;
-    return (int)MAX_OF(1, MIN_OF(parts, MIN_OF((int64_t)jobs, (int64_t)members)));
+    int64_t parts = pays ? MIN_OF(bytes * jobs / all, (int64_t)jobs) : 1;
+    if (l->r->spec->resume)
+        parts = MAX_OF(parts, bytes * RESUME_PARTS / all);
+    return (int)MAX_OF(1, MIN_OF(parts, (int64_t)members));
 }
 
 static bool feed(struct loading *l, const struct index_member *m, struct buf *text, struct err *err)
@@ -51,15 +55,24 @@ static bool pass_rows(struct loading *l, const struct index *index, size_t at, s
         return err_set(err, ERR_DATA, "the index and the members of \"%s\" do not agree", l->r->spec->file);
     if (l->skipping)
         return lexer_skip_rows(l->lexer, item->rows, err);
+    if (l->passing) {
+        l->copied = item->rows;
+        return lexer_skip_rows(l->lexer, item->rows, err);
+    }
     if (!l->rows) { /* the dump has a transaction of its own around it */
         for (size_t i = 0; i < n; i++)
             if (!feed(l, &m[i], text, err))
                 return false;
         return true;
     }
-    int64_t bytes = bytes_of(m, n);
+    int64_t bytes = bytes_of(m, n), taken_over;
+    bool left;
     l->copied = item->rows;
-    rows_members(l->rows, l->members, m, n, bytes, parts_of(l, bytes, all, n));
+    rows_members(l->rows, l->members, m, n, bytes, parts_of(l, bytes, all, n), &left, &taken_over);
+    l->r->result->resumed_rows += taken_over;
+    l->r->result->resumed_blocks += !left;
+    if (!left && taken_over != item->rows)
+        return err_set(err, ERR_DATA, "an interrupted run loaded %lld of the %lld rows of table %s", (long long)taken_over, (long long)item->rows, l->what);
     return lexer_skip_rows(l->lexer, item->rows, err);
 }
 

@@ -25,6 +25,7 @@ enum task_state { TASK_WAITING, TASK_READY, TASK_RUNNING, TASK_DONE, TASK_PUT_OF
 struct task {
     bool (*run)(struct worker *w, struct task *t, struct err *err); /* in a thread of the pool */
     void *arg;
+    const char *mark;                /* SQL of the same transaction, that says it is done; NULL: none. For `run` to see to */
     const char *what;                /* for people: "index contracts_user_id_idx" */
     int64_t line;                    /* of the dump */
     const struct settings *settings; /* the session is set so first */

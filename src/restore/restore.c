@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <stdarg.h>
 
-#include "restore/restore_internal.h"
+#include "restore/marks.h"
 #include "sys/clock.h"
 
 enum { LOCK_WAIT_MS = 15 * 1000 };
@@ -58,7 +58,7 @@ static bool load_and_check(struct restoring *r, struct err *err)
 {
     struct restore_result *result = r->result;
     int64_t began = clock_boot_ms();
-    if (!databases_create(r, err) || !restore_load(r, err))
+    if ((!result->resumed && !databases_create(r, err)) || !restore_load(r, err))
         return false;
     result->load_ms = clock_boot_ms() - began;
     began = clock_boot_ms();
@@ -84,6 +84,30 @@ static void undo(struct restoring *r, struct err *err)
         err_hint(err, "\"%s\" could not be cleared away (%s); the next restore does it", r->temp, why.message);
 }
 
+/* What an interrupted run left is gone on with where nothing speaks against it, or goes. */
+static bool see_to_leftovers(struct restoring *r, struct err *err)
+{
+    const char *why = NULL;
+    bool adopted = false;
+    struct err unreadable = {0};
+    if (r->spec->resume && !databases_adopt(r, &adopted, err))
+        return false;
+    if (adopted && !marks_read(r, &r->marks, &why, &unreadable))
+        why = arena_strdup(r->arena, unreadable.message);
+    if (why) {
+        restoring_note(r, "what an interrupted run had loaded of this file could not be used (%s): the restore began anew", why);
+        r->marks = NULL;
+    }
+    r->result->resumed = adopted && !why;
+    return databases_sweep(r, r->result->resumed ? r->temp : NULL, err);
+}
+
+/* The server went away, and the one who started this wants to go on when it is back. */
+static bool stays_for_later(struct restoring *r)
+{
+    return r->spec->resume && !pg_exec(r->admin, r->arena, "SELECT 1", NULL, 0, RESTORE_QUICK_MS, NULL, NULL);
+}
+
 bool restore_run(struct arena *arena, const struct restore_spec *spec, struct restore_result *ret, struct err *err)
 {
     struct restore_result result = {.database = spec->target->dbname};
@@ -94,10 +118,13 @@ bool restore_run(struct arena *arena, const struct restore_spec *spec, struct re
     /* The checksum marks the database from the start; the file is read again while it is loaded, and must still be the same. */
     if (stat(spec->file, &r.file) != 0)
         return err_os(err, errno, "could not look at \"%s\"", spec->file);
-    if (!hash_file(spec->file, r.sha256, err) || !databases_repair(&r, err) || !may_take_name(&r, err) || !databases_sweep(&r, err))
+    if (!hash_file(spec->file, r.sha256, err) || !databases_repair(&r, err) || !may_take_name(&r, err) || !see_to_leftovers(&r, err))
         return false;
     if (!load_and_check(&r, err) || !restore_swap(&r, err)) {
-        undo(&r, err);
+        if (stays_for_later(&r))
+            err_hint(err, "what was loaded is kept in \"%s\": run it again with --resume", r.temp);
+        else
+            undo(&r, err);
         return err_prefix(err, "restoring \"%s\"", spec->target->dbname);
     }
     result.took_ms = clock_boot_ms() - began;

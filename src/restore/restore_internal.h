@@ -18,6 +18,8 @@ struct table_rows {
     int64_t rows;
 };
 
+struct marks;
+
 struct restoring {
     struct arena *arena;
     const struct restore_spec *spec;
@@ -32,6 +34,7 @@ struct restoring {
     VEC(struct table_rows) tables; /* that the file held */
     VEC(const char *) notes;
     struct strs missing_roles;
+    struct marks *marks;      /* of what is loaded; NULL: none yet */
     bool uncertain;           /* something ran that may have changed rows or how they are checked: only looking proves them */
 };
 
@@ -46,7 +49,10 @@ const char *databases_admin(const struct restore_spec *spec); /* where CREATE an
 MUST_USE bool databases_open(struct restoring *r, struct err *err); /* fills the names, opens admin */
 MUST_USE bool databases_lock(struct restoring *r, int64_t wait_ms, struct err *err);
 MUST_USE bool databases_repair(struct restoring *r, struct err *err); /* an interrupted swap */
-MUST_USE bool databases_sweep(struct restoring *r, struct err *err);  /* half-loaded leftovers */
+/* What a killed run was loading from this very file takes this run's name, without anybody in it any more. *ret false: there is none. */
+MUST_USE bool databases_adopt(struct restoring *r, bool *ret, struct err *err);
+/* Half-loaded leftovers, but not `keep` (NULL: all). */
+MUST_USE bool databases_sweep(struct restoring *r, const char *keep, struct err *err);
 MUST_USE bool databases_create(struct restoring *r, struct err *err);
 /* Says on the temporary database what it is: "loading", then "verified". */
 MUST_USE bool databases_mark(struct restoring *r, const char *state, struct err *err);

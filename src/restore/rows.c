@@ -20,6 +20,7 @@ struct chunk {
 
 struct rows_store {
     struct pool *pool;
+    const struct marks *marks;
     struct chunk *spare;       /* under the pool's mutex, as is the rest but `made` */
     struct chunk *made;        /* the reader's */
     size_t under_way, most;
@@ -30,7 +31,7 @@ struct part {
     struct task task;
     struct rows *rows;
     const struct index_member *members; /* NULL: pieces that the reader gives */
-    size_t member_count;
+    size_t member_count, first; /* of all the block's members, the first is [first] */
 };
 
 struct rows {
@@ -38,8 +39,12 @@ struct rows {
     struct arena *arena;
     struct task model;         /* what all parts' tasks begin as */
     const char *table, *copy;
+    int64_t item;              /* of the file */
     VEC(struct task *) tasks;
     int fd;                    /* of the members */
+    bool given;                /* the reader has no pieces to give: members, or rows that are there already */
+    bool alone;                /* one session loads all of it */
+    size_t share;              /* members of a part */
     size_t parts_left;         /* under the mutex */
     int64_t taken;             /* under the mutex: by the server, in the parts that ended */
     struct chunk *open;        /* being filled; the reader's alone */
@@ -51,12 +56,12 @@ struct rows {
 
 /* ---- memory ---- */
 
-struct rows_store *rows_store_open(struct pool *pool, size_t max_bytes)
+struct rows_store *rows_store_open(struct pool *pool, const struct marks *marks, size_t max_bytes)
 {
     struct rows_store *store = calloc(1, sizeof(*store));
     if (!store)
         abort();
-    *store = (struct rows_store){.pool = pool, .most = MAX_OF(max_bytes / CHUNK_SIZE, 4)};
+    *store = (struct rows_store){.pool = pool, .marks = marks, .most = MAX_OF(max_bytes / CHUNK_SIZE, 4)};
     return store;
 }
 
@@ -113,19 +118,19 @@ static void give_back(struct rows_store *store, struct chunk *c)
 
 static bool load_rows(struct worker *w, struct task *t, struct err *err);
 
-struct rows *rows_begin(struct rows_store *store, struct arena *arena, const char *table, struct str copy, int64_t line,
+struct rows *rows_begin(struct rows_store *store, struct arena *arena, const char *table, struct str copy, int64_t line, int64_t item,
                         const struct settings *settings)
 {
     struct rows *rows = arena_new(arena, struct rows);
-    *rows = (struct rows){.store = store, .arena = arena, .table = table, .copy = str_dup(arena, copy)};
+    *rows = (struct rows){.store = store, .arena = arena, .table = table, .copy = str_dup(arena, copy), .item = item};
     rows->model = (struct task){.run = load_rows, .what = table, .line = line, .settings = settings};
     return rows;
 }
 
-static void add_part(struct rows *rows, const struct index_member *members, size_t n, double cost)
+static void add_part(struct rows *rows, const struct index_member *members, size_t first, size_t n, double cost)
 {
     struct part *part = arena_new(rows->arena, struct part);
-    *part = (struct part){.task = rows->model, .rows = rows, .members = members, .member_count = n};
+    *part = (struct part){.task = rows->model, .rows = rows, .members = members ? members + first : NULL, .member_count = n, .first = first};
     part->task.arg = part;
     part->task.cost = cost;
     part->task.at_once = !members;
@@ -149,7 +154,8 @@ static void pass_on(struct rows *rows)
     }
     if (rows->tasks.n == 0) {
         rows->parts_left = 1;
-        add_part(rows, NULL, 0, 0);
+        rows->alone = true;
+        add_part(rows, NULL, 0, 0, 0);
     }
 }
 
@@ -198,6 +204,8 @@ void rows_end(struct rows *rows, int64_t count)
     pool_lock(rows->store->pool);
     rows->count = count;
     pool_unlock(rows->store->pool);
+    if (rows->given)
+        return;
     pass_on(rows); /* a block without rows is tried too: its table and columns must be there */
     pool_lock(rows->store->pool);
     rows->ended = true;
@@ -205,14 +213,33 @@ void rows_end(struct rows *rows, int64_t count)
     pool_unlock(rows->store->pool);
 }
 
-void rows_members(struct rows *rows, int fd, const struct index_member *m, size_t n, int64_t bytes, int parts)
+void rows_members(struct rows *rows, int fd, const struct index_member *m, size_t n, int64_t bytes, int parts, bool *ret_left,
+                  int64_t *ret_taken_over)
 {
-    size_t share = (n + (size_t)parts - 1) / (size_t)parts;
+    size_t marked, share = (n + (size_t)parts - 1) / (size_t)parts;
+    const struct mark *done = marks_of(rows->store->marks, MARK_ROWS, rows->item, &marked);
+    if (marked && done->size > 0)
+        share = (size_t)done->size;
     rows->fd = fd;
     rows->bytes = bytes;
-    rows->parts_left = (n + share - 1) / share;
+    rows->given = true;
+    rows->alone = share >= n;
+    rows->share = share;
+    rows->parts_left = (n + share - 1) / share - marked;
+    for (size_t i = 0; i < marked; i++)
+        rows->taken += done[i].rows;
+    *ret_left = rows->parts_left > 0;
+    *ret_taken_over = rows->taken;
     for (size_t at = 0; at < n; at += share)
-        add_part(rows, m + at, MIN_OF(share, n - at), (double)bytes / BYTES_A_SECOND * (double)share / (double)n);
+        if (!marks_find(rows->store->marks, MARK_ROWS, rows->item, (int64_t)at))
+            add_part(rows, m, at, MIN_OF(share, n - at), (double)bytes / BYTES_A_SECOND * (double)share / (double)n);
+}
+
+void rows_passed(struct rows *rows, int64_t count, int64_t bytes)
+{
+    rows->given = true;
+    rows->count = count;
+    rows->bytes = bytes;
 }
 
 size_t rows_tasks(struct rows *rows, struct task *const **ret)
@@ -243,8 +270,6 @@ enum form { FORM_NONE, FORM_TEXT, FORM_BINARY };
 struct copying {
     struct worker *w;
     struct rows *rows;
-    bool alone;       /* no other session loads this table */
-    bool transaction; /* ours, around everything */
     bool freeze;
     enum form form;   /* of the COPY that runs */
     struct binary *binary; /* NULL: this table goes as text */
@@ -339,8 +364,7 @@ static bool begin_alone(struct copying *c, struct err *err)
         return false;
     if (!pg_int(found, 0, 0))
         return true;
-    c->transaction = true;
-    if (!pg_script(pg, arena_printf(c->w->arena, "BEGIN; LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE", table), RESTORE_LONG_MS, err) ||
+    if (!pg_script(pg, arena_printf(c->w->arena, "LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE", table), RESTORE_LONG_MS, err) ||
         !pg_exec(pg, c->w->arena, arena_printf(c->w->arena, "SELECT EXISTS (SELECT FROM ONLY %s)::int", table), NULL, 0, RESTORE_LONG_MS, &found, err))
         return false;
     c->freeze = !pg_int(found, 0, 0);
@@ -350,7 +374,7 @@ static bool begin_alone(struct copying *c, struct err *err)
 /* What is worth its price only for many rows. */
 static bool begin_large(struct copying *c, struct err *err)
 {
-    return binary_new(c->w->arena, c->w->pg, c->rows->table, str_of(c->rows->copy), &c->binary, err) && (!c->alone || begin_alone(c, err));
+    return binary_new(c->w->arena, c->w->pg, c->rows->table, str_of(c->rows->copy), &c->binary, err) && (!c->rows->alone || begin_alone(c, err));
 }
 
 static bool send_chunks(struct copying *c, struct err *err)
@@ -391,12 +415,21 @@ static bool account(struct copying *c, struct err *err)
            err_set(err, ERR_DATA, "the server took %lld of the %lld rows", (long long)taken, (long long)count);
 }
 
+/* The rows and the row that says so are one transaction. */
+static bool commit(struct copying *c, const struct part *part, struct err *err)
+{
+    struct mark mark = {.kind = MARK_ROWS, .item = c->rows->item, .part = (int64_t)part->first, .size = (int64_t)c->rows->share,
+                        .rows = c->taken};
+    const char *row = marks_add(c->rows->store->marks, c->w->arena, &mark);
+    return pg_script(c->w->pg, arena_printf(c->w->arena, "%s COMMIT", row), RESTORE_LONG_MS, err);
+}
+
 static bool load_rows(struct worker *w, struct task *t, struct err *err)
 {
     const struct part *part = t->arg;
-    struct copying c = {.w = w, .rows = part->rows, .alone = part->rows->tasks.n == 1};
-    bool sent = part->members ? send_members(&c, part->members, part->member_count, err) : send_chunks(&c, err);
-    if (!sent || !end_copy(&c, err) || !account(&c, err))
-        return err_prefix(err, "table %s", c.rows->table);
-    return !c.transaction || pg_script(w->pg, "COMMIT", RESTORE_LONG_MS, err) || err_prefix(err, "table %s", c.rows->table);
+    struct copying c = {.w = w, .rows = part->rows};
+    bool ok = pg_script(w->pg, "BEGIN", RESTORE_QUICK_MS, err) &&
+              (part->members ? send_members(&c, part->members, part->member_count, err) : send_chunks(&c, err)) && end_copy(&c, err) &&
+              account(&c, err) && commit(&c, part, err);
+    return ok || err_prefix(err, "table %s", c.rows->table);
 }

@@ -127,21 +127,73 @@ bool statement_allowed(struct str sql, struct err *err)
     return err_hint(err, "dump one database without --create, and roles apart with pg_dumpall --globals-only");
 }
 
-bool statement_run(struct restoring *r, struct pg *pg, struct str sql, bool *ret_done, struct err *err)
+/* A statement that refuses a transaction runs between two rows: found with the first alone, nobody knows how far it came. */
+static bool run_between(struct restoring *r, struct pg *pg, struct str sql, const struct mark *mark, struct err *err)
+{
+    SCOPED(arena_close) struct arena *own = arena_open();
+    struct mark begun = *mark;
+    begun.kind = MARK_BEGUN;
+    return pg_script(pg, marks_add(r->marks, own, &begun), RESTORE_QUICK_MS, err) && pg_script(pg, sql.p, RESTORE_LONG_MS, err) &&
+           pg_script(pg, marks_add(r->marks, own, mark), RESTORE_QUICK_MS, err);
+}
+
+/* Several statements in one message are one transaction. */
+static bool run_marked(struct restoring *r, struct pg *pg, struct str sql, const struct mark *mark, struct err *err)
+{
+    SCOPED(arena_close) struct arena *own = arena_open();
+    const char *row = mark ? marks_add(r->marks, own, mark) : "";
+    if (!*row)
+        return pg_script(pg, sql.p, RESTORE_LONG_MS, err);
+    struct err why = {0};
+    if (pg_script(pg, arena_printf(own, "%s\n;%s", sql.p, row), RESTORE_LONG_MS, &why))
+        return true;
+    if (same(pg_sqlstate(pg), "25001")) /* cannot run inside a transaction */
+        return run_between(r, pg, sql, mark, err);
+    if (err)
+        *err = why;
+    return false;
+}
+
+/* It is not asked again whether roles are missing that may have been made meanwhile: what was left out stays left out. */
+static bool mark_left_out(struct restoring *r, struct pg *pg, const struct mark *mark, size_t known, struct err *err)
+{
+    SCOPED(arena_close) struct arena *own = arena_open();
+    SCOPED(buf_done) struct buf sql = {.max = 1 << 20};
+    buf_puts(&sql, marks_add(r->marks, own, &(struct mark){.kind = MARK_LEFT_OUT}));
+    for (size_t i = known; i < r->missing_roles.n; i++)
+        buf_puts(&sql, marks_add(r->marks, own, &(struct mark){.kind = MARK_ROLE, .note = r->missing_roles.p[i]}));
+    if (mark)
+        buf_puts(&sql, marks_add(r->marks, own, mark));
+    return !sql.n || pg_in_transaction(pg) || pg_script(pg, buf_text(&sql), RESTORE_QUICK_MS, err);
+}
+
+void statement_recall(struct restoring *r)
+{
+    size_t n;
+    const struct mark *found = marks_all(r->marks, MARK_ROLE, &n);
+    for (size_t i = 0; i < n; i++)
+        if (found[i].note)
+            remember_role(r, found[i].note);
+    marks_all(r->marks, MARK_LEFT_OUT, &n);
+    r->result->skipped += (int64_t)n;
+}
+
+bool statement_run(struct restoring *r, struct pg *pg, struct str sql, const struct mark *mark, bool *ret_done, struct err *err)
 {
     if (!statement_allowed(sql, err))
         return false;
     *ret_done = false;
     if (words_begin(sql, "COMMENT ON DATABASE"))
         return true; /* old versions of pg_dump write it; it would land on the database that is still in use */
-    if (pg_script(pg, sql.p, RESTORE_LONG_MS, err)) {
+    size_t known = r->missing_roles.n;
+    if (run_marked(r, pg, sql, mark, err)) {
         *ret_done = true;
         return true;
     }
     const char *state = pg_sqlstate(pg);
     if ((same(state, "42704") || same(state, "22023")) && is_about_roles(sql) && names_missing_role(r, sql)) {
         r->result->skipped++;
-        return true;
+        return mark_left_out(r, pg, mark, known, err);
     }
     return false;
 }

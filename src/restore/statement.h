@@ -1,6 +1,6 @@
 /* restore/statement.h -- What a statement of a dump may do here, and what else can be going on while it runs. */
 #pragma once
-#include "restore/restore_internal.h"
+#include "restore/marks.h"
 
 enum statement_kind {
     STATEMENT_SETTING,   /* of the session: SET, RESET, set_config() */
@@ -11,7 +11,8 @@ enum statement_kind {
 
 enum statement_kind statement_kind(struct str sql);
 /* Runs it. Refused: what changes the whole server. Left out and remembered: what fails because a role is missing here.
-   *ret_done false when it was left out. */
-MUST_USE bool statement_run(struct restoring *r, struct pg *pg, struct str sql, bool *ret_done, struct err *err);
+   *ret_done false when it was left out. `mark` is set in the same transaction, or when it was left out; NULL: none. */
+MUST_USE bool statement_run(struct restoring *r, struct pg *pg, struct str sql, const struct mark *mark, bool *ret_done, struct err *err);
 MUST_USE bool statement_allowed(struct str sql, struct err *err);
+void statement_recall(struct restoring *r); /* what an interrupted run had left out */
 void statement_note_roles(struct restoring *r); /* those that were missing */
