@@ -342,6 +342,8 @@ static void errors_name_the_line_and_leave_nothing(void **state)
     refuses_dump("CREATE TABLE public.n (a int);\nCOPY public.n (a) FROM stdin;\n1\nx\n\\.\n", "table public.n");
     refuses_dump("\\connect other\n", "\\connect");
     refuses_dump("\\! touch /tmp/bascule-restore-was-here\n", "psql command");
+    refuses_dump("COPY public.t FROM PROGRAM 'touch /tmp/x';", "FROM stdin");
+    refuses_dump("/* x */ copy (SELECT 1) TO '/tmp/x';", "FROM stdin");
     refuses_dump("CREATE DATABASE other;", "changes the whole server");
     refuses_dump("drop /* x */ database akig;", "changes the whole server");
     refuses_dump("ALTER SYSTEM SET work_mem = '1GB';", "changes the whole server");
