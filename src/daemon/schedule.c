@@ -16,9 +16,7 @@ int64_t schedule_due(const struct schedule_job *job, int64_t now_ms)
 {
     if (job->every_ms <= 0 || job->running)
         return TIME_NEVER;
-    if (!job->began)
-        return now_ms;
-    if (job->asked && !job->failed)
+    if (!job->began || job->asked)
         return now_ms;
     int64_t early = job->early_ms > 0 ? (int64_t)(scramble(job->seed ^ (uint64_t)job->began_ms) % (uint64_t)job->early_ms) : 0;
     /* A job that fails at once is not run in a row, however often it recurs. */

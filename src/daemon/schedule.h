@@ -10,7 +10,7 @@ struct schedule_job {
     int64_t began_ms;  /* the newest run */
     int64_t ended_ms;  /* when it ended, unless it runs */
     bool running, failed;
-    bool asked;        /* something happened that makes it worth while now */
+    bool asked;        /* something happened since that run began that makes another worth while now, also after a failure */
 };
 
 /* TIME_NEVER while it runs. What never ran, what was missed and what was asked for is due now, once, however much was missed. What

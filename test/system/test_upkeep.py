@@ -27,9 +27,10 @@ def test_backups_come_by_themselves_and_the_copy_follows(make_bascule: Callable[
     bascule = make_bascule()
     with_schedule(bascule, "4s", "1h")
     bascule.serve()
-    wait_until("two backups and a copy", 60, lambda: bascule.running() and len(outcomes(bascule, "backup")) >= 2 and len(outcomes(bascule, "follow")) >= 2)
+    wait_until("two backups and their copies", 60, lambda: bascule.running() and len(bascule.rows("fact", subject="dr.file")) >= 2)
     for row in outcomes(bascule, "backup") + outcomes(bascule, "follow"):
-        assert row["number"] == 0 and row["service"] == "akig" and row["incident"] == 0, row["text"]
+        early = row["number"] == 1 and "there is no backup" in row["text"]  # the first look may come before the first backup
+        assert (row["number"] == 0 or early) and row["service"] == "akig" and row["incident"] == 0, row["text"]
     begun = [r["wall_ms"] for r in bascule.rows("running") if r["subject"].startswith("upkeep.backup")]
     assert all(3500 < b - a < 9000 for a, b in zip(begun, begun[1:])), begun
     assert bascule.rows("fact", subject="backup.took_ms") and bascule.rows("fact", subject="dr.took_ms")
