@@ -2,6 +2,7 @@
 #include "io/pgprobe.h"
 
 #include <libpq-fe.h>
+#include <sys/stat.h>
 
 #include "io/dns.h"
 #include "io/pg.h"
@@ -20,6 +21,7 @@ struct pgprobe {
     struct dns_query *lookup;
     struct loop_timer *timer;
     struct loop_fd *watch;
+    ino_t watched; /* the socket itself, whatever its number */
     PGconn *conn;
     PGresult *last; /* newest result of the running statement */
     bool connecting;
@@ -97,10 +99,19 @@ static void begin_step(struct pgprobe *p)
     loop_timer_set(p->timer, p->began_ms + limit_ms(p));
 }
 
+/* libpq may close its socket while it connects and get the same number again for the next: that is a watcher of its own. One watcher
+   for one socket otherwise, as making each anew costs five system calls. */
 static void watch(struct pgprobe *p, int wanted)
 {
+    struct stat now = {0};
+    fstat(PQsocket(p->conn), &now);
+    if (p->watch && p->watched == now.st_ino) {
+        loop_fd_want(p->watch, wanted);
+        return;
+    }
     loop_fd_free(&p->watch);
     p->watch = loop_fd_new(p->loop, PQsocket(p->conn), wanted, on_ready, p);
+    p->watched = now.st_ino;
 }
 
 /* ---- the connection ---- */
@@ -108,8 +119,6 @@ static void watch(struct pgprobe *p, int wanted)
 static void go_on_connecting(struct pgprobe *p)
 {
     struct pgprobe_outcome *o = current(p);
-    /* libpq may close its socket in here and get the same number again, so the watcher never outlives a call. */
-    loop_fd_free(&p->watch);
     PostgresPollingStatusType want = PQconnectPoll(p->conn);
     if (want == PGRES_POLLING_FAILED) {
         pg_connect_error(p->conn, o->sqlstate, &o->err);

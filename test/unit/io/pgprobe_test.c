@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <setjmp.h>
 #include <cmocka.h>
+#include <sys/socket.h>
 
 #include "fakeserver.h"
 #include "io/dns.h"
@@ -179,6 +180,33 @@ static void a_server_that_talks_nonsense_is_a_broken_protocol(void **state)
     assert_int_equal(s.o[0].err.code, ERR_PROTOCOL);
 }
 
+/* Refuses the plain connection, so libpq opens an encrypted one, mostly under the number of the first; full by then. */
+static void refuses_then_is_full(struct fake_server *fake, int fd)
+{
+    static const char refused[] = "E\0\0\0\x24SFATAL\0C28000\0Mencrypt, please\0";
+    static const char full[] = "E\0\0\0\x24SFATAL\0C53300\0Msorry, too many\0";
+    char request[512];
+    bool first = atomic_load(&fake->connections) == 1;
+    _Static_assert(sizeof(refused) == sizeof(full), "the length in their second byte holds for both");
+    if (recv(fd, request, sizeof(request), 0) > 0)
+        send(fd, first ? refused : full, sizeof(full), MSG_NOSIGNAL);
+}
+
+static void a_second_connection_of_libpq_is_followed(void **state)
+{
+    (void)state;
+    struct fake_server *fake = fake_server_new(refuses_then_is_full, NULL);
+    struct pgtarget t = server->target;
+    t.host = fake->address;
+    t.port = fake->port;
+    t.sslmode = "allow";
+    struct seen s = probe(&t, NULL, 0, 5000);
+    assert_int_equal(atomic_load(&fake->connections), 2);
+    fake_server_free(&fake);
+    assert_false(s.o[0].ok);
+    assert_string_equal(s.o[0].sqlstate, "28000"); /* the server's first answer, not our deadline */
+}
+
 static void a_cancelled_probe_says_nothing(void **state)
 {
     (void)state;
@@ -230,6 +258,7 @@ int main(void)
         cmocka_unit_test(a_frozen_server_costs_its_deadline_and_the_loop_nothing),
         cmocka_unit_test(failures_to_connect_are_told_apart),
         cmocka_unit_test(a_server_that_talks_nonsense_is_a_broken_protocol),
+        cmocka_unit_test(a_second_connection_of_libpq_is_followed),
         cmocka_unit_test(a_cancelled_probe_says_nothing),
         cmocka_unit_test(a_server_killed_under_a_statement_is_noticed_at_once),
     };
