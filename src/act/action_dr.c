@@ -1,7 +1,6 @@
 /* act/action_dr.c -- The warm copy: each new good backup is brought to the standby site, restored there beside the copy of before,
    verified, and takes its place. That is the restore test, too: what could not be restored is known long before it is needed. */
 #include <time.h>
-#include <unistd.h>
 
 #include "act/backups.h"
 #include "act/fetch.h"
@@ -10,6 +9,7 @@
 #include "act/warmsite.h"
 #include "io/ssh.h"
 #include "sys/clock.h"
+#include "sys/file.h"
 #include "sys/log.h"
 
 #include "base/banned.h"
@@ -75,7 +75,7 @@ struct pass {
 static void pass_done(struct pass *p)
 {
     buf_done(&p->skipped);
-    warmsite_unlock(&p->lock);
+    file_close(&p->lock);
 }
 
 static void pass_progress(void *arg, int64_t done, int64_t total, const char *what)
@@ -224,7 +224,7 @@ static bool restore_it(struct pass *p, struct restore_result *r, struct err *err
     const char *tag = arena_printf(p->ctx->arena, WARM_TAG "%08llx", (unsigned long long)(clock_wall_ms() / MS_SECOND));
     struct restore_spec spec = restores_spec(p->ctx, site, &p->backup, tag);
     int64_t began = clock_boot_ms();
-    SCOPED(warmsite_unlock) int held = -1; /* nothing removes the file while it is read */
+    SCOPED(file_close) int held = -1; /* nothing removes the file while it is read */
     spec.read_only = true;
     if (!backup_hold(&p->backup, &held, err))
         return false;

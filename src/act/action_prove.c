@@ -178,7 +178,7 @@ static bool prove(const struct action_ctx *ctx, const struct wanted *w, struct b
 {
     SCOPED(scratch_done) struct scratch s = {.ctx = ctx, .where = w->where, .target = w->where->database.at};
     struct backup_progress progress = {0};
-    SCOPED(warmsite_unlock) int held = -1;
+    SCOPED(file_close) int held = -1;
     s.target.dbname = arena_printf(ctx->arena, "%s_proof", w->where->database.at.dbname);
     if (!backup_hold(b, &held, err))
         return false;
@@ -212,7 +212,7 @@ static bool run(const struct action_ctx *ctx, enum outcome *ret_outcome, char *r
     struct wanted w;
     struct backup b = {0};
     struct restore_result r = {0};
-    SCOPED(warmsite_unlock) int lock = -1;
+    SCOPED(file_close) int lock = -1;
     size_t hashed = 0;
     if (!find_wanted(ctx, &w, err) || !find_backup(ctx, &w, &b, err))
         return false;

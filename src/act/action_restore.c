@@ -453,7 +453,7 @@ static bool restore_or_take(const struct action_ctx *ctx, const struct wanted *w
     struct restore_result *result = &ret->result;
     struct backup *backup = &ret->backup;
     struct warm_copy copy;
-    SCOPED(warmsite_unlock) int held = -1; /* nothing removes the file while it is read */
+    SCOPED(file_close) int held = -1; /* nothing removes the file while it is read */
     look_for_warm(ctx, w, &copy);
     if (!choose(ctx, w, &copy, backup, err) || !backup_hold(backup, &held, err))
         return err_prefix(err, "choosing a backup for site \"%s\"", w->site->name);
@@ -505,7 +505,7 @@ static bool report_too(const struct action_ctx *ctx, const struct wanted *w, con
 static bool run(const struct action_ctx *ctx, enum outcome *ret_outcome, char *ret_text, struct err *err)
 {
     struct wanted w;
-    int lock SCOPED(warmsite_unlock) = -1;
+    int lock SCOPED(file_close) = -1;
     if (!find_wanted(ctx, &w, err))
         return false;
     if (!w.forced && !is_elsewhere(&w) && warmsite_serves(ctx, w.site)) {

@@ -1,6 +1,4 @@
 /* act/action_traffic.c -- Moves the users to a site, and believes it only when their own path is answered from there. */
-#include <unistd.h>
-
 #include "act/fence/fence.h"
 #include "act/traffic/traffic.h"
 #include "sys/file.h"
@@ -204,12 +202,6 @@ static bool undo(const struct action_ctx *ctx, const struct traffic_ops *ops, ch
     return ops->forget(ctx, err) && finish(ctx, ops, now, ret_text);
 }
 
-static void close_lock(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-}
-
 /* One at a time: a person and a playbook that move the users at the same moment would each undo the other's half. */
 static bool lock(const struct action_ctx *ctx, int *ret_fd, struct err *err)
 {
@@ -226,7 +218,7 @@ static bool run(const struct action_ctx *ctx, enum outcome *ret_outcome, char *r
 {
     const struct traffic_ops *ops;
     const struct site *site = NULL;
-    int fd SCOPED(close_lock) = -1;
+    int fd SCOPED(file_close) = -1;
     if (!find_target(ctx, &site, err) || !traffic_of(ctx, &ops, err))
         return false;
     *ret_outcome = OUTCOME_SUCCESS;

@@ -1,8 +1,6 @@
 /* act/warmsite.c -- Which site keeps the copy, who may touch it now, and what is in it. */
 #include "act/warmsite.h"
 
-#include <unistd.h>
-
 #include "act/traffic/traffic.h"
 #include "sys/clock.h"
 #include "sys/file.h"
@@ -89,13 +87,6 @@ bool warmsite_lock(const struct action_ctx *ctx, int64_t wait_ms, int *ret_fd, s
     if (ok)
         *ret_fd = w.fd;
     return ok;
-}
-
-void warmsite_unlock(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-    *fd = -1;
 }
 
 /* ---- the copy ---- */

@@ -12,7 +12,6 @@ MUST_USE bool warmsite_find(const struct action_ctx *ctx, const char *name, cons
 const struct site *warmsite_source(const struct action_ctx *ctx, const struct site *site);
 /* One follower or restore of a service at a time on this machine; waits for at most `wait_ms`. ERR_REFUSED: somebody else is at it. */
 MUST_USE bool warmsite_lock(const struct action_ctx *ctx, int64_t wait_ms, int *ret_fd, struct err *err);
-void warmsite_unlock(int *fd); /* -1 is fine */
 /* Is that the backup which waits? By checksum where both are known, else by name and size. */
 bool warmsite_holds(const struct warm_copy *copy, const struct backup *backup);
 /* "restored 12 min ago, data as of 2025-10-25 15:34 UTC" */

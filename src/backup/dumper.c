@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "sys/clock.h"
+#include "sys/file.h"
 
 enum { PIECE = 256 * 1024, COMPLAINT_MAX = 16 * 1024, MOST_ENV = 32, STOP_MS = 200 };
 
@@ -19,18 +20,11 @@ struct child {
     int out, err;
 };
 
-static void close_fd(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-    *fd = -1;
-}
-
 /* Nothing of ours that is still running survives a failure. */
 static void child_done(struct child *child)
 {
-    close_fd(&child->out);
-    close_fd(&child->err);
+    file_close(&child->out);
+    file_close(&child->err);
     if (child->pid <= 0)
         return;
     kill(-child->pid, SIGKILL);
@@ -88,8 +82,8 @@ static bool start(const struct dumper_spec *spec, struct child *child, struct er
     int out[2] = {-1, -1}, complaint[2] = {-1, -1};
     if (pipe2(out, O_CLOEXEC) != 0 || pipe2(complaint, O_CLOEXEC) != 0) {
         int os = errno;
-        close_fd(&out[0]);
-        close_fd(&out[1]);
+        file_close(&out[0]);
+        file_close(&out[1]);
         return err_os(err, os, "could not make a pipe");
     }
     (void)fcntl(out[0], F_SETPIPE_SZ, 1 << 20); /* fewer switches; any size works */
@@ -112,7 +106,7 @@ static bool take(int *fd, char *piece, dumper_sink_fn *sink, void *arg, struct e
         return errno == EINTR || errno == EAGAIN || err_os(err, errno, "could not read from the child process");
     if (n > 0)
         return sink(arg, piece, (size_t)n, err);
-    close_fd(fd);
+    file_close(fd);
     return true;
 }
 
@@ -181,7 +175,7 @@ static bool reap(const struct dumper_spec *spec, struct child *child, int *ret_s
         int64_t left = until - clock_boot_ms();
         n = pidfd < 0 ? 1 : poll(&fd, 1, left > 0 ? (int)left : 0);
     } while (n < 0 && errno == EINTR);
-    close_fd(&pidfd);
+    file_close(&pidfd);
     if (n == 0)
         return silent(spec, err);
     while (waitpid(child->pid, ret_status, 0) < 0)

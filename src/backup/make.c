@@ -27,13 +27,6 @@ struct making {
 
 /* ---- the file ---- */
 
-static void close_fd(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-    *fd = -1;
-}
-
 static const struct seal_key *key_of(const struct making *m)
 {
     return m->spec->encrypt ? &m->spec->keys->keys[0] : NULL;
@@ -234,7 +227,7 @@ static bool make(struct making *m, struct backup *ret, struct err *err)
 
 bool backup_make(struct arena *arena, const struct backup_spec *spec, struct backup *ret, struct err *err)
 {
-    SCOPED(close_fd) int lock = -1;
+    SCOPED(file_close) int lock = -1;
     if (spec->encrypt && !keyring_any(spec->keys))
         return err_set(err, ERR_CONFIG, "a backup cannot be encrypted without a key");
     if (!file_mkdirs(spec->folder, 0750, err))

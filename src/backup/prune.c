@@ -10,13 +10,6 @@
 #include "backup/backup_internal.h"
 #include "sys/file.h"
 
-static void close_fd(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-    *fd = -1;
-}
-
 static bool decide(struct arena *arena, struct backup *list, size_t n, bool whole_is_good, const struct retention *rule, int64_t now_wall_ms,
                    struct prune_result *ret)
 {
@@ -40,7 +33,7 @@ static bool decide(struct arena *arena, struct backup *list, size_t n, bool whol
 static bool remove_backup(struct arena *arena, struct prune_line *line, struct err *err)
 {
     const char *path = line->backup.path;
-    SCOPED(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    SCOPED(file_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0) {
         line->why = "in use";
         return true;
@@ -56,7 +49,7 @@ static bool remove_backup(struct arena *arena, struct prune_line *line, struct e
 
 static void sync_folder(const char *folder)
 {
-    SCOPED(close_fd) int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    SCOPED(file_close) int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd >= 0)
         (void)fsync(fd);
 }
@@ -111,7 +104,7 @@ bool backup_prune(struct arena *arena, const struct backup_place *place, const s
 {
     struct backup *list;
     size_t n;
-    SCOPED(close_fd) int locked = -1;
+    SCOPED(file_close) int locked = -1;
     if (!dry_run && !file_lock(arena_printf(arena, "%s/.%s.prune.lock", place->folder, place->service), &locked, err)) {
         if (err && err->code == ERR_REFUSED)
             err_set(err, ERR_REFUSED, "the backups of \"%s\" in \"%s\" are being pruned already", place->service, place->folder);

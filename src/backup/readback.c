@@ -7,6 +7,7 @@
 
 #include "backup/engine.h"
 #include "io/xxh.h"
+#include "sys/file.h"
 
 enum { JOBS_MOST = 64, PROGRESS_EVERY = 7, PIECE = 256 * 1024 };
 
@@ -19,13 +20,6 @@ struct reading_back {
     bool failed;
     struct err err;
 };
-
-static void close_fd(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-    *fd = -1;
-}
 
 static bool take(struct reading_back *r, size_t *ret)
 {
@@ -106,7 +100,7 @@ bool engine_read_back(const char *path, const struct spool_sum *sum, int jobs, c
     int n = 0;
     if (!check_index(path, sum, err))
         return false;
-    SCOPED(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    SCOPED(file_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return err_os(err, errno, "could not open \"%s\"", path);
     r.fd = fd;
@@ -175,7 +169,7 @@ bool engine_read_back_encrypted(const char *path, const struct spool_sum *sum, c
                                 const struct backup_progress *progress, char sha256[HASH_HEX_SIZE], struct err *err)
 {
     struct recheck r = {.sum = sum, .packed = {.max = UINT32_MAX}, .text = {.max = INDEX_MEMBER_MAX}};
-    SCOPED(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    SCOPED(file_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return err_os(err, errno, "could not open \"%s\"", path);
     SCOPED(crypt_reader_close) struct crypt_reader *crypt = crypt_reader_open(key, 1, recheck, &r);

@@ -15,13 +15,6 @@ static const char *place(const struct store *store, const struct store_ctx *ctx,
     return file_join(ctx->arena, ((const struct store_folder_options *)store->options)->folder, name);
 }
 
-static void close_fd(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-    *fd = -1;
-}
-
 static bool valid(const void *options, struct err *err)
 {
     const struct store_folder_options *o = options;
@@ -90,10 +83,10 @@ static bool put(const struct store *store, const struct store_ctx *ctx, const ch
     const char *partial = arena_printf(ctx->arena, "%s/.%s.part", o->folder, name);
     if (!file_mkdirs(o->folder, 0750, err))
         return false;
-    SCOPED(close_fd) int from = open(path, O_RDONLY | O_CLOEXEC);
+    SCOPED(file_close) int from = open(path, O_RDONLY | O_CLOEXEC);
     if (from < 0)
         return err_os(err, errno, "could not open \"%s\"", path);
-    SCOPED(close_fd) int to = open(partial, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    SCOPED(file_close) int to = open(partial, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (to < 0)
         return err_os(err, errno, "could not create \"%s\"", partial);
     bool ok = copy(ctx, from, path, to, partial, err);
@@ -113,7 +106,7 @@ static bool get(const struct store *store, const struct store_ctx *ctx, const ch
     SCOPED(arena_close) struct arena *own = arena_open();
     const char *path = place(store, ctx, name);
     char *piece = arena_alloc(own, PIECE);
-    SCOPED(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    SCOPED(file_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         int os = errno;
         err_os(err, os, "could not open \"%s\"", path);

@@ -8,15 +8,9 @@
 #include "backup/dumper.h"
 #include "backup/store.h"
 #include "io/ssh.h"
+#include "sys/file.h"
 
 enum { SILENCE_MS = 2 * 60 * 1000, TEXT_MAX = 16 * 1024 * 1024, EXIT_NO_INPUT = 66, EXIT_NO_COMMAND = 127 };
-
-static void close_fd(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-    *fd = -1;
-}
 
 static bool valid(const void *options, struct err *err)
 {
@@ -120,7 +114,7 @@ static bool put(const struct store *store, const struct store_ctx *ctx, const ch
     SCOPED(buf_done) struct buf text = {.max = TEXT_MAX};
     struct stat st;
     int64_t from;
-    SCOPED(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    SCOPED(file_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &st) != 0)
         return err_os(err, errno, "could not open \"%s\"", path);
     if (!left_there(store, ctx, name, st.st_size, &from, err))

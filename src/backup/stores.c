@@ -80,13 +80,6 @@ static bool put_and_read_back(const struct store *store, const struct store_ctx 
 
 /* ---- pushing ---- */
 
-static void close_fd(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-    *fd = -1;
-}
-
 static bool lock(struct arena *arena, const char *folder, const char *what, int *ret_fd, struct err *err)
 {
     if (file_lock(arena_printf(arena, "%s/.%s.lock", folder, what), ret_fd, err))
@@ -103,7 +96,7 @@ static const char *folder_of(struct arena *arena, const struct backup *backup)
 
 static bool push(const struct store *store, const struct store_ctx *ctx, const struct backup *backup, struct err *err)
 {
-    SCOPED(close_fd) int held = -1, locked = -1;
+    SCOPED(file_close) int held = -1, locked = -1;
     char manifest_hash[HASH_HEX_SIZE];
     const char *manifest = manifest_path(ctx->arena, backup->path);
     if (!lock(ctx->arena, folder_of(ctx->arena, backup), arena_printf(ctx->arena, "push-%s", store->name), &locked, err) ||
@@ -237,7 +230,7 @@ static bool begin(struct fetching *f, bool anew, struct err *err)
     }
     if (f->at <= f->total)
         return true;
-    close_fd(&f->fd);
+    file_close(&f->fd);
     char unused[HASH_HEX_SIZE];
     hash_end(f->hash, unused);
     return begin(f, true, err);
@@ -254,7 +247,7 @@ static bool fetch_data(const struct store *store, const struct store_ctx *ctx, c
     ok = ok && (f.at == f.total || store->ops->get(store, ctx, b->file, f.at, to_file, &f, err));
     if (ok && fsync(f.fd) != 0)
         ok = err_os(err, errno, "could not write \"%s\"", path);
-    close_fd(&f.fd);
+    file_close(&f.fd);
     if (!ok)
         return false;
     hash_end(hash, hex);
@@ -312,7 +305,7 @@ static bool find(struct arena *arena, const struct backup_place *place, const ch
 bool store_fetch(const struct store *store, const struct store_ctx *ctx, const struct backup_place *place, const char *file,
                  struct backup *ret, struct err *err)
 {
-    SCOPED(close_fd) int locked = -1;
+    SCOPED(file_close) int locked = -1;
     bool found;
     if (!backup_moment_in(file, place->service))
         return err_set(err, ERR_USAGE, "\"%s\" is not the name of a backup of \"%s\"", file, place->service);

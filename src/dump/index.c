@@ -8,6 +8,7 @@
 
 #include "io/deflate.h"
 #include "io/hash.h"
+#include "sys/file.h"
 
 enum {
     VERSION = 1,
@@ -234,12 +235,6 @@ struct reading {
     unsigned char digest[HASH_HEX_SIZE / 2];
 };
 
-static void close_fd(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-}
-
 /* The end marker is the last END_SIZE bytes of the file or nowhere. */
 static bool take_end(struct reading *r, struct err *err)
 {
@@ -425,7 +420,7 @@ static bool read_index(struct reading *r, struct index **ret, struct err *err)
 bool index_read(struct arena *arena, const char *path, struct index **ret, struct err *err)
 {
     struct stat st;
-    SCOPED(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    SCOPED(file_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &st) != 0) {
         int os = errno;
         err_os(err, os, "could not open \"%s\"", path);

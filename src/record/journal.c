@@ -15,12 +15,6 @@
 
 enum { BUSY_MS = 5000, ENCODED_MAX = 2 * 1024 * 1024, RESERVE_CHECKPOINT_PAGES = 32 };
 
-static void close_fd(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-}
-
 /* ---- opening ---- */
 
 static struct journal *journal_new(const char *state_dir, enum journal_mode mode, bool durable)
@@ -79,7 +73,7 @@ static bool open_for_append(struct journal *journal, const struct db_spec *spec,
     if (!file_mkdirs(journal->folder, 0750, err))
         return false;
     /* The switch of a new file to WAL mode does not wait for others as everything else does, so its makers take turns. */
-    int turn SCOPED(close_fd) = open(journal->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int turn SCOPED(file_close) = open(journal->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     bool begun = file_has_content(journal->path);
     if (turn < 0 || (!begun && flock(turn, LOCK_EX) != 0))
         return err_os(err, errno, "could not open folder \"%s\"", journal->folder);

@@ -8,10 +8,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static void close_fd(int *fd)
+void file_close(int *fd)
 {
     if (*fd >= 0)
         close(*fd);
+    *fd = -1;
 }
 
 /* An error of the kernel with the code that callers look at. */
@@ -28,7 +29,7 @@ static bool fail(struct err *err, int os, const char *what, const char *path)
 
 bool file_read(struct arena *arena, const char *path, size_t max, struct str *ret, struct err *err)
 {
-    int fd SCOPED(close_fd) = open(path, O_RDONLY | O_CLOEXEC);
+    int fd SCOPED(file_close) = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return fail(err, errno, "open", path);
     /* The size that fstat gives is 0 for /proc and stale for files that grow, so it is only counted while reading. */
@@ -74,7 +75,7 @@ static char *folder_of(struct arena *arena, const char *path)
 /* Without this a rename may be undone by a power cut. */
 static bool sync_folder(const char *folder, struct err *err)
 {
-    int fd SCOPED(close_fd) = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd SCOPED(file_close) = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return fail(err, errno, "open folder", folder);
     if (fsync(fd) != 0)
@@ -93,7 +94,7 @@ bool file_write(const char *path, const void *data, size_t size, unsigned mode, 
     SCOPED(arena_close) struct arena *a = arena_open();
     const char *folder = folder_of(a, path);
     char *temporary = arena_printf(a, "%s/.%s.XXXXXX", folder, file_name_of(path));
-    int fd SCOPED(close_fd) = mkostemp(temporary, O_CLOEXEC);
+    int fd SCOPED(file_close) = mkostemp(temporary, O_CLOEXEC);
     if (fd < 0)
         return fail(err, errno, "create a temporary file beside", path);
     if (!fill(fd, data, size, mode) || rename(temporary, path) != 0) {

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "sys/clock.h"
+#include "sys/file.h"
 
 extern char **environ;
 
@@ -51,17 +52,10 @@ struct proc {
     struct proc_result result;
 };
 
-static void close_fd(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-    *fd = -1;
-}
-
 static void stream_close(struct stream *s)
 {
     loop_fd_free(&s->watch);
-    close_fd(&s->fd);
+    file_close(&s->fd);
 }
 
 static void proc_free(struct proc *p)
@@ -69,7 +63,7 @@ static void proc_free(struct proc *p)
     loop_hook_remove(&p->hook);
     loop_timer_free(&p->timer);
     loop_fd_free(&p->end_watch);
-    close_fd(&p->pidfd);
+    file_close(&p->pidfd);
     stream_close(&p->out);
     stream_close(&p->err);
     buf_done(&p->out.text);
@@ -234,10 +228,10 @@ struct child_fds {
 
 static void child_fds_close(struct child_fds *fds)
 {
-    close_fd(&fds->in);
-    close_fd(&fds->out);
-    close_fd(&fds->err);
-    close_fd(&fds->pass);
+    file_close(&fds->in);
+    file_close(&fds->out);
+    file_close(&fds->err);
+    file_close(&fds->pass);
 }
 
 static bool move_up(int *fd, struct err *err)
@@ -245,7 +239,7 @@ static bool move_up(int *fd, struct err *err)
     int moved = fcntl(*fd, F_DUPFD_CLOEXEC, SAFE_FD);
     if (moved < 0)
         return err_os(err, errno, "could not copy descriptor %d", *fd);
-    close_fd(fd);
+    file_close(fd);
     *fd = moved;
     return true;
 }
