@@ -1,6 +1,5 @@
 /* backup/readback.c -- A new backup is believed when it was read from the disk and unpacked again, by several threads. */
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -100,9 +99,9 @@ bool engine_read_back(const char *path, const struct spool_sum *sum, int jobs, c
     int n = 0;
     if (!check_index(path, sum, err))
         return false;
-    SCOPED(file_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return err_os(err, errno, "could not open \"%s\"", path);
+    SCOPED(file_close) int fd = -1;
+    if (!file_open(path, &fd, NULL, err))
+        return false;
     r.fd = fd;
     while (n < MIN_OF(jobs, JOBS_MOST) - 1 && pthread_create(&threads[n], NULL, check_silently, &r) == 0) /* fewer do too */
         n++;
@@ -169,9 +168,9 @@ bool engine_read_back_encrypted(const char *path, const struct spool_sum *sum, c
                                 const struct backup_progress *progress, char sha256[HASH_HEX_SIZE], struct err *err)
 {
     struct recheck r = {.sum = sum, .packed = {.max = UINT32_MAX}, .text = {.max = INDEX_MEMBER_MAX}};
-    SCOPED(file_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return err_os(err, errno, "could not open \"%s\"", path);
+    SCOPED(file_close) int fd = -1;
+    if (!file_open(path, &fd, NULL, err))
+        return false;
     SCOPED(crypt_reader_close) struct crypt_reader *crypt = crypt_reader_open(key, 1, recheck, &r);
     SCOPED(hash_close) struct hash *hash = hash_open();
     bool ok = decrypt_all(fd, crypt, hash, progress, sum->bytes, err);

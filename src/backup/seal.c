@@ -2,7 +2,6 @@
 #include <sys/file.h>
 
 #include <errno.h>
-#include <fcntl.h>
 #include <unistd.h>
 
 #include "backup/backup_internal.h"
@@ -126,18 +125,13 @@ bool backup_seal(struct arena *arena, struct backup *backup, const struct backup
 bool backup_hold(const struct backup *backup, int *ret_fd, struct err *err)
 {
     struct stat st;
-    int fd = open(backup->path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        int os = errno;
-        err_os(err, os, "could not open \"%s\"", backup->path);
-        if (os == ENOENT && err)
-            err->code = ERR_NOT_FOUND;
+    SCOPED(file_close) int fd = -1;
+    if (!file_open(backup->path, &fd, NULL, err))
         return false;
-    }
     if (flock(fd, LOCK_SH | LOCK_NB) == 0 && fstat(fd, &st) == 0 && st.st_nlink > 0) {
         *ret_fd = fd;
+        fd = -1;
         return true;
     }
-    close(fd);
     return err_set(err, ERR_NOT_FOUND, "backup \"%s\" was just removed", backup->file);
 }

@@ -55,12 +55,11 @@ static bool write_all(int fd, const char *path, const char *p, size_t n, struct 
     return true;
 }
 
-static bool copy(const struct store_ctx *ctx, int from, const char *path, int to, const char *to_path, struct err *err)
+static bool copy(const struct store_ctx *ctx, int from, int64_t total, const char *path, int to, const char *to_path, struct err *err)
 {
     SCOPED(arena_close) struct arena *own = arena_open();
     char *piece = arena_alloc(own, PIECE);
-    int64_t done = 0, total = lseek(from, 0, SEEK_END);
-    (void)lseek(from, 0, SEEK_SET);
+    int64_t done = 0;
     for (;;) {
         ssize_t n = read(from, piece, PIECE);
         if (n < 0 && errno == EINTR)
@@ -83,13 +82,14 @@ static bool put(const struct store *store, const struct store_ctx *ctx, const ch
     const char *partial = arena_printf(ctx->arena, "%s/.%s.part", o->folder, name);
     if (!file_mkdirs(o->folder, 0750, err))
         return false;
-    SCOPED(file_close) int from = open(path, O_RDONLY | O_CLOEXEC);
-    if (from < 0)
-        return err_os(err, errno, "could not open \"%s\"", path);
+    SCOPED(file_close) int from = -1;
+    int64_t size;
+    if (!file_open(path, &from, &size, err))
+        return false;
     SCOPED(file_close) int to = open(partial, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (to < 0)
         return err_os(err, errno, "could not create \"%s\"", partial);
-    bool ok = copy(ctx, from, path, to, partial, err);
+    bool ok = copy(ctx, from, size, path, to, partial, err);
     if (ok && fsync(to) != 0)
         ok = err_os(err, errno, "could not write \"%s\"", partial);
     if (ok)
@@ -106,14 +106,9 @@ static bool get(const struct store *store, const struct store_ctx *ctx, const ch
     SCOPED(arena_close) struct arena *own = arena_open();
     const char *path = place(store, ctx, name);
     char *piece = arena_alloc(own, PIECE);
-    SCOPED(file_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        int os = errno;
-        err_os(err, os, "could not open \"%s\"", path);
-        if (os == ENOENT && err)
-            err->code = ERR_NOT_FOUND;
+    SCOPED(file_close) int fd = -1;
+    if (!file_open(path, &fd, NULL, err))
         return false;
-    }
     for (;;) {
         ssize_t n = pread(fd, piece, PIECE, from);
         if (n < 0 && errno == EINTR)

@@ -1,14 +1,10 @@
 /* backup/store_http.c -- A web server that takes PUT: WebDAV, nginx, or whatever REMOTE_BACKUP_URL was. Such servers list nothing, so the
    names stand in an object of their own, bascule-list.json, which is written after each change. */
-#include <errno.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include "backup/store.h"
 #include "base/jsonout.h"
 #include "io/json.h"
 #include "io/transfer.h"
+#include "sys/file.h"
 #include "sys/secret.h"
 
 struct http_options {
@@ -141,20 +137,14 @@ static void tick(void *arg, int64_t sent)
 static bool put(const struct store *store, const struct store_ctx *ctx, const char *path, const char *name, struct err *err)
 {
     struct transfer_answer answer;
-    struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &st) != 0) {
-        err_os(err, errno, "could not open \"%s\"", path);
-        if (fd >= 0)
-            close(fd);
+    SCOPED(file_close) int fd = -1;
+    int64_t size;
+    if (!file_open(path, &fd, &size, err))
         return false;
-    }
-    struct ticking ticking = {ctx->progress, st.st_size};
-    struct transfer_spec spec = {.method = "PUT", .body_fd = fd, .body_size = st.st_size, .tick = tick, .tick_arg = &ticking,
+    struct ticking ticking = {ctx->progress, size};
+    struct transfer_spec spec = {.method = "PUT", .body_fd = fd, .body_size = size, .tick = tick, .tick_arg = &ticking,
                                  .headers = (const char *const[]){"Content-Type: application/octet-stream", NULL}};
-    bool ok = exchange(store, ctx, &spec, name, &answer, err);
-    close(fd);
-    return ok && change_list(store, ctx, name, st.st_size, err);
+    return exchange(store, ctx, &spec, name, &answer, err) && change_list(store, ctx, name, size, err);
 }
 
 static bool get(const struct store *store, const struct store_ctx *ctx, const char *name, int64_t from, store_sink_fn *sink, void *arg,

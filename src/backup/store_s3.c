@@ -1,12 +1,11 @@
 /* backup/store_s3.c -- S3 and what speaks like it. Large files go in parts; what of them a cut-off upload left there is used. */
 #include <errno.h>
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "backup/store.h"
 #include "backup/xml.h"
 #include "io/transfer.h"
+#include "sys/file.h"
 #include "sys/secret.h"
 
 struct s3_options {
@@ -267,22 +266,16 @@ static bool put_parts(struct upload *u, struct err *err)
 static bool put(const struct store *store, const struct store_ctx *ctx, const char *path, const char *name, struct err *err)
 {
     const struct s3_options *o = store->options;
-    struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &st) != 0) {
-        err_os(err, errno, "could not open \"%s\"", path);
-        if (fd >= 0)
-            close(fd);
+    SCOPED(file_close) int fd = -1;
+    int64_t size;
+    if (!file_open(path, &fd, &size, err))
         return false;
-    }
-    struct upload u = {.store = store, .ctx = ctx, .key = key_of(ctx, o, name), .fd = fd, .size = st.st_size, .part_size = (int64_t)o->part_mib * MIB};
+    struct upload u = {.store = store, .ctx = ctx, .key = key_of(ctx, o, name), .fd = fd, .size = size, .part_size = (int64_t)o->part_mib * MIB};
     while (u.size / u.part_size >= PARTS_MAX)
         u.part_size *= 2;
     for (int64_t at = 0; at < u.size; at += u.part_size)
         *vec_add(ctx->arena, &u.etags) = NULL; /* NOLINT(bugprone-sizeof-expression): a list of pointers */
-    bool ok = u.etags.n > 1 ? put_parts(&u, err) : put_whole(&u, err);
-    close(fd);
-    return ok;
+    return u.etags.n > 1 ? put_parts(&u, err) : put_whole(&u, err);
 }
 
 /* ---- get and remove ---- */

@@ -1,8 +1,6 @@
 /* backup/store_ssh.c -- A folder on another host, reached by OpenSSH. The remote shell runs constant scripts; names go as their
    arguments, each quoted, and never become part of one. */
 #include <errno.h>
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "backup/dumper.h"
@@ -112,21 +110,18 @@ static bool left_there(const struct store *store, const struct store_ctx *ctx, c
 static bool put(const struct store *store, const struct store_ctx *ctx, const char *path, const char *name, struct err *err)
 {
     SCOPED(buf_done) struct buf text = {.max = TEXT_MAX};
-    struct stat st;
-    int64_t from;
-    SCOPED(file_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &st) != 0)
-        return err_os(err, errno, "could not open \"%s\"", path);
-    if (!left_there(store, ctx, name, st.st_size, &from, err))
+    int64_t from, size;
+    SCOPED(file_close) int fd = -1;
+    if (!file_open(path, &fd, &size, err) || !left_there(store, ctx, name, size, &from, err))
         return false;
     if (lseek(fd, from, SEEK_SET) != from)
         return err_os(err, errno, "could not read \"%s\"", path);
-    struct ticking ticking = {ctx->progress, st.st_size};
+    struct ticking ticking = {ctx->progress, size};
     /* A connection that is cut looks like an end to `cat`: only the right length gets the name. */
     struct call call = {.script = "umask 077; cd -- \"$1\" && cat >> \".$2.part\" || exit 1\n"
                                   "[ \"$(wc -c < \".$2.part\")\" -eq \"$3\" ] || { echo 'it did not arrive whole' >&2; exit 1; }\n"
                                   "{ sync \".$2.part\" 2>/dev/null || sync; } && mv -f -- \".$2.part\" \"$2\"",
-                        .args = {name, arena_printf(ctx->arena, "%lld", (long long)st.st_size)},
+                        .args = {name, arena_printf(ctx->arena, "%lld", (long long)size)},
                         .input = fd,
                         .tick = tick,
                         .tick_arg = &ticking};

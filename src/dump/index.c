@@ -419,15 +419,10 @@ static bool read_index(struct reading *r, struct index **ret, struct err *err)
 
 bool index_read(struct arena *arena, const char *path, struct index **ret, struct err *err)
 {
-    struct stat st;
-    SCOPED(file_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &st) != 0) {
-        int os = errno;
-        err_os(err, os, "could not open \"%s\"", path);
-        if (os == ENOENT && err)
-            err->code = ERR_NOT_FOUND;
+    SCOPED(file_close) int fd = -1;
+    struct reading r = {.arena = arena};
+    if (!file_open(path, &fd, &r.size, err))
         return false;
-    }
-    struct reading r = {.arena = arena, .fd = fd, .size = st.st_size};
+    r.fd = fd;
     return read_index(&r, ret, err);
 }

@@ -2,9 +2,9 @@
 #include "dump/open.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
+
+#include "sys/file.h"
 
 enum { PIECE = 256 * 1024, READY_MAX = 1024 * 1024 };
 
@@ -80,29 +80,19 @@ static void close_encrypted(void *arg)
 static bool open_encrypted(const char *path, const struct seal_key *keys, size_t key_count, gzip_sink_fn *tap, void *tap_arg,
                            struct gzip_reader **ret, struct err *err)
 {
-    struct stat st;
-    const char *slash = strrchr(path, '/');
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        int os = errno;
-        err_os(err, os, "could not open \"%s\"", path);
-        if (os == ENOENT && err)
-            err->code = ERR_NOT_FOUND;
+    int fd;
+    int64_t size;
+    if (!file_open(path, &fd, &size, err))
         return false;
-    }
-    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-        close(fd);
-        return err_set(err, ERR_DATA, "\"%s\" is not a regular file", path);
-    }
     struct encrypted *e = calloc(1, sizeof(*e));
-    if (!e || !(e->name = strdup(slash ? slash + 1 : path)))
+    if (!e || !(e->name = strdup(file_name_of(path))))
         abort();
     e->fd = fd;
     e->tap = tap;
     e->tap_arg = tap_arg;
     e->ready.max = READY_MAX;
     e->crypt = crypt_reader_open(keys, key_count, into_ready, &e->ready);
-    *ret = gzip_reader_over(&(struct gzip_source){.read = read_decrypted, .close = close_encrypted, .arg = e, .size = st.st_size,
+    *ret = gzip_reader_over(&(struct gzip_source){.read = read_decrypted, .close = close_encrypted, .arg = e, .size = size,
                                                   .gzip_only = ends_with(path, ".gz.enc")});
     return true;
 }

@@ -3,11 +3,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <isa-l/igzip_lib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "io/gzip.h"
 #include "io/zstd.h"
+#include "sys/file.h"
 
 enum {
     CHUNK = 256 * 1024,
@@ -80,22 +80,13 @@ static bool ends_with(const char *text, const char *end)
 
 bool gzip_reader_open(const char *path, struct gzip_reader **ret, struct err *err)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        int os = errno;
-        err_os(err, os, "could not open \"%s\"", path);
-        if (os == ENOENT && err)
-            err->code = ERR_NOT_FOUND;
+    int fd;
+    int64_t size;
+    if (!file_open(path, &fd, &size, err))
         return false;
-    }
-    struct stat st;
-    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-        close(fd);
-        return err_set(err, ERR_DATA, "\"%s\" is not a regular file", path);
-    }
     struct gzip_reader *r = new_reader();
     r->fd = fd;
-    r->source = (struct gzip_source){.read = read_file, .arg = r, .size = st.st_size};
+    r->source = (struct gzip_source){.read = read_file, .arg = r, .size = size};
     r->must_be_packed = ends_with(path, ".gz");
     (void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
     *ret = r;

@@ -94,6 +94,30 @@ static void reading_says_why_it_failed(void **state)
     assert_int_equal(err.code, ERR_OS);
 }
 
+static void only_a_regular_file_is_opened(void **state)
+{
+    struct place *p = *state;
+    struct err err = {0};
+    int fd = -1;
+    int64_t size = 0;
+    char *path = file_join(p->a, p->folder, "x"), byte;
+    assert_true(file_write(path, "123", 3, 0600, &err));
+    assert_true(file_open(path, &fd, &size, &err));
+    assert_int_equal(size, 3);
+    assert_int_equal(read(fd, &byte, 1), 1);
+    assert_int_equal(byte, '1');
+    file_close(&fd);
+    assert_int_equal(fd, -1);
+    assert_true(file_open(path, &fd, NULL, &err));
+    file_close(&fd);
+    assert_false(file_open(p->folder, &fd, &size, &err));
+    assert_int_equal(err.code, ERR_DATA);
+    assert_false(file_open(file_join(p->a, p->folder, "absent"), &fd, &size, &err));
+    assert_int_equal(err.code, ERR_NOT_FOUND);
+    assert_int_equal(fd, -1);
+    assert_int_equal(size, 3);
+}
+
 static void a_failed_write_leaves_the_old_file_and_no_litter(void **state)
 {
     struct place *p = *state;
@@ -247,6 +271,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(what_was_written_is_read, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_file_over_the_limit_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(reading_says_why_it_failed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(only_a_regular_file_is_opened, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_failed_write_leaves_the_old_file_and_no_litter, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_full_disk_leaves_the_old_file, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_durable_rename_moves_between_folders, set_up, tear_down),
