@@ -7,7 +7,6 @@
 #include "act/host.h"
 #include "act/proof.h"
 #include "act/warmsite.h"
-#include "io/ssh.h"
 #include "sys/clock.h"
 #include "sys/file.h"
 #include "sys/log.h"
@@ -42,16 +41,7 @@ static bool find_wanted(const struct action_ctx *ctx, struct wanted *ret, struct
     ret->from = warmsite_source(ctx, ret->site);
     if (ret->from == ret->site || ret->site->role == SITE_PRODUCTION)
         return err_set(err, ERR_CONFIG, "site \"%s\" cannot follow itself", ret->site->name);
-    if (!ret->site->database.at.host || !ret->site->database.at.dbname)
-        return err_set(err, ERR_CONFIG, "site \"%s\" has no database to restore into", ret->site->name);
-    if (!ret->site->backup.folder)
-        return err_set(err, ERR_CONFIG, "site \"%s\" has no backup folder", ret->site->name);
-    if (!host_is_local(&ret->site->host)) {
-        err_set(err, ERR_REFUSED, "the backups of site \"%s\" lie on host \"%s\", and a restore reads them where they lie", ret->site->name,
-                ret->site->host.address);
-        return err_hint(err, "run this command on that host");
-    }
-    return true;
+    return warmsite_restorable(ret->site, true, err);
 }
 
 static bool valid(const struct action_ctx *ctx, struct err *err)

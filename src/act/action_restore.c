@@ -13,7 +13,6 @@
 #include "sys/clock.h"
 #include "sys/file.h"
 
-#include <unistd.h>
 
 #include "base/banned.h"
 
@@ -91,16 +90,7 @@ static bool find_wanted(const struct action_ctx *ctx, struct wanted *ret, struct
         return err_set(err, ERR_USAGE, "--report is about the site's own database, not with --into, --only or --scratch");
     if (ret->resume && ret->scratch)
         return err_set(err, ERR_USAGE, "--resume is about a server that is there, not with --scratch: one that is loaded with nothing safe begins anew");
-    if (!ret->site->database.at.host || !ret->site->database.at.dbname)
-        return err_set(err, ERR_CONFIG, "site \"%s\" has no database to restore into", ret->site->name);
-    if (!ret->file && !ret->site->backup.folder)
-        return err_set(err, ERR_CONFIG, "site \"%s\" has no backup folder", ret->site->name);
-    if (!host_is_local(&ret->site->host)) {
-        err_set(err, ERR_REFUSED, "the backups of site \"%s\" lie on host \"%s\", and a restore reads them where they lie", ret->site->name,
-                ret->site->host.address);
-        return err_hint(err, "run this command on that host");
-    }
-    return true;
+    return warmsite_restorable(ret->site, !ret->file, err);
 }
 
 static bool valid(const struct action_ctx *ctx, struct err *err)

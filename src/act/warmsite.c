@@ -2,6 +2,7 @@
 #include "act/warmsite.h"
 
 #include "act/traffic/traffic.h"
+#include "io/ssh.h"
 #include "sys/clock.h"
 #include "sys/file.h"
 
@@ -24,6 +25,20 @@ bool warmsite_find(const struct action_ctx *ctx, const char *name, const struct 
         return true;
     err_set(err, ERR_CONFIG, "service \"%s\" has no second site that could keep a warm copy", service->name);
     return err_hint(err, "add a site with role dr to the configuration");
+}
+
+bool warmsite_restorable(const struct site *site, bool wants_folder, struct err *err)
+{
+    if (!site->database.at.host || !site->database.at.dbname)
+        return err_set(err, ERR_CONFIG, "site \"%s\" has no database to restore into", site->name);
+    if (wants_folder && !site->backup.folder)
+        return err_set(err, ERR_CONFIG, "site \"%s\" has no backup folder", site->name);
+    if (!host_is_local(&site->host)) {
+        err_set(err, ERR_REFUSED, "the backups of site \"%s\" lie on host \"%s\", and a restore reads them where they lie", site->name,
+                site->host.address);
+        return err_hint(err, "run this command on that host");
+    }
+    return true;
 }
 
 const struct site *warmsite_source(const struct action_ctx *ctx, const struct site *site)

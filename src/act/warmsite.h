@@ -8,6 +8,8 @@
 
 /* The named site; without a name the one that follows, else the one whose role is dr. */
 MUST_USE bool warmsite_find(const struct action_ctx *ctx, const char *name, const struct site **ret, struct err *err);
+/* Can a restore be carried out from here: has the site a database, its backup folder unless a file is named, and is it on this machine? */
+MUST_USE bool warmsite_restorable(const struct site *site, bool wants_folder, struct err *err);
 /* The site that is followed: the one in production, or the other one of two. */
 const struct site *warmsite_source(const struct action_ctx *ctx, const struct site *site);
 /* One follower or restore of a service at a time on this machine; waits for at most `wait_ms`. ERR_REFUSED: somebody else is at it. */
