@@ -5,8 +5,6 @@
 
 extern const struct command cmd_diagnose, cmd_service, cmd_restore, cmd_verify, cmd_traffic, cmd_fence, cmd_upkeep;
 
-int cmd_action_run(struct cli *cli, int argc, char **argv);
-
 struct request {
     const char *run;
     int64_t incident, budget_ms;
@@ -82,9 +80,7 @@ const struct command cmd_diagnose = {
     .usage = "diagnose SITE [--dry-run] [--json]",
     .summary = N_("looks at a site's database: unit, connection, log, disks and load at once"),
     .details = N_("Asks everything at the same time, each with a deadline of its own, and sums it up in one sentence with the likely\n"
-                  "cause. It changes nothing, and a site that cannot be reached is an answer and not a failure.\n\n"
-                  "--dry-run performs the read-only checks and prints what would be done. --budget-ms N ends it after N milliseconds.\n"
-                  "--run ID and --incident N are given by the controller. Exit status: 0 done, 1 failed, 2 blocked until a person decides."),
+                  "cause. It changes nothing, and a site that cannot be reached is an answer and not a failure."),
     .wants_config = true,
     .run = cmd_action_run,
 };
@@ -94,9 +90,7 @@ const struct command cmd_service = {
     .usage = "service start|stop|restart SITE.database|SITE.application [--dry-run] [--json]",
     .summary = N_("starts, stops or restarts a site's database or application"),
     .details = N_("Runs the configured command, or systemctl, on the site's host, and waits until its status says so twice in a row.\n"
-                  "A database that was fenced cannot start until its mask is taken off.\n\n"
-                  "--dry-run performs the read-only checks and prints what would be done. --budget-ms N ends it after N milliseconds.\n"
-                  "--run ID and --incident N are given by the controller. Exit status: 0 done, 1 failed, 2 blocked until a person decides."),
+                  "A database that was fenced cannot start until its mask is taken off."),
     .wants_config = true,
     .run = cmd_action_run,
 };
@@ -116,9 +110,7 @@ const struct command cmd_restore = {
                   "no running server may have, writes all to disk, and leaves it running with ordinary ones, on a socket in the folder.\n\n"
                   "--resume goes on with what a restore of the same file had loaded when it, or the server, was killed: with its tables, indexes\n"
                   "and keys, or from the start where there is any doubt, and says which. It loads large tables in pieces, so that it can go on\n"
-                  "with them, too. With hourly backups, name the file that was being restored: --file.\n\n"
-                  "--dry-run performs the read-only checks and prints what would be done. --budget-ms N ends it after N milliseconds.\n"
-                  "--run ID and --incident N are given by the controller. Exit status: 0 done, 1 failed, 2 blocked until a person decides."),
+                  "with them, too. With hourly backups, name the file that was being restored: --file."),
     .wants_config = true,
     .run = cmd_action_run,
 };
@@ -129,9 +121,7 @@ const struct command cmd_verify = {
     .summary = N_("asks the service's endpoints, through the users' path or at a site"),
     .details = N_("Every endpoint must answer with an accepted status and the wanted content in one round, within 30 s or the budget.\n"
                   "With COUNT the first endpoint is asked that often over new connections, all of which must come from the site that\n"
-                  "the traffic is sent to.\n\n"
-                  "--dry-run performs the read-only checks and prints what would be done. --budget-ms N ends it after N milliseconds.\n"
-                  "--run ID and --incident N are given by the controller. Exit status: 0 done, 1 failed, 2 blocked until a person decides."),
+                  "the traffic is sent to."),
     .wants_config = true,
     .run = cmd_action_run,
 };
@@ -143,9 +133,7 @@ const struct command cmd_traffic = {
     .details = N_("A switch counts when five new connections in a row through the public address are answered by the new site; when they\n"
                   "are not within 10 s, or the proxy refuses its configuration, the state before it is put back. `undo` puts the state\n"
                   "before the last switch back. What a person types is refused while the database that the users leave takes connections:\n"
-                  "two sites would take writes. --force does it all the same.\n\n"
-                  "--dry-run performs the read-only checks and prints what would be done. --budget-ms N ends it after N milliseconds.\n"
-                  "--run ID and --incident N are given by the controller. Exit status: 0 done, 1 failed, 2 blocked until a person decides."),
+                  "two sites would take writes. --force does it all the same."),
     .wants_config = true,
     .run = cmd_action_run,
 };
@@ -156,9 +144,7 @@ const struct command cmd_fence = {
     .summary = N_("stops the database of a site for good and proves it"),
     .details = N_("Its start is masked, it is killed, its status asked, a session that was open before must be broken and its port must\n"
                   "refuse: only then may another site take writes. When its host cannot be reached, nothing is changed and the command\n"
-                  "that unblocks is printed.\n\n"
-                  "--dry-run performs the read-only checks and prints what would be done. --budget-ms N ends it after N milliseconds.\n"
-                  "--run ID and --incident N are given by the controller. Exit status: 0 done, 1 failed, 2 blocked until a person decides."),
+                  "that unblocks is printed."),
     .wants_config = true,
     .run = cmd_action_run,
 };
@@ -169,9 +155,7 @@ const struct command cmd_upkeep = {
     .summary = N_("makes a backup of a site, sends it to the stores and removes what is kept no longer"),
     .details = N_("What the controller does every so often when `every` stands in the backup: of a site; for a timer where no controller runs. A\n"
                   "store that is down or a file that cannot be removed leaves the backup as good as it is and is tried again next time; while\n"
-                  "backups fail, nothing is removed.\n\n"
-                  "--dry-run performs the read-only checks and prints what would be done. --budget-ms N ends it after N milliseconds.\n"
-                  "--run ID and --incident N are given by the controller. Exit status: 0 done, 1 failed, 2 blocked until a person decides."),
+                  "backups fail, nothing is removed."),
     .wants_config = true,
     .run = cmd_action_run,
 };

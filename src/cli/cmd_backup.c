@@ -5,7 +5,6 @@
 #include "sys/clock.h"
 #include "sys/file.h"
 
-int cmd_action_run(struct cli *cli, int argc, char **argv);
 extern const struct command cmd_backup;
 
 /* ---- make ---- */

@@ -8,7 +8,6 @@
 #include "sys/clock.h"
 
 extern const struct command cmd_dr;
-int cmd_action_run(struct cli *cli, int argc, char **argv);
 
 enum { STATUS_MAX = 256 * 1024 };
 

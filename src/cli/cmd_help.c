@@ -15,12 +15,18 @@ static int help_all(void)
     return 0;
 }
 
+static const char of_every_action[] =
+    N_("--dry-run performs the read-only checks and prints what would be done. --budget-ms N ends it after N milliseconds.\n"
+       "--run ID and --incident N are given by the controller. Exit status: 0 done, 1 failed, 2 blocked until a person decides.");
+
 static int help_one(const struct command *command)
 {
     printf(_("usage: bascule %s\n\n"), command->usage);
     printf("%s\n", _(command->summary));
     if (command->details)
         printf("\n%s\n", _(command->details));
+    if (command->run == cmd_action_run)
+        printf("\n%s\n", _(of_every_action));
     return 0;
 }
 
@@ -100,6 +106,10 @@ static int help_man(void)
         if (commands[i]->details) {
             printf(".IP\n");
             man_details(commands[i]->details);
+        }
+        if (commands[i]->run == cmd_action_run) {
+            printf(".IP\n");
+            man_details(of_every_action);
         }
     }
     printf(".SH EXIT STATUS\n0 done or all well; 1 critical or failed; 2 warnings; 64 and up as in sysexits(3).\n"

@@ -7,8 +7,6 @@
 
 extern const struct command cmd_status;
 
-int cmd_action_run(struct cli *cli, int argc, char **argv);
-
 struct survey {
     struct loop *loop;
     struct arena *arena;

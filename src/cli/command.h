@@ -37,6 +37,8 @@ int cli_fail(const struct err *err);           /* prints message and hint on std
 int cli_usage(const struct command *command, const char *fmt, ...) PRINTF_LIKE(2, 3); /* 64 */
 const struct config_hooks *cli_config_hooks(void);
 
+int cmd_action_run(struct cli *cli, int argc, char **argv); /* argv[0] is the name of an action */
+
 /* The service that --service names, or the only one; false with a list of the names when that is not clear. */
 MUST_USE bool cli_service(const struct cli *cli, const struct service **ret, struct err *err);
 /* Folder for the shared ssh connections, made when it is not there: under the state folder, or in /tmp when that path is too long. */
