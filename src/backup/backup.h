@@ -58,6 +58,7 @@ struct backup_spec {
     const char *scratch_dir; /* holds the password file while pg_dump runs */
     enum backup_level level;
     int jobs;                /* sessions that read large tables; 0: one for each processor, and one more */
+    int64_t lock_wait_ms;    /* for a table that is locked against everything; 0: 5 minutes */
     int64_t max_rate;        /* bytes of dump text a second that are asked of the server at most; 0: no limit */
     int64_t large_min;       /* bytes of a table that is read by our own sessions and not by pg_dump; 0: 4 MiB */
     int64_t piece_bytes;     /* of such a table that one session reads at a time; 0: 24 MiB */

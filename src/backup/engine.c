@@ -73,7 +73,7 @@ static bool run_part(struct engine *e, enum part_section section, struct cutter 
     argv[n++] = spec->pg_dump;
     argv[n++] = "--format=plain";
     argv[n++] = "--no-password";
-    argv[n++] = "--lock-wait-timeout=300000";
+    argv[n++] = arena_printf(arena, "--lock-wait-timeout=%lld", (long long)spec->snapshot->lock_wait_ms);
     argv[n++] = arena_printf(arena, "--encoding=%s", spec->snapshot->encoding);
     argv[n++] = arena_printf(arena, "--snapshot=%s", spec->snapshot->id);
     argv[n++] = arena_printf(arena, "--section=%s", part_section_name(section));

@@ -207,6 +207,8 @@ static bool make(struct making *m, struct backup *ret, struct err *err)
         !snapshot_open(m->arena, spec->target, &m->snapshot, err) ||
         !pgdump_find(m->arena, m->snapshot.server_version, &program, err))
         return false;
+    if (spec->lock_wait_ms)
+        m->snapshot.lock_wait_ms = spec->lock_wait_ms;
     struct backup b = {.path = free_name(m, m->snapshot.wall_ms), .has_manifest = true,
                        .keys = spec->keys, .opens = spec->keys, .sealed = keyring_any(spec->keys), .encrypted = spec->encrypt};
     b.file = file_name_of(b.path);

@@ -5,7 +5,7 @@ enum {
     CONNECT_MS = 10 * 1000,
     QUERY_MS = 30 * 1000,
     CATALOGUE_MS = 10 * 60 * 1000,      /* of 100,000 tables, on a slow disk */
-    LOCK_MS = 5 * 60 * 1000,            /* how long an ALTER TABLE of the application may keep us waiting */
+    LOCK_MS = 5 * 60 * 1000,            /* how long an ALTER TABLE of the application may keep us waiting, when nothing else is said */
     LARGE_MIN = 4 * 1024 * 1024,        /* smaller ones cost more in statements than they gain */
     LARGE_MOST = 1000,                  /* each is an argument of pg_dump */
     PIECE_BYTES = 24 * 1024 * 1024,
@@ -63,7 +63,7 @@ static bool export_snapshot(struct arena *arena, struct pg *pg, struct snapshot 
 bool snapshot_open(struct arena *arena, const struct pgtarget *target, struct snapshot *ret, struct err *err)
 {
     struct pg *pg SCOPED(pg_close) = NULL;
-    *ret = (struct snapshot){0};
+    *ret = (struct snapshot){.lock_wait_ms = LOCK_MS};
     if (!pg_open(target, NULL, CONNECT_MS, &pg, err) || !ask_source(arena, pg, ret, err) || !set_up(pg, ret->encoding, arena, err) ||
         !export_snapshot(arena, pg, ret, err))
         return false;
@@ -188,14 +188,17 @@ bool snapshot_large_tables(struct arena *arena, const struct snapshot *snapshot,
         *ret_count = 0;
         return true;
     }
-    if (!pg_exec(snapshot->pg, arena, large_query, NULL, 0, CATALOGUE_MS, &rows, err))
+    /* To ask for the size of a table takes a lock on it already. */
+    const char *wait = arena_printf(arena, "SET lock_timeout = %lld", (long long)snapshot->lock_wait_ms);
+    if (!pg_script(snapshot->pg, wait, QUERY_MS, err) ||
+        !pg_exec(snapshot->pg, arena, large_query, NULL, 0, CATALOGUE_MS + snapshot->lock_wait_ms, &rows, err))
         return err_prefix(err, "looking for large tables");
     for (size_t i = 0; i < pg_count(rows) && tables.n < LARGE_MOST && pg_int(rows, i, 5) >= large_min; i++)
         if (same(pg_text(rows, i, 9), "t") && pg_text(rows, i, 6))
             *vec_add(arena, &tables) = describe(arena, rows, i, snapshot->server_version, piece_bytes);
     if (tables.n) {
         qsort(tables.p, tables.n, sizeof(*tables.p), by_name); /* as pg_dump does, near enough */
-        if (!pg_script(snapshot->pg, lock_statement(arena, tables.p, tables.n, ""), LOCK_MS + QUERY_MS, err))
+        if (!pg_script(snapshot->pg, lock_statement(arena, tables.p, tables.n, ""), snapshot->lock_wait_ms + QUERY_MS, err))
             return err_prefix(err, "locking the large tables against being dropped");
     }
     *ret = tables.p;

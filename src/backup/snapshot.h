@@ -11,6 +11,7 @@ struct snapshot {
     const char *version_text, *system_identifier, *encoding;
     const char *lsn;           /* not younger than the data: "0/1A2B3C8" */
     int64_t wall_ms;           /* likewise */
+    int64_t lock_wait_ms;      /* for a table that the application has locked against everything */
 };
 
 /* A table that is read by our own sessions, in pieces if need be. Every other one is pg_dump's work. */

@@ -47,6 +47,7 @@ static int make(const struct backup_job *job)
         .level = (enum backup_level)job->level,
         .jobs = job->jobs,
         .max_rate = (int64_t)job->max_rate * MIB,
+        .lock_wait_ms = job->site->backup.lock_wait_ms,
         .progress = &progress,
         .keys = job->place.keys,
         .encrypt = job->encrypt,

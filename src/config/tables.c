@@ -98,6 +98,7 @@ static const struct option backup_options[] = {
     {"level", OPTION_ENUM, AT(site, backup.level), .fallback = "default", .names = level_names, .help = "how hard backups are compressed"},
     {"jobs", OPTION_INT, AT(site, backup.jobs), .fallback = "0", .max = 64, .help = "sessions that read large tables at once; 0: one for each processor, and one more"},
     {"max_rate", OPTION_INT, AT(site, backup.max_rate), .fallback = "0", .max = 1000000, .help = "MiB of dump text that are asked of the server in a second, at most; 0: no limit"},
+    {"lock_wait", OPTION_DURATION, AT(site, backup.lock_wait_ms), .fallback = "5m", .min = MS_SECOND, .max = 10 * MS_MINUTE, .help = "how long a backup waits for a table that the application has locked against everything, before it gives up"},
     {"key", OPTION_SECRET, AT(site, backup.key), .help = "seals the manifests, so that an altered or foreign backup is refused; `bascule backup key` makes one", .sample = "{file: /etc/bascule/backup.key}"},
     {"old_key", OPTION_SECRET, AT(site, backup.old_key), .help = "the key before this one: what it sealed or encrypted is still good", .sample = "{file: /etc/bascule/backup.key.old}"},
     {"encrypt", OPTION_BOOL, AT(site, backup.encrypt), .fallback = "false", .help = "backups are encrypted with the key, and their names end in .enc"},

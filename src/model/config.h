@@ -151,6 +151,7 @@ struct site {
         int level;                   /* in the order of backup_level_name() */
         int jobs;                    /* 0: one for each processor, and one more */
         int max_rate;                /* MiB of dump text a second; 0: no limit */
+        int64_t lock_wait_ms;        /* for a table that the application has locked against everything */
         struct secret key, old_key;  /* seal the manifests; SECRET_NONE: none */
         bool encrypt;
         struct { struct store_conf *p; size_t n, cap; } stores;

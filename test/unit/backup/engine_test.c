@@ -501,6 +501,28 @@ static void who_cannot_lock_at_once_is_done_without(void **state)
     pg_fixture_sql(w->pg, w->arena, "bank", "ALTER TABLE account DROP COLUMN late");
 }
 
+/* To ask how large a table is takes a lock already; what has an end elsewhere has one there. */
+static void a_locked_table_is_waited_for_and_not_for_ever(void **state)
+{
+    struct world *w = *state;
+    struct err err = {0};
+    struct pgtarget target;
+    struct backup b;
+    SCOPED(pg_close) struct pg *app = NULL;
+    struct backup_spec spec = spec_for(w, &target, "bank");
+    spec.lock_wait_ms = 200;
+    assert_true(pg_open(&target, NULL, 5000, &app, &err));
+    static const char *const tables[] = {"account" /* ours */, "other" /* pg_dump's */};
+    for (size_t i = 0; i < COUNT_OF(tables); i++) {
+        assert_true(pg_script(app, arena_printf(w->arena, "BEGIN; LOCK TABLE %s IN ACCESS EXCLUSIVE MODE", tables[i]), 5000, &err));
+        assert_false(backup_make(w->arena, &spec, &b, &err));
+        if (!strstr(err.message, "lock timeout"))
+            fail_msg("%s: %s", tables[i], err.message);
+        assert_true(pg_script(app, "ROLLBACK", 5000, &err));
+    }
+    must_make(w, &spec, &b);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup(name, begin_empty)
@@ -512,6 +534,7 @@ int main(void)
         TEST(one_moment_is_dumped_at_the_pace_asked_for),
         TEST(a_session_that_is_lost_leaves_nothing),
         TEST(who_cannot_lock_at_once_is_done_without),
+        TEST(a_locked_table_is_waited_for_and_not_for_ever),
     };
     return cmocka_run_group_tests(tests, open_cluster, close_cluster);
 }
