@@ -60,6 +60,15 @@ static struct str last_words(const char *message)
     return found;
 }
 
+/* Of a link that broke, libpq says first what happened, and then what it could not do for that reason ("invalid socket"). */
+static struct str first_words(const char *message)
+{
+    struct str rest = str_of(message), line = {0};
+    while (str_next(&rest, '\n', &line) && !(line = str_trim(line)).n)
+        ;
+    return line;
+}
+
 static void login_hint(const char *state, struct err *err)
 {
     if (same(state, "28P01") || same(state, "28000"))
@@ -108,9 +117,9 @@ bool pg_result_error(struct pg_conn *conn, const struct pg_result *result, char 
     const char *code = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
     str_copy(sqlstate, PG_SQLSTATE_SIZE, code ? code : "");
     if (!code) { /* no word from the server: the link broke, or libpq refused the call */
-        struct str words = last_words(result ? PQresultErrorMessage(result) : PQerrorMessage(conn));
-        enum err_code kind = PQstatus(conn) == CONNECTION_BAD ? ERR_UNAVAILABLE : ERR_FAILED;
-        return err_set(err, kind, STR_FMT, STR_ARG(words.n ? words : STR("the session ended unexpectedly")));
+        bool broken = PQstatus(conn) == CONNECTION_BAD;
+        struct str words = broken ? first_words(PQerrorMessage(conn)) : last_words(result ? PQresultErrorMessage(result) : PQerrorMessage(conn));
+        return err_set(err, broken ? ERR_UNAVAILABLE : ERR_FAILED, STR_FMT, STR_ARG(words.n ? words : STR("the session ended unexpectedly")));
     }
     const char *primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
     const char *detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);

@@ -279,6 +279,20 @@ static void a_password_goes_into_a_file_of_its_own(void **state)
     assert_null(passfile);
 }
 
+/* Runs near the end: the server is taken away in the middle of a statement. libpq notes what happened first, and then that it has no socket. */
+static void a_session_that_breaks_off_says_so(void **state)
+{
+    (void)state;
+    SCOPED(pg_close) struct pg *pg = must_open(NULL);
+    struct err err = {0};
+    assert_false(pg_script(pg, "copy (select 1) to program 'kill -9 $PPID'", 5000, &err));
+    assert_int_equal(err.code, ERR_UNAVAILABLE);
+    if (!strstr(err.message, "server closed the connection"))
+        fail_msg("%s", err.message);
+    pg_fixture_kill(server);
+    pg_fixture_start(server);
+}
+
 /* Runs near the end: the server is taken away. */
 static void a_killed_server_is_unavailable(void **state)
 {
@@ -320,6 +334,7 @@ int main(void)
         cmocka_unit_test(failures_to_connect_are_told_apart),
         cmocka_unit_test(names_and_values_are_quoted),
         cmocka_unit_test(a_password_goes_into_a_file_of_its_own),
+        cmocka_unit_test(a_session_that_breaks_off_says_so),
         cmocka_unit_test(a_killed_server_is_unavailable),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
