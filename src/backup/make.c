@@ -162,6 +162,7 @@ static bool publish(struct making *m, const struct backup *b, const struct manif
     if (!manifest_write(b, more, err))
         return false;
     if (!file_rename_durably(m->partial, b->path, err)) {
+        unlink(b->path); /* it may have got the name, and the folder could not be synced */
         unlink(manifest_path(m->arena, b->path));
         return false;
     }
