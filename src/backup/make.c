@@ -102,6 +102,15 @@ static bool enough_room(const struct making *m, const struct backup *list, size_
     return err_hint(err, "make room there; nothing was removed");
 }
 
+/* What a run that was killed left: its file, or a record that had not got its name (file_write makes those anew when they go). */
+static bool is_leftover(struct str name)
+{
+    static const char partial[] = ".partial", record[] = ".json.XXXXXX";
+    size_t n = sizeof(record) - 1;
+    return (name.n >= sizeof(partial) && same(name.p + name.n - sizeof(partial) + 1, partial)) ||
+           (name.n > n && memcmp(name.p + name.n - n, record, n - 6) == 0);
+}
+
 static void remove_leftovers(struct arena *arena, const char *folder, const char *service)
 {
     const char *prefix = arena_printf(arena, ".%s_backup_full_", service);
@@ -110,7 +119,7 @@ static void remove_leftovers(struct arena *arena, const char *folder, const char
         return;
     for (struct dirent *entry; (entry = readdir(dir));) {
         struct str name = str_of(entry->d_name);
-        if (str_starts(name, prefix) && name.n > 8 && same(name.p + name.n - 8, ".partial"))
+        if (str_starts(name, prefix) && is_leftover(name))
             unlink(file_join(arena, folder, name.p));
     }
     closedir(dir);

@@ -1,7 +1,9 @@
 /* io/pgenv.c -- The environment that pg_dump and its relatives are run with. A password goes into a file of its own, since the
    environment of a process can be read by others. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include "io/pg.h"
@@ -26,9 +28,24 @@ static bool write_passfile(int fd, const char *password, struct err *err)
                                : err_set(err, ERR_IO, "could not write the whole password file"));
 }
 
+/* Of processes that were killed. */
+static void remove_leftovers(const char *folder)
+{
+    SCOPED(arena_close) struct arena *own = arena_open();
+    DIR *dir = opendir(folder);
+    for (struct dirent *entry; dir && (entry = readdir(dir));) {
+        int pid = 0;
+        if (sscanf(entry->d_name, "pgpass.%d.", &pid) == 1 && pid > 0 && kill(pid, 0) != 0 && errno == ESRCH)
+            (void)unlink(arena_printf(own, "%s/%s", folder, entry->d_name));
+    }
+    if (dir)
+        closedir(dir);
+}
+
 static bool make_passfile(struct arena *arena, const char *folder, const char *password, char **ret, struct err *err)
 {
-    char *path = arena_printf(arena, "%s/pgpass.XXXXXX", folder);
+    char *path = arena_printf(arena, "%s/pgpass.%d.XXXXXX", folder, (int)getpid());
+    remove_leftovers(folder);
     int fd = mkostemp(path, O_CLOEXEC); /* 0600 */
     if (fd < 0)
         return err_os(err, errno, "could not make a password file in \"%s\"", folder);

@@ -104,20 +104,24 @@ static bool fill(int fd, const void *data, size_t size, unsigned mode)
     return write_all(fd, data, size) && fchmod(fd, mode) == 0 && fsync(fd) == 0;
 }
 
+/* Who clears away what killed processes left cannot tell a temporary file that is in use: when it is gone, another one is made. */
 bool file_write(const char *path, const void *data, size_t size, unsigned mode, struct err *err)
 {
+    enum { TRIES = 3 };
     SCOPED(arena_close) struct arena *a = arena_open();
     const char *folder = folder_of(a, path);
-    char *temporary = arena_printf(a, "%s/.%s.XXXXXX", folder, file_name_of(path));
-    int fd SCOPED(file_close) = mkostemp(temporary, O_CLOEXEC);
-    if (fd < 0)
-        return fail(err, errno, "create a temporary file beside", path);
-    if (!fill(fd, data, size, mode) || rename(temporary, path) != 0) {
+    for (int try = 1;; try++) {
+        char *temporary = arena_printf(a, "%s/.%s.XXXXXX", folder, file_name_of(path));
+        int fd SCOPED(file_close) = mkostemp(temporary, O_CLOEXEC);
+        if (fd < 0)
+            return fail(err, errno, "create a temporary file beside", path);
+        if (fill(fd, data, size, mode) && rename(temporary, path) == 0)
+            return sync_folder(folder, err);
         int os = errno;
         unlink(temporary);
-        return fail(err, os, "write", path);
+        if (os != ENOENT || try == TRIES)
+            return fail(err, os, "write", path);
     }
-    return sync_folder(folder, err);
 }
 
 bool file_rename_durably(const char *from, const char *to, struct err *err)

@@ -353,8 +353,15 @@ static void a_killed_backup_is_invisible_and_swept(void **state)
     struct err err = {0};
     assert_true(backup_list(w->arena, &(struct backup_place){"akig", w->folder, NULL}, &listed, &n, &err));
     assert_int_equal(n, 0);
+    /* Killed a moment later it leaves a record that has not got its name. */
+    static const char *const others[] = {".akig_backup_full_20250101_000000.sql.gz.manifest.json.AbC12z", ".akig.past.jsonl", ".akig_backup_full.AbC12z",
+                                         ".b_backup_full_20250101_000000.sql.gz.manifest.json.AbC12z"};
+    for (size_t i = 0; i < COUNT_OF(others); i++)
+        assert_true(file_write(file_join(w->arena, w->folder, others[i]), "{", 1, 0600, &err));
     setenv("PATH", w->path, 1);
     must_make(w, &b);
+    for (size_t i = 0; i < COUNT_OF(others); i++)
+        assert_int_equal(file_exists(file_join(w->arena, w->folder, others[i])), i > 0);
     assert_int_equal(files_in(w->folder, ".partial"), 0);
     assert_int_equal(files_in(w->folder, ".gz"), 1);
 }

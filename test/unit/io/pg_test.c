@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "io/pg.h"
@@ -272,7 +273,21 @@ static void a_password_goes_into_a_file_of_its_own(void **state)
     fclose(f);
     assert_string_equal(text, "*:*:*:*:a\\:b\\\\c\n");
     unlink(passfile);
-    rmdir(folder);
+    /* What a killed process left goes, what belongs to a living one and to others stays. */
+    pid_t dead = fork();
+    if (dead == 0)
+        _exit(0);
+    assert_int_equal(waitpid(dead, NULL, 0), dead);
+    char *left = arena_printf(a, "%s/pgpass.%d.AbC12z", folder, (int)dead), *living = arena_printf(a, "%s/pgpass.%d.AbC12z", folder, (int)getppid()),
+         *other = arena_printf(a, "%s/pgpass.AbC12z", folder);
+    for (char *const *p = (char *const[]){left, living, other, NULL}; *p; p++)
+        fclose(fopen(*p, "w"));
+    assert_true(pg_client_env(a, &target, folder, &env, &passfile, &err));
+    assert_int_equal(unlink(left), -1);
+    assert_int_equal(unlink(living), 0);
+    assert_int_equal(unlink(other), 0);
+    assert_int_equal(unlink(passfile), 0);
+    assert_int_equal(rmdir(folder), 0);
     assert_false(pg_client_env(a, &target, "/nonexistent", &env, &passfile, &err));
     target.password.source = SECRET_NONE;
     assert_true(pg_client_env(a, &target, "/nonexistent", &env, &passfile, &err));

@@ -5,7 +5,9 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <dirent.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "sys/file.h"
@@ -130,6 +132,32 @@ static void a_failed_write_leaves_the_old_file_and_no_litter(void **state)
     assert_false(file_write(file_join(p->a, p->folder, "no/such"), "x", 1, 0600, &err));
     assert_int_equal(err.code, ERR_NOT_FOUND);
     assert_false(file_write("/proc/bascule", "x", 1, 0600, NULL));
+}
+
+/* Who clears away what killed processes left may take a temporary file that is in use. */
+static void a_temporary_file_that_is_taken_away_is_made_anew(void **state)
+{
+    struct place *p = *state;
+    struct err err = {0};
+    pid_t pid = fork();
+    if (pid == 0)
+        for (;;) {
+            DIR *dir = opendir(p->folder);
+            for (struct dirent *entry; (entry = readdir(dir));)
+                if (strncmp(entry->d_name, ".x.", 3) == 0 && unlink(file_join(p->a, p->folder, entry->d_name)) == 0)
+                    _exit(0);
+            closedir(dir);
+        }
+    char *path = file_join(p->a, p->folder, "x");
+    bool written = true;
+    while (written && waitpid(pid, NULL, WNOHANG) == 0)
+        written = file_write(path, "x", 1, 0600, &err);
+    if (!written) {
+        kill(pid, SIGKILL);
+        waitpid(pid, NULL, 0);
+        fail_msg("%s", err.message);
+    }
+    assert_int_equal(entries(p->folder), 1);
 }
 
 static void a_full_disk_leaves_the_old_file(void **state)
@@ -273,6 +301,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(reading_says_why_it_failed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(only_a_regular_file_is_opened, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_failed_write_leaves_the_old_file_and_no_litter, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_temporary_file_that_is_taken_away_is_made_anew, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_full_disk_leaves_the_old_file, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_durable_rename_moves_between_folders, set_up, tear_down),
         cmocka_unit_test_setup_teardown(folders_are_made_with_their_parents, set_up, tear_down),
