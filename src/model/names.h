@@ -60,7 +60,15 @@ enum outcome { OUTCOMES(MODEL_ENUM_MEMBER) OUTCOME_MAX };
     X(EVENT_DELIVERED, "delivered")       /* subject: notice key; number: attempt; ref: ms from order to hand-over */  \
     X(EVENT_UNDELIVERED, "undelivered")   /* subject: notice key; number: attempt; ref: next try, core ms, or -1 */    \
     X(EVENT_FACT, "fact")                 /* subject: name; number or text: value; measured by an action */            \
-    X(EVENT_RUNNING, "running")           /* subject: run id; number: pid; the child process exists */
+    X(EVENT_RUNNING, "running")           /* subject: run id; number: pid; the child process exists */                 \
+    X(EVENT_SAY, "person.say")            /* subject: "public" or "inside"; text; detail: the text by language */      \
+    X(EVENT_ESCALATE, "person.escalate")  /* to the next tier at once; number: a severity to raise it to, or -1 */     \
+    X(EVENT_OVERRIDE, "person.override")  /* subject: rotation; number, ref: from and to, wall ms; text: contact */    \
+    X(EVENT_TICK_ITEM, "person.tick")     /* subject: CHECKLIST/ITEM; text: what was seen */                           \
+    X(EVENT_WRITE, "person.write")        /* subject: field of the report; detail: what the person wrote */            \
+    X(EVENT_MAINTENANCE, "person.maintenance") /* subject: its name; number, ref: from and to, wall ms; text: title */ \
+    X(EVENT_ALERT, "alert")               /* subject: key; number: severity, or -1 for its end; text: summary */       \
+    X(EVENT_PROVEN, "contact.proven")     /* subject: CONTACT/CHANNEL; number: 1 took a test message, 0 did not */
 enum event_kind { EVENT_KINDS(MODEL_ENUM_MEMBER) EVENT_MAX };
 
 /* Rows of the journal that stand for something decided: written before it is carried out. */
@@ -76,9 +84,20 @@ enum event_kind { EVENT_KINDS(MODEL_ENUM_MEMBER) EVENT_MAX };
     X(ORDER_ASK, "approval.asked")        /* subject: run id; number: timeout ms; text: the command to approve */      \
     X(ORDER_BLOCKED, "blocked")           /* subject: run id; text: why, and the command that unblocks */              \
     X(ORDER_PLAYBOOK_END, "playbook.ended") /* subject: playbook; number: outcome */                                   \
-    X(ORDER_ACTIVE, "site.active")        /* subject: site that now serves the users */
+    X(ORDER_ACTIVE, "site.active")        /* subject: site that now serves the users */                                \
+    X(ORDER_PUBLIC, "public")             /* subject: phase (PUBLIC_PHASES); text: headline; detail: by language */
 enum order_kind { ORDER_KINDS(MODEL_ENUM_MEMBER) ORDER_MAX };
 
+/* What the public is told of an incident, in the words of every status page. */
+#define PUBLIC_PHASES(X)                                                                                               \
+    X(PUBLIC_INVESTIGATING, "investigating")                                                                           \
+    X(PUBLIC_IDENTIFIED, "identified")                                                                                 \
+    X(PUBLIC_MONITORING, "monitoring")                                                                                 \
+    X(PUBLIC_RESOLVED, "resolved")
+enum public_phase { PUBLIC_PHASES(MODEL_ENUM_MEMBER) PUBLIC_MAX };
+
+const char *public_phase_name(enum public_phase p);
+bool public_phase_of(const char *name, enum public_phase *ret);
 const char *verdict_name(enum verdict_state v);
 const char *severity_name(enum severity s);
 const char *incident_state_name(enum incident_state s);

@@ -28,6 +28,14 @@ static const struct text2 event_templates[EVENT_MAX] = {
     [EVENT_UNDELIVERED] = {"message \"{stage}\" not taken for {contact} by {channel}{ at try}{: text}{ given up}",
                            "message « {stage} » non accepté pour {contact} par {channel}{ at try}{: text}{ given up}"},
     [EVENT_FACT] = {"measured: {subject} = {value}", "mesuré : {subject} = {value}"},
+    [EVENT_SAY] = {"{person} said ({subject}){: text}", "{person} a dit ({subject}){: text}"},
+    [EVENT_ESCALATE] = {"{person} escalated the incident{: text}", "{person} a fait monter l'incident{: text}"},
+    [EVENT_OVERRIDE] = {"{person} put {text} on call for \"{subject}\"", "{person} a mis {text} d'astreinte pour « {subject} »"},
+    [EVENT_TICK_ITEM] = {"{person} ticked \"{subject}\"{: text}", "{person} a coché « {subject} »{: text}"},
+    [EVENT_WRITE] = {"{person} wrote \"{subject}\" of the report{: text}", "{person} a écrit « {subject} » du rapport{: text}"},
+    [EVENT_MAINTENANCE] = {"{person} announced maintenance \"{subject}\"{: text}", "{person} a annoncé la maintenance « {subject} »{: text}"},
+    [EVENT_ALERT] = {"alert \"{subject}\" came in{: text}", "l'alerte « {subject} » est arrivée{: text}"},
+    [EVENT_PROVEN] = {"test message to {subject}{: text}", "message d'essai à {subject}{: text}"},
     [EVENT_RUNNING] = {"the command of step \"{step}\" runs as process {number}", "la commande de l'étape « {step} » est le processus {number}"},
 };
 
@@ -45,6 +53,7 @@ static const struct text2 order_templates[ORDER_MAX] = {
     [ORDER_BLOCKED] = {"blocked, a person is needed{: text}", "bloqué, une personne est nécessaire{: text}"},
     [ORDER_PLAYBOOK_END] = {"playbook \"{subject}\" ended: {ending}", "scénario « {subject} » terminé : {ending}"},
     [ORDER_ACTIVE] = {"site \"{subject}\" now serves the users", "le site « {subject} » sert maintenant les utilisateurs"},
+    [ORDER_PUBLIC] = {"the public was told ({subject}){: text}", "le public a été informé ({subject}){: text}"},
 };
 
 /* What a template is filled from. */

@@ -161,6 +161,7 @@ static void tell_order(struct teller *t, const struct record *r, enum language l
     case ORDER_STAGE:
     case ORDER_CANCEL:
     case ORDER_PLAYBOOK_END:
+    case ORDER_PUBLIC:
     case ORDER_MAX:
         break;
     }

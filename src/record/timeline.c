@@ -43,6 +43,12 @@ const char *timeline_person(const struct record *record)
     case EVENT_DENY:
     case EVENT_CERTIFY:
     case EVENT_RETRY:
+    case EVENT_SAY:
+    case EVENT_ESCALATE:
+    case EVENT_OVERRIDE:
+    case EVENT_TICK_ITEM:
+    case EVENT_WRITE:
+    case EVENT_MAINTENANCE:
         return record->who;
     default:
         return "";

@@ -35,6 +35,7 @@ static void every_name_leads_back(void **state)
     BOTH_WAYS(outcome, OUTCOME_MAX, outcome_name, outcome_of);
     BOTH_WAYS(event_kind, EVENT_MAX, event_name, event_of);
     BOTH_WAYS(order_kind, ORDER_MAX, order_name, order_of);
+    BOTH_WAYS(public_phase, PUBLIC_MAX, public_phase_name, public_phase_of);
 }
 
 /* These stand in journals and in files: changing one makes old journals unreadable. */
