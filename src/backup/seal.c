@@ -125,13 +125,13 @@ bool backup_seal(struct arena *arena, struct backup *backup, const struct backup
 bool backup_hold(const struct backup *backup, int *ret_fd, struct err *err)
 {
     struct stat st;
-    SCOPED(file_close) int fd = -1;
+    int fd;
     if (!file_open(backup->path, &fd, NULL, err))
         return false;
     if (flock(fd, LOCK_SH | LOCK_NB) == 0 && fstat(fd, &st) == 0 && st.st_nlink > 0) {
         *ret_fd = fd;
-        fd = -1;
         return true;
     }
+    close(fd);
     return err_set(err, ERR_NOT_FOUND, "backup \"%s\" was just removed", backup->file);
 }

@@ -30,15 +30,16 @@ static bool fail(struct err *err, int os, const char *what, const char *path)
 bool file_open(const char *path, int *ret_fd, int64_t *ret_size, struct err *err)
 {
     struct stat st;
-    int fd SCOPED(file_close) = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return fail(err, errno, "open", path);
-    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+        close(fd);
         return err_set(err, ERR_DATA, "\"%s\" is not a regular file", path);
+    }
     if (ret_size)
         *ret_size = st.st_size;
     *ret_fd = fd;
-    fd = -1;
     return true;
 }
 
