@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Iterator
 
@@ -111,7 +110,6 @@ def test_a_store_that_is_down_is_said_and_tried_again(bascule: Bascule, stores: 
 
 def test_prune_keeps_what_it_must_and_the_report_counts(bascule: Bascule) -> None:
     bascule.ok("backup")
-    time.sleep(1.1)
     bascule.ok("backup")
     newest, oldest = (b["file"] for b in listed(bascule))
     for name in ("", ".manifest.json", ".verified.json"):
