@@ -81,9 +81,10 @@ static struct message_facts facts_for(const struct daemon *d, const struct incid
 
 /* ---- notices ---- */
 
-static struct notice notice_of(const struct record *record)
+struct notice daemon_notice(const struct daemon *d, struct arena *arena, const struct record *record)
 {
-    return (struct notice){
+    const struct incident *incident = decide_incident(d->decide, record->incident);
+    struct notice notice = {
         .key = record->subject,
         .incident = record->incident,
         .service = record->service,
@@ -92,10 +93,14 @@ static struct notice notice_of(const struct record *record)
         .channel = record->channel,
         .address = record->address,
         .subject = record->text,
-        .body = record->detail,
+        .severity = incident ? (int)incident->severity : -1,
         .ordered_at_ms = record->at_ms,
         .wall_ms = record->wall_ms,
     };
+    /* With the moment of the opening, since a journal begun anew counts its incidents from 1 again. */
+    notice.thread = arena_printf(arena, "%s/%" PRId64 "/%" PRId64, record->service, record->incident, incident ? incident->opened_wall_ms : 0);
+    notice_unpack(arena, record->detail, &notice);
+    return notice;
 }
 
 /* Subject and body become part of the order's row: what is sent again after a restart is what was written down first. */
@@ -274,6 +279,13 @@ void daemon_leave_when_told(struct daemon *d)
     loop_stop(d->loop);
 }
 
+static void hand_over(struct daemon *d, const struct record *record)
+{
+    SCOPED(arena_close) struct arena *arena = arena_open();
+    struct notice notice = daemon_notice(d, arena, record);
+    outbox_add(d->outbox, &notice, 0);
+}
+
 static void carry_out_one(struct daemon *d, const struct order *order, const struct record *record)
 {
     switch (order->kind) {
@@ -283,11 +295,9 @@ static void carry_out_one(struct daemon *d, const struct order *order, const str
     case ORDER_CANCEL:
         runner_cancel(d->runner, order->subject);
         break;
-    case ORDER_NOTIFY: {
-        struct notice notice = notice_of(record);
-        outbox_add(d->outbox, &notice, 0);
+    case ORDER_NOTIFY:
+        hand_over(d, record);
         break;
-    }
     default:
         end_of_one_playbook(d, order);
         break; /* the others are statements: being on record is all they want */

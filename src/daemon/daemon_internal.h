@@ -59,6 +59,7 @@ int64_t daemon_now(const struct daemon *d);
 void daemon_carry_out(struct daemon *d, const struct order *orders, size_t count);
 void daemon_leave_when_told(struct daemon *d); /* one-playbook life: ends it once its last messages are out */
 void daemon_start_run(struct daemon *d, const char *service, int64_t incident, const char *run, const char *words, int64_t budget_ms);
+struct notice daemon_notice(const struct daemon *d, struct arena *arena, const struct record *record); /* of its order's row */
 void daemon_keep_fact(struct daemon *d, int64_t incident, const char *run, const char *name, const char *value);
 void daemon_forget_facts(struct daemon *d, const char *run); /* of a run of no incident, which nobody tells anybody of later */
 bool daemon_knows_fact(const struct daemon *d, int64_t incident, const char *run, const char *name, const char *value);

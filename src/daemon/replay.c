@@ -7,7 +7,8 @@
 #include "sys/log.h"
 
 struct pending_notice {
-    struct notice notice;
+    struct record record; /* of its order */
+    int attempts;
     int64_t not_before_ms;
     bool over; /* delivered, or given up */
 };
@@ -42,28 +43,16 @@ static void meet_order(struct replay *r, const struct record *record)
 static void remember_notice(struct replay *r, const struct record *record)
 {
     struct pending_notice *p = vec_add(r->arena, &r->notices);
-    p->notice = (struct notice){
-        .key = arena_strdup(r->arena, record->subject),
-        .incident = record->incident,
-        .service = arena_strdup(r->arena, record->service),
-        .stage = arena_strdup(r->arena, record->stage),
-        .contact = arena_strdup(r->arena, record->who),
-        .channel = arena_strdup(r->arena, record->channel),
-        .address = arena_strdup(r->arena, record->address),
-        .subject = arena_strdup(r->arena, record->text),
-        .body = arena_strdup(r->arena, record->detail),
-        .ordered_at_ms = record->at_ms,
-        .wall_ms = record->wall_ms,
-    };
+    p->record = record_dup(r->arena, record);
 }
 
 static void settle_notice(struct replay *r, const struct event *event)
 {
     for (size_t i = r->notices.n; i-- > 0;) {
         struct pending_notice *p = &r->notices.p[i];
-        if (!same(p->notice.key, event->subject))
+        if (!same(p->record.subject, event->subject))
             continue;
-        p->notice.attempts = (int)event->number;
+        p->attempts = (int)event->number;
         p->over = event->kind == EVENT_DELIVERED || event->ref < 0;
         p->not_before_ms = event->ref;
         return;
@@ -184,9 +173,14 @@ static void resume_runs(struct replay *r)
 
 static void resume_notices(struct replay *r)
 {
-    for (size_t i = 0; i < r->notices.n; i++)
-        if (!r->notices.p[i].over)
-            outbox_add(r->d->outbox, &r->notices.p[i].notice, r->notices.p[i].not_before_ms);
+    for (size_t i = 0; i < r->notices.n; i++) {
+        const struct pending_notice *p = &r->notices.p[i];
+        if (p->over)
+            continue;
+        struct notice notice = daemon_notice(r->d, r->arena, &p->record);
+        notice.attempts = p->attempts;
+        outbox_add(r->d->outbox, &notice, p->not_before_ms);
+    }
 }
 
 /* Before the first outcome is fed: from here on, what the last life saw of the world does not count. */

@@ -71,13 +71,27 @@ struct record {
     const char *detail;        /* long text: the body of a message, the output of a diagnosis; "" when none */
 };
 
-/* A message to one person by one way. */
+/* A message to one person by one way; or, with a phase, what the public is told of an incident by one channel. A channel takes of it what
+   its form has room for. */
 struct notice {
     const char *key;           /* the same for every attempt: "7/alert/ops/slack" */
     int64_t incident;
     const char *service, *stage, *contact, *channel, *address;
     const char *subject, *body;
+    const char *html;          /* the body as a whole HTML page; NULL: the channel makes one of the body where it needs one */
+    const char *brief;         /* the message for a telephone, a line or two; NULL: the subject */
+    const char *thread;        /* what all messages of an incident share, and no other has, in any journal: "akig/7/1761406442120" */
+    const char *phase;         /* PUBLIC_PHASES of a message to the public; NULL: a message to a person */
+    const char *by_language;   /* of a message to the public: {"en": {"headline", "body"}, "fr": ...}; NULL: subject and body are all */
+    int severity;              /* enum severity; -1: of no incident */
+    bool test;                 /* `notify test`: marked as such, and nothing follows from it */
     int64_t ordered_at_ms;
     int64_t wall_ms;
     int attempts;
 };
+
+/* The forms of a message as the `detail` of its order keeps them, a page each: body, brief, html. A missing one is an empty page; when
+   only the body is there, detail is the body. What would end a page within a form becomes a blank. */
+char *notice_pack(struct arena *arena, const char *body, const char *brief, const char *html);
+/* Sets body, brief and html; texts in `arena`. */
+void notice_unpack(struct arena *arena, const char *detail, struct notice *notice);

@@ -66,6 +66,11 @@ static struct item *item_new(const struct notice *n, int64_t not_before_ms)
     item->notice.address = arena_strdup(a, n->address);
     item->notice.subject = arena_strdup(a, n->subject);
     item->notice.body = arena_strdup(a, n->body);
+    item->notice.html = arena_strdup(a, n->html);
+    item->notice.brief = arena_strdup(a, n->brief);
+    item->notice.thread = arena_strdup(a, n->thread);
+    item->notice.phase = arena_strdup(a, n->phase);
+    item->notice.by_language = arena_strdup(a, n->by_language);
     return item;
 }
 
