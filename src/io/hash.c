@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <unistd.h>
 
 struct hash {
@@ -86,4 +87,12 @@ bool hash_file(const char *path, char hex[HASH_HEX_SIZE], struct err *err)
     if (ok)
         hash_end(hash, hex);
     return ok;
+}
+
+void hash_hmac(struct str key, struct str text, unsigned char ret[HMAC_SIZE])
+{
+    unsigned size = 0;
+    must(key.n <= INT32_MAX);
+    must(HMAC(EVP_sha256(), key.n ? key.p : "", (int)key.n, (const unsigned char *)(text.n ? text.p : ""), text.n, ret, &size) != NULL);
+    must(size == HMAC_SIZE);
 }

@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 
+#include "base/base64.h"
 #include "io/hash.h"
 
 enum {
@@ -42,19 +43,6 @@ static bool is_plain(const char *text)
     return strlen(text) <= 60 && !strstr(text, "=?");
 }
 
-static void add_base64(struct buf *to, const unsigned char *p, size_t n)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for (size_t i = 0; i < n; i += 3) {
-        unsigned left = (unsigned)MIN_OF(n - i, (size_t)3);
-        unsigned v = (unsigned)p[i] << 16 | (left > 1 ? (unsigned)p[i + 1] << 8 : 0) | (left > 2 ? (unsigned)p[i + 2] : 0);
-        buf_putc(to, digits[v >> 18]);
-        buf_putc(to, digits[v >> 12 & 63]);
-        buf_putc(to, left > 1 ? digits[v >> 6 & 63] : '=');
-        buf_putc(to, left > 2 ? digits[v & 63] : '=');
-    }
-}
-
 /* Encoded words never split a character (RFC 2047, 5). */
 static void add_text_header(struct buf *to, const char *name, const char *text)
 {
@@ -68,7 +56,7 @@ static void add_text_header(struct buf *to, const char *name, const char *text)
         while (p[n] && n > 1 && ((unsigned char)p[n] & 0xC0) == 0x80)
             n--;
         buf_puts(to, p == text ? " =?UTF-8?B?" : "\r\n =?UTF-8?B?");
-        add_base64(to, (const unsigned char *)p, n);
+        (void)base64_add(to, p, n);
         buf_puts(to, "?=");
         p += n;
     }
