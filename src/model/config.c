@@ -60,6 +60,11 @@ const struct contact_group *config_group(const struct config *config, const char
     FIND(config->groups, name, name);
 }
 
+const struct rotation *config_rotation(const struct config *config, const char *name)
+{
+    FIND(config->rotations, name, name);
+}
+
 const struct channel_conf *config_channel(const struct config *config, const char *name)
 {
     FIND(config->channels, name, name);
@@ -92,6 +97,7 @@ struct text2 stage_title(const char *stage)
         {"runbook", {"recovery under way", "reprise en cours"}},
         {"status-page", {"status page", "page de statut"}},
         {"management", {"management and clients", "direction et clients"}},
+        {"page", {"call for help", "appel à l'aide"}},
     };
     for (size_t i = 0; i < COUNT_OF(usual); i++)
         if (same(usual[i].name, stage))

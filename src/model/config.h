@@ -4,6 +4,7 @@
 #include "base/option.h"
 #include "base/target.h"
 #include "model/names.h"
+#include "model/rotation.h"
 
 /* ---- playbooks ---- */
 
@@ -52,7 +53,15 @@ struct stage {
     struct mark mark;
     const char *name;      /* alert, on-call, runbook, status-page, management */
     int64_t after_ms;      /* since the incident opened */
-    struct strs notify;    /* contacts or groups */
+    struct strs notify;    /* contacts, groups or rotations */
+    bool page;             /* it wakes people: wants an acknowledgement, and is pointless once somebody has taken the incident */
+};
+
+/* Who is paged when those before did not answer. */
+struct tier {
+    struct mark mark;
+    struct strs notify;
+    int64_t answer_within_ms; /* then the next tier is paged; 0: the severity's */
 };
 
 struct severity_conf {
@@ -63,13 +72,20 @@ struct severity_conf {
     struct text2 users;    /* "100 % of the service is unreachable" */
     int64_t update_every_ms; /* 0: no periodic updates */
     struct { struct stage *p; size_t n, cap; } stages;
+    int64_t answer_within_ms; /* a page that nobody acknowledges goes on to the next tier after it; 0: it goes nowhere */
+    struct { struct tier *p; size_t n, cap; } tiers; /* after the people of the stage that pages; as written, else made of the contacts' tiers */
+    int repeat;               /* so often the paging begins again after the last tier */
+    int64_t ack_expires_ms;   /* an acknowledgement after which nothing happens ends after it; 0: never */
 };
 
 struct contact_way {
     struct mark mark;
     const char *channel;   /* name of a channel */
     const char *address;   /* what that channel calls one: a mail address, a phone number; NULL where it needs none */
+    bool fallback;         /* only used in place of a way that failed, or did not deliver in time */
+    int64_t fallback_after_ms; /* of a fallback: so long it waits for the way it stands in for */
 };
+enum { CONTACT_WAYS_MAX = 16 };
 
 struct contact {
     struct mark mark;
@@ -77,13 +93,13 @@ struct contact {
     struct text2 title;
     int tier;              /* 1 to 3; 0: external */
     int language;          /* enum language */
-    struct { struct contact_way *p; size_t n, cap; } ways; /* all are used, in this order */
+    struct { struct contact_way *p; size_t n, cap; } ways; /* all but the fallbacks are used, at once */
 };
 
 struct contact_group {
     struct mark mark;
     const char *name;
-    struct strs members;
+    struct strs members;   /* contacts or rotations */
 };
 
 enum language { LANGUAGE_EN, LANGUAGE_FR };
@@ -198,6 +214,7 @@ struct config {
     struct { struct channel_conf *p; size_t n, cap; } channels;
     struct { struct contact *p; size_t n, cap; } contacts;
     struct { struct contact_group *p; size_t n, cap; } groups;
+    struct { struct rotation *p; size_t n, cap; } rotations;
 };
 
 /* Lookups by name; NULL when there is none. Indices are stable for the life of the configuration. */
@@ -210,6 +227,7 @@ const struct check_conf *service_check(const struct service *service, const char
 const struct step *playbook_step(const struct playbook *playbook, const char *id);
 const struct contact *config_contact(const struct config *config, const char *name);
 const struct contact_group *config_group(const struct config *config, const char *name);
+const struct rotation *config_rotation(const struct config *config, const char *name);
 const struct channel_conf *config_channel(const struct config *config, const char *name);
 const char *text_in(struct text2 text, enum language language); /* "" when it has none */
 /* What people call them. A stage that is not one of the usual five is called by its own name. */

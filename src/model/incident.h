@@ -42,6 +42,10 @@ struct incident {
     int64_t next_update_at_ms; /* TIME_NEVER: none */
     int updates;               /* periodic updates sent */
     uint32_t stages_fired;     /* bit per stage of the severity */
+    int pages;                 /* sent so far: the people of a stage or of a tier, once each */
+    int tier;                  /* who was paged last: 0 the stage's people, else tiers[tier - 1] of the severity */
+    int64_t page_at_ms;        /* the next tier is paged then, unless somebody takes the incident; TIME_NEVER: none */
+    int64_t progress_ms;       /* somebody or something last moved it; an acknowledgement expires by this */
     int from, to;              /* sites: index; the one that served at opening, and the other (-1: none) */
     bool fenced;               /* a fence certificate for `from` stands in the journal */
     int serial;                /* of runs, so that every run has an id of its own */

@@ -54,6 +54,11 @@ static const struct text2 order_templates[ORDER_MAX] = {
     [ORDER_PLAYBOOK_END] = {"playbook \"{subject}\" ended: {ending}", "scénario « {subject} » terminé : {ending}"},
     [ORDER_ACTIVE] = {"site \"{subject}\" now serves the users", "le site « {subject} » sert maintenant les utilisateurs"},
     [ORDER_PUBLIC] = {"the public was told ({subject}){: text}", "le public a été informé ({subject}){: text}"},
+    [ORDER_PAGE] = {"page {number}, {subject}{: text}", "appel {number}, {subject}{: text}"},
+    [ORDER_WITHDRAW] = {"message \"{stage}\" to {contact} by {channel} is not tried again{: text}",
+                        "message « {stage} » pour {contact} par {channel} : plus aucun essai{: text}"},
+    [ORDER_UNACK] = {"the acknowledgement of {person} counts no more{: text}", "la prise en charge de {person} ne compte plus{: text}"},
+    [ORDER_SEVERITY] = {"{person} raised the severity to {severity}{: text}", "{person} a relevé la sévérité à {severity}{: text}"},
 };
 
 /* What a template is filled from. */

@@ -162,7 +162,15 @@ static void tell_order(struct teller *t, const struct record *r, enum language l
     case ORDER_CANCEL:
     case ORDER_PLAYBOOK_END:
     case ORDER_PUBLIC:
+    case ORDER_PAGE:
+    case ORDER_WITHDRAW:
     case ORDER_MAX:
+        break;
+    case ORDER_UNACK:
+        s->ack_void = true;
+        break;
+    case ORDER_SEVERITY:
+        s->severity = (enum severity)r->number;
         break;
     }
 }
@@ -190,8 +198,11 @@ static void tell_delivered(struct teller *t, const struct record *r)
 static void tell_ack(struct teller *t, const struct record *r)
 {
     struct story *s = t->story;
-    if (s->acked_seq)
+    s->ack_void = false;
+    if (s->acked_seq) {
+        s->acked_by = r->who;
         return;
+    }
     s->acked_wall_ms = r->wall_ms;
     s->acked_seq = r->seq;
     s->acked_by = r->who;

@@ -38,7 +38,8 @@ struct story {
     bool declared;                        /* the end is a person's word: nothing was verified */
     bool by_person;                       /* detected by a person and not by a check */
     const char *detected_by;              /* the check or the person */
-    const char *acked_by;
+    const char *acked_by;                 /* last */
+    bool ack_void;                        /* it has expired, or the incident was escalated since */
     const char *waits_for;                /* run id of the step that waits for an approval or is blocked; NULL: none */
     const char *waits_text;
     bool blocked;                         /* it is blocked, rather than waiting for an approval */
