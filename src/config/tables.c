@@ -16,6 +16,7 @@ const char *const sslmode_names[] = {"disable", "allow", "prefer", "require", "v
 #define NAME_ONLY(id, name) [id] = name, /* NOLINT(bugprone-macro-parentheses): a literal */
 static const char *const role_names[] = {SITE_ROLES(NAME_ONLY)[SITE_ROLE_MAX] = NULL};
 static const char *const severity_names[] = {SEVERITIES(NAME_ONLY)[SEVERITY_MAX] = NULL};
+static const char *const alert_severity_names[] = {SEVERITIES(NAME_ONLY)[SEVERITY_IGNORED] = "ignore", NULL};
 
 /* One key a line reads better than any wrapping. */
 /* clang-format off */
@@ -225,6 +226,40 @@ static const struct option group_options[] = {
     OPTION_END,
 };
 
+/* ---- what other programs tell ---- */
+
+static const struct option serve_options[] = {
+    {"listen", OPTION_STRING, AT(serve_conf, listen), .help = "ADDRESS:PORT where alerts and heartbeats are taken, or the path of a Unix socket; none: nobody is listened to", .sample = "127.0.0.1:9345"},
+    {"token", OPTION_SECRET, AT(serve_conf, token), .help = "what senders must show: as bearer token, as password, or as routing_key of PagerDuty events", .sample = "{file: /etc/bascule/serve.token}"},
+    OPTION_END,
+};
+
+static const struct option alert_rule_options[] = {
+    {"match", OPTION_STRINGS, AT(alert_rule, match), .required = true, .help = "LABEL=VALUE, all of which must hold; a VALUE may end in *", .sample = "[alertname=Watchdog]"},
+    {"severity", OPTION_ENUM, AT(alert_rule, severity), .required = true, .names = alert_severity_names, .help = "of such alerts; ignore: they open nothing", .sample = "ignore"},
+    {"service", OPTION_STRING, AT(alert_rule, service), .help = "the service they are about", .sample = "akig"},
+    OPTION_END,
+};
+
+static const struct option alerts_options[] = {
+    {"service", OPTION_STRING, AT(alerts_conf, service), .help = "service of alerts whose label `service` names none; else the first", .sample = "akig"},
+    {"group_by", OPTION_STRINGS, AT(alerts_conf, group_by), .fallback = "[alertname]", .help = "labels; alerts of one source that are alike in all of them share an incident"},
+    {"hold", OPTION_DURATION, AT(alerts_conf, hold_ms), .fallback = "2m", .max = MS_DAY, .help = "an incident is resolved when all its alerts have been over for so long"},
+    {"expire", OPTION_DURATION, AT(alerts_conf, expire_ms), .fallback = "5m", .min = MS_SECOND, .max = MS_DAY, .help = "an alert whose sender repeats it and names no end is over when it did not come for so long"},
+    {"storm_after", OPTION_INT, AT(alerts_conf, storm_after), .fallback = "5", .min = 1, .max = 1000, .help = "incidents of one service and severity within storm_window; further alerts share one"},
+    {"storm_window", OPTION_DURATION, AT(alerts_conf, storm_window_ms), .fallback = "10m", .min = MS_SECOND, .max = MS_DAY, .help = "see storm_after"},
+    {"rules", OPTION_LIST, AT(alerts_conf, rules), LIST_OF(alert_rule, alert_rule_options), .help = "severity by labels; the first that fits counts. Without one: label severity critical is P1, error P2, warning and info P3, none is ignored, all else P2"},
+    OPTION_END,
+};
+
+static const struct option heartbeat_options[] = {
+    {"url", OPTION_URL, AT(heartbeat_conf, url), .required = true, .help = "address that is told that all is well here, and that misses it when it does not come", .sample = "https://hc.example.org/ping/akig"},
+    {"every", OPTION_DURATION, AT(heartbeat_conf, every_ms), .fallback = "10s", .min = MS_SECOND, .max = MS_DAY, .help = "how often"},
+    {"secret", OPTION_SECRET, AT(heartbeat_conf, secret), .help = "signs it, after Standard Webhooks; whsec_BASE64 or any text", .sample = "{file: /etc/bascule/heartbeat.secret}"},
+    {"ca", OPTION_PATH, AT(heartbeat_conf, ca_file), .help = "certificates to trust; else the system's", .sample = "/etc/bascule/ca.pem"},
+    OPTION_END,
+};
+
 const struct option config_options[] = {
     {"state_dir", OPTION_PATH, AT(config, state_dir), .fallback = "/var/lib/bascule", .help = "the journal and what else must survive a restart; on a local disk"},
     {"language", OPTION_ENUM, AT(config, language), .fallback = "en", .names = language_names, .help = "of messages to contacts that name none"},
@@ -232,6 +267,9 @@ const struct option config_options[] = {
     {"contacts", OPTION_LIST, AT(config, contacts), LIST_OF(contact, contact_options), .required = true, .help = "who can be told"},
     {"groups", OPTION_LIST, AT(config, groups), LIST_OF(contact_group, group_options), .help = "contacts that are told together"},
     {"services", OPTION_LIST, AT(config, services), LIST_OF(service, service_options), .required = true, .help = "what is protected"},
+    {"serve", OPTION_GROUP, AT(config, serve), .sub = serve_options, .help = "what other programs tell `bascule serve`: alerts and heartbeats"},
+    {"alerts", OPTION_GROUP, AT(config, alerts), .sub = alerts_options, .help = "how alerts of other programs become incidents"},
+    {"heartbeat_out", OPTION_GROUP, AT(config, heartbeat_out), .sub = heartbeat_options, .help = "the sign of life that `serve` sends while journal, clocks and messages all make progress"},
     OPTION_END,
 };
 

@@ -133,7 +133,7 @@ static bool move_one(struct decide *d, struct inc *inc)
 {
     bool moved = false;
     /* What an earlier one of these did may have resolved it. */
-    while (is_unresolved(inc) && (engine_move(d, inc) || incident_move(d, inc) || stages_move(d, inc)))
+    while (is_unresolved(inc) && (engine_move(d, inc) || incident_move(d, inc) || alerts_move(d, inc) || stages_move(d, inc)))
         moved = true;
     if (moved && !is_unresolved(inc))
         svc_of(d, inc)->turned = true;
@@ -193,6 +193,7 @@ int64_t decide_next_ms(const struct decide *d)
             continue;
         next = MIN_OF(next, stages_next_ms(d, inc));
         next = MIN_OF(next, incident_next_ms(d, inc));
+        next = MIN_OF(next, alerts_next_ms(d, inc));
         next = MIN_OF(next, engine_next_ms(d, inc));
     }
     return next;
@@ -200,7 +201,7 @@ int64_t decide_next_ms(const struct decide *d)
 
 /* ---- opening and reading ---- */
 
-static void window_init(struct arena *arena, struct window *window, int size)
+void window_init(struct arena *arena, struct window *window, int size)
 {
     window->size = MAX_OF(0, size);
     window->at_ms = arena_array(arena, int64_t, window->size);
@@ -208,7 +209,7 @@ static void window_init(struct arena *arena, struct window *window, int size)
         window->at_ms[i] = TIME_NEVER;
 }
 
-static void svc_init(struct arena *arena, struct svc *svc, const struct service *conf, int index)
+static void svc_init(struct arena *arena, struct svc *svc, const struct service *conf, int index, int storm_after)
 {
     const struct site *production = service_site_of(conf, SITE_PRODUCTION);
     *svc = (struct svc){.conf = conf, .index = index, .moving = NOTHING};
@@ -219,6 +220,8 @@ static void svc_init(struct arena *arena, struct svc *svc, const struct service 
         svc->served[svc->active] = true;
     svc->known = arena_array(arena, struct known, conf->checks.n);
     svc->books = arena_array(arena, struct book, conf->playbooks.n);
+    for (int i = 0; i < SEVERITY_MAX; i++)
+        window_init(arena, &svc->gatherings[i], storm_after);
     for (size_t i = 0; i < conf->playbooks.n; i++) {
         const struct playbook *playbook = &conf->playbooks.p[i];
         window_init(arena, &svc->books[i].automatic, playbook->automatic_limit);
@@ -234,7 +237,7 @@ struct decide *decide_open(struct arena *arena, const struct config *config)
     *d = (struct decide){.arena = arena, .config = config, .next_id = 1};
     d->services = arena_array(arena, struct svc, config->services.n);
     for (size_t i = 0; i < config->services.n; i++)
-        svc_init(arena, &d->services[i], &config->services.p[i], (int)i);
+        svc_init(arena, &d->services[i], &config->services.p[i], (int)i, config->alerts.storm_after);
     return d;
 }
 

@@ -39,6 +39,17 @@ const struct site *decide_active(const struct decide *decide, int service);  /* 
 enum verdict_state decide_verdict(const struct decide *decide, int service, const char *check);
 /* The step that runs or waits now, or NULL. */
 const struct step *decide_step(const struct decide *decide, const struct incident *incident, const struct playbook **ret_playbook);
+/* Alerts of other programs that fire now (EVENT_ALERT). What there is no room for opens and joins incidents all the same, but its end
+   is not awaited. */
+enum { ALERTS_MAX = 50000 };
+struct alert_state {
+    enum severity severity;
+    int64_t started_ms; /* wall, as its sender says; 0: not said */
+    int64_t incident;
+};
+bool decide_alert(const struct decide *decide, const char *key, struct alert_state *ret); /* false: it does not fire */
+size_t decide_alerts(const struct decide *decide);
+void decide_each_alert(const struct decide *decide, void (*each)(void *arg, const char *key, const struct alert_state *state), void *arg);
 /* Was the command that runs now cancelled, so that only its end is awaited? */
 bool decide_stopping(const struct decide *decide, const struct incident *incident);
 

@@ -70,6 +70,12 @@ struct book { /* what is remembered about a playbook of a service, over all inci
     struct window *steps;
 };
 
+struct alert { /* one that fires, by its key */
+    enum severity severity;
+    int64_t started_ms; /* wall, as its sender says; 0: not said */
+    int64_t incident;
+};
+
 struct svc {
     const struct service *conf;
     int index;
@@ -80,6 +86,7 @@ struct svc {
     bool *served; /* per site: users were sent there once, so that they may still be connected */
     struct known *known;
     struct book *books;
+    struct window gatherings[SEVERITY_MAX]; /* incidents opened by alerts */
 };
 
 enum ask { /* why a person must approve a step */
@@ -136,6 +143,8 @@ struct inc {
     bool was_well;             /* resolved_when has held since monitoring began */
     enum truth well;           /* resolved_when after the last event */
     int64_t relapse_until_ms;
+    char group[MODEL_ID_SIZE]; /* of alerts: those it gathers; "": whatever comes during a storm */
+    int64_t quiet_since_ms;    /* of alerts: none of them fires since then; 0: one does */
     int64_t moved_seq;         /* event during which `moves` were counted */
     int moves;
     struct late_run fence, redirect, start; /* the newest of each; `run` empty: none whose end is to be learnt */
@@ -151,6 +160,7 @@ struct decide {
         size_t n, cap;
     } incidents, spare; /* oldest first; forgotten ones for reuse, so that memory has a bound */
     int64_t next_id;
+    struct map *alerts;        /* struct alert by key; NULL until the first */
     /* while an event is fed: */
     int64_t now_ms, wall_ms;
     int64_t seq;
@@ -164,6 +174,12 @@ struct decide {
 struct inc *worked_on(const struct decide *d, const struct svc *svc); /* its unresolved incident with a playbook; NULL: there is none */
 struct inc *open_incident(struct decide *d, struct svc *svc, int playbook, enum severity severity, const struct event *person); /* NULL person: automatic */
 bool openings(struct decide *d, struct svc *svc); /* opens what has come to hold */
+
+/* ---- alerts.c ---- */
+
+void on_alert(struct decide *d, const struct event *event);
+bool alerts_move(struct decide *d, struct inc *inc); /* all are over for long enough */
+int64_t alerts_next_ms(const struct decide *d, const struct inc *inc);
 
 /* ---- events.c ---- */
 
@@ -180,6 +196,10 @@ struct known *known_of(const struct svc *svc, const char *check); /* NULL: no su
 int other_site(const struct service *conf, int site);             /* the first of another role */
 
 struct order *order_add(struct decide *d, enum order_kind kind, const struct inc *inc); /* zeroed but for incident and service */
+struct svc *svc_named(const struct decide *d, const char *name); /* "": the only one; NULL: none */
+void window_init(struct arena *arena, struct window *window, int size);
+bool window_full(const struct window *window, int64_t now_ms, int64_t within_ms); /* did its last `size` moments lie within? */
+void window_add(struct window *window, int64_t now_ms);
 void say(char *to, size_t size, const char *fmt, ...) PRINTF_LIKE(3, 4);                 /* cut to fit */
 #define SAY(array, ...) say((array), sizeof(array), __VA_ARGS__)
 struct svc *svc_of(const struct decide *d, const struct inc *inc);
@@ -203,6 +223,7 @@ enum incident_on {
     ON_HELD,       /* it held long enough */
     ON_ILL,        /* it holds no longer */
     ON_UPDATE_DUE, /* the clock of updates */
+    ON_CLEARED,    /* it gathered alerts, and all have ended */
     ON_RESOLVE,    /* a person */
     ON_REVIEW,     /* a person */
     ON_MAX

@@ -1,7 +1,7 @@
 /* decide/events.c -- What each kind of event means: one function each, in a table. */
 #include "decide/decide_internal.h"
 
-static struct svc *svc_named(const struct decide *d, const char *name)
+struct svc *svc_named(const struct decide *d, const char *name)
 {
     const struct service *conf = config_service(d->config, *name ? name : NULL);
     return conf ? &d->services[conf - d->config->services.p] : NULL;
@@ -187,4 +187,5 @@ void (*const event_handlers[EVENT_MAX])(struct decide *, const struct event *) =
     [EVENT_STARTED] = on_started, [EVENT_VERDICT] = on_verdict, [EVENT_OUTCOME] = on_outcome, [EVENT_TICK] = on_tick,
     [EVENT_OPEN] = on_open,       [EVENT_ACK] = on_ack,         [EVENT_RESOLVE] = on_resolve, [EVENT_REVIEW] = on_review,
     [EVENT_APPROVE] = on_approve, [EVENT_DENY] = on_deny,       [EVENT_CERTIFY] = on_certify, [EVENT_RETRY] = on_retry,
+    [EVENT_ALERT] = on_alert,
 };

@@ -77,13 +77,13 @@ enum safety guard_safety(const struct svc *svc, const struct inc *inc, const str
 
 /* ---- limits ---- */
 
-static bool window_full(const struct window *w, int64_t now_ms, int64_t within_ms)
+bool window_full(const struct window *w, int64_t now_ms, int64_t within_ms)
 {
     /* The slot that would be written next holds the oldest moment. */
     return w->size && w->at_ms[w->next] != TIME_NEVER && now_ms - w->at_ms[w->next] < within_ms;
 }
 
-static void window_add(struct window *w, int64_t now_ms)
+void window_add(struct window *w, int64_t now_ms)
 {
     if (!w->size)
         return;

@@ -206,6 +206,39 @@ struct service {
     struct { struct playbook *p; size_t n, cap; } playbooks;
 };
 
+/* ---- what other programs tell ---- */
+
+enum { SEVERITY_IGNORED = SEVERITY_MAX }; /* of a rule: such alerts open nothing */
+
+struct alert_rule {
+    struct mark mark;
+    struct strs match;     /* "LABEL=VALUE", all of which must hold; a VALUE that ends in * is a beginning */
+    int severity;          /* enum severity, or SEVERITY_IGNORED */
+    const char *service;   /* NULL: as without the rule */
+};
+
+struct alerts_conf {
+    const char *service;   /* NULL: the first one */
+    struct strs group_by;  /* labels; alerts alike in all of them share an incident */
+    int64_t hold_ms;       /* an incident is resolved when none of its alerts came back for so long */
+    int64_t expire_ms;     /* an alert that its sender must repeat, and does not, has ended */
+    int storm_after;       /* so many incidents of one service and severity within the window; what follows shares one */
+    int64_t storm_window_ms;
+    struct { struct alert_rule *p; size_t n, cap; } rules; /* the first that fits counts */
+};
+
+struct serve_conf {
+    const char *listen;    /* ADDRESS:PORT, or an absolute path of a Unix socket; NULL: nobody is listened to */
+    struct secret token;   /* what requests must show; SECRET_NONE: nothing */
+};
+
+struct heartbeat_conf {
+    const char *url;       /* NULL: none is sent */
+    int64_t every_ms;
+    struct secret secret;  /* signs it; SECRET_NONE: it is not signed */
+    const char *ca_file;   /* NULL: the system's */
+};
+
 struct config {
     const char *path;          /* the file it was read from */
     const char *state_dir;
@@ -215,6 +248,9 @@ struct config {
     struct { struct contact *p; size_t n, cap; } contacts;
     struct { struct contact_group *p; size_t n, cap; } groups;
     struct { struct rotation *p; size_t n, cap; } rotations;
+    struct serve_conf serve;
+    struct alerts_conf alerts;
+    struct heartbeat_conf heartbeat_out;
 };
 
 /* Lookups by name; NULL when there is none. Indices are stable for the life of the configuration. */

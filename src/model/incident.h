@@ -50,6 +50,8 @@ struct incident {
     bool fenced;               /* a fence certificate for `from` stands in the journal */
     int serial;                /* of runs, so that every run has an id of its own */
     bool automatic;            /* opened by a condition, not by a person */
+    bool of_alerts;            /* opened by an alert of another program */
+    int alerts_firing, alerts_seen; /* of those that it gathers: now, and since it opened */
     int depth;                 /* frames in use */
     struct frame frames[INCIDENT_DEPTH_MAX];
     char who_acked[MODEL_ID_SIZE];

@@ -12,6 +12,7 @@ static const struct text2 sentences[] = {
     {"a person has taken it while the service is watched", "une personne l'a pris en charge pendant la surveillance"},
     {"another recovery begins", "un autre rétablissement commence"},
     {"the service stayed well for as long as was asked", "le service est resté bien aussi longtemps que demandé"},
+    {"its alerts have ended and did not come back", "ses alertes ont pris fin et ne sont pas revenues"},
     {"the service is not well", "le service ne va pas bien"},
     {"a person resolved it", "une personne l'a résolu"},
     {"a person has reviewed it", "une personne l'a revu"},
