@@ -211,7 +211,7 @@ static bool headers_fit(struct request *r)
     const char *length = MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
     int64_t n = 0;
     if (length && str_int(str_of(length), &n) && n > HTTPD_BODY_MAX)
-        refuse(r, MHD_HTTP_PAYLOAD_TOO_LARGE, "the body is larger than 1 MiB\n");
+        refuse(r, MHD_HTTP_CONTENT_TOO_LARGE, "the body is larger than 1 MiB\n");
     else if (r->httpd->closing)
         refuse(r, MHD_HTTP_SERVICE_UNAVAILABLE, "shutting down\n");
     return !r->status;
@@ -225,7 +225,7 @@ static void take_body(struct request *r, const char *data, size_t size)
     if (h->bodies + size > HTTPD_BODIES_MAX) {
         refuse(r, MHD_HTTP_SERVICE_UNAVAILABLE, "too many requests are under way\n");
     } else if (!buf_add(&r->body, data, size)) {
-        refuse(r, MHD_HTTP_PAYLOAD_TOO_LARGE, "the body is larger than 1 MiB\n");
+        refuse(r, MHD_HTTP_CONTENT_TOO_LARGE, "the body is larger than 1 MiB\n");
     } else {
         h->bodies += size;
         r->counted += size;
