@@ -5,7 +5,6 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-#include <dirent.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -14,53 +13,21 @@
 #include "io/gzip.h"
 #include "io/hash.h"
 #include "io/pg.h"
-#include "pgfixture.h"
 #include "restore/restore.h"
 #include "sys/clock.h"
 #include "sys/file.h"
+#include "world.h"
 
 #define END "--\n-- PostgreSQL database dump complete\n--\n\n"
 
-struct world {
-    struct arena *arena;
-    struct pg_fixture *pg;
-    struct pgtarget target;
-    char folder[64];
-};
-static struct world *w;
-
-static const char *sql(const char *dbname, const char *text)
-{
-    return pg_fixture_sql(w->pg, w->arena, dbname, text);
-}
-
 static int open_cluster(void **state)
 {
-    w = calloc(1, sizeof(*w));
-    w->arena = arena_open();
-    w->pg = pg_fixture_new();
+    world_open(state);
     pg_fixture_stop(w->pg);
     pg_fixture_configure(w->pg, "max_prepared_transactions = 2");
     pg_fixture_start(w->pg);
-    w->target = w->pg->target;
     w->target.dbname = "akig";
-    COPY_TO(w->folder, "/tmp/bascule-restore-XXXXXX");
-    *state = w;
-    return mkdtemp(w->folder) ? 0 : -1;
-}
-
-static int close_cluster(void **state)
-{
-    (void)state;
-    DIR *dir = opendir(w->folder);
-    for (struct dirent *entry; (entry = readdir(dir));)
-        unlink(file_join(w->arena, w->folder, entry->d_name));
-    closedir(dir);
-    int failed = rmdir(w->folder);
-    pg_fixture_free(&w->pg);
-    arena_close(&w->arena);
-    free(w);
-    return failed;
+    return 0;
 }
 
 /* Every test begins with an "akig" that holds the one row 'old', and nothing else beside it. */
@@ -77,19 +44,15 @@ static int fresh(void **state)
     return 0;
 }
 
-static const char *put(const char *name, const char *text)
+static const char *put_text(const char *name, const char *text)
 {
-    struct err err = {0};
-    const char *path = file_join(w->arena, w->folder, name);
-    if (!file_write(path, text, strlen(text), 0600, &err))
-        fail_msg("%s", err.message);
-    return path;
+    return put(name, text, strlen(text));
 }
 
 /* A plain dump with a table "which" that says 'new', and more. */
 static const char *dump_with(const char *more)
 {
-    return put("more.sql", arena_printf(w->arena, "SET client_encoding = 'UTF8';\nCREATE TABLE public.which (v text);\n"
+    return put_text("more.sql", arena_printf(w->arena, "SET client_encoding = 'UTF8';\nCREATE TABLE public.which (v text);\n"
                                                   "COPY public.which (v) FROM stdin;\nnew\n\\.\n%s\n%s", more, END));
 }
 
@@ -245,7 +208,7 @@ static void an_encrypted_dump_comes_back(void **state)
 static void a_dump_of_inserts_comes_back(void **state)
 {
     (void)state;
-    struct restore_spec spec = spec_of(put("inserts.sql", "CREATE TABLE public.which (v text);\nINSERT INTO public.which VALUES ('new\n;--');\n"
+    struct restore_spec spec = spec_of(put_text("inserts.sql", "CREATE TABLE public.which (v text);\nINSERT INTO public.which VALUES ('new\n;--');\n"
                                                           "INSERT INTO public.which VALUES ('two');\n" END));
     struct restore_result result;
     must_restore(&spec, &result);
@@ -366,9 +329,9 @@ static void cut_and_altered_files_leave_nothing(void **state)
         struct restore_spec spec = spec_of(path);
         refuses(&spec, n ? "cut off" : "empty");
     }
-    struct restore_spec spec = spec_of(put("cut.sql", "CREATE TABLE public.which (v text);\nCOPY public.which (v) FROM stdin;\nnew\n"));
+    struct restore_spec spec = spec_of(put_text("cut.sql", "CREATE TABLE public.which (v text);\nCOPY public.which (v) FROM stdin;\nnew\n"));
     refuses(&spec, "cut off");
-    spec.file = put("cut.sql", "CREATE TABLE public.which (v text);\n");
+    spec.file = put_text("cut.sql", "CREATE TABLE public.which (v text);\n");
     refuses(&spec, "dump complete");
     spec.file = "/nonexistent/file.sql.gz";
     refuses(&spec, "/nonexistent/file.sql.gz");
@@ -569,7 +532,7 @@ static void killed_between_the_renames_is_undone(void **state)
     sql(NULL, "ALTER DATABASE akig ALLOW_CONNECTIONS false");
     sql(NULL, "ALTER DATABASE akig RENAME TO akig_before_20251025_153402");
     make_temp("akig_restoring_7.restore.1", "loading"); /* not verified: it may not take the name */
-    struct restore_spec spec = spec_of(put("bad.sql", "SELECT nosuch();\n" END));
+    struct restore_spec spec = spec_of(put_text("bad.sql", "SELECT nosuch();\n" END));
     struct restore_result result;
     struct err err = {0};
     assert_false(restore_run(w->arena, &spec, &result, &err));
@@ -661,5 +624,5 @@ int main(void)
         TEST(a_swap_that_cannot_be_made_is_taken_back),
         TEST(killed_anywhere_the_name_is_old_or_new),
     };
-    return cmocka_run_group_tests(tests, open_cluster, close_cluster);
+    return cmocka_run_group_tests(tests, open_cluster, world_close);
 }

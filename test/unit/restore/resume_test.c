@@ -5,39 +5,24 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-#include <dirent.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "backup/backup.h"
 #include "io/gzip.h"
 #include "io/hash.h"
 #include "io/pg.h"
-#include "pgfixture.h"
 #include "restore/restore.h"
 #include "sys/clock.h"
 #include "sys/file.h"
+#include "world.h"
 
-enum { KILL_TIMEOUT_MS = 120 * 1000, POINTS = 10 };
+enum { KILL_TIMEOUT_MS = 120 * 1000, POINTS = 10, ROWS = 260002 };
 
-struct world {
-    struct arena *arena;
-    struct pg_fixture *pg;
-    struct pgtarget target;
-    char folder[64];
-    const char *file;  /* of ours, with an index */
-    const char *plain; /* the same without: as pg_dump writes it */
-    const char *truth; /* fingerprint of the source */
-    int64_t rows;
-    int runs;
-};
-static struct world *w;
-
-static const char *sql(const char *dbname, const char *text)
-{
-    return pg_fixture_sql(w->pg, w->arena, dbname, text);
-}
+static const char *ours;  /* of ours, with an index */
+static const char *plain; /* the same without: as pg_dump writes it */
+static const char *truth; /* fingerprint of the source */
+static int runs;
 
 /* Every way to be a unit of work: large tables, small ones, large objects (a transaction of the dump), a sequence, keys, an index that
    fails until a later one of its statements has run, a trigger, a view with rows, a partitioned table, a role that is missing. */
@@ -68,22 +53,13 @@ static const char fingerprint[] =
     " || (SELECT count(*) FROM pg_index WHERE NOT indisvalid) || (SELECT string_agg(tgname, ',' ORDER BY tgname) FROM pg_trigger WHERE NOT tgisinternal)"
     " || (SELECT string_agg(nspname, ',' ORDER BY nspname) FROM pg_namespace WHERE nspname NOT LIKE 'pg\\_%')";
 
-static const char *put(const char *name, const void *data, size_t n)
-{
-    struct err err = {0};
-    const char *path = file_join(w->arena, w->folder, name);
-    if (!file_write(path, data, n, 0600, &err))
-        fail_msg("%s", err.message);
-    return path;
-}
-
 static const char *put_plain(void)
 {
     SCOPED(gzip_reader_close) struct gzip_reader *reader = NULL;
     SCOPED(buf_done) struct buf text = {.max = 1 << 28};
     struct err err = {0};
     static char piece[1 << 16];
-    if (!gzip_reader_open(w->file, &reader, &err))
+    if (!gzip_reader_open(ours, &reader, &err))
         fail_msg("%s", err.message);
     buf_puts(&text, "ALTER SCHEMA public OWNER TO nobody_here;\n");
     for (size_t n = 1; n;) {
@@ -100,49 +76,19 @@ static const char *put_plain(void)
 
 static int open_world(void **state)
 {
-    struct err err = {0};
-    struct backup made;
-    w = calloc(1, sizeof(*w));
-    w->arena = arena_open();
-    w->pg = pg_fixture_new();
-    w->target = w->pg->target;
-    w->target.dbname = "source";
-    COPY_TO(w->folder, "/tmp/bascule-resume-XXXXXX");
-    if (!mkdtemp(w->folder))
-        return -1;
-    sql(NULL, "CREATE DATABASE source");
-    sql("source", source);
-    struct backup_spec spec = {.target = &w->target, .service = "source", .folder = w->folder, .scratch_dir = w->folder, .jobs = 2};
-    if (!backup_make(w->arena, &spec, &made, &err))
-        fail_msg("%s", err.message);
-    w->file = made.path;
-    w->plain = put_plain();
-    w->truth = sql("source", fingerprint);
-    w->rows = 260002;
+    world_open(state);
     w->target.dbname = "copy";
-    *state = w;
+    ours = world_backup(source);
+    plain = put_plain();
+    truth = sql("source", fingerprint);
     return 0;
-}
-
-static int close_world(void **state)
-{
-    (void)state;
-    DIR *dir = opendir(w->folder);
-    for (struct dirent *entry; (entry = readdir(dir));)
-        unlink(file_join(w->arena, w->folder, entry->d_name));
-    closedir(dir);
-    int failed = rmdir(w->folder);
-    pg_fixture_free(&w->pg);
-    arena_close(&w->arena);
-    free(w);
-    return failed;
 }
 
 /* Each run has a tag of its own, as the tool gives them. */
 static struct restore_spec spec_of(const char *file)
 {
     return (struct restore_spec){.target = &w->target, .admin_dbname = "postgres", .file = file, .keep_old = true, .jobs = 2,
-                                 .tag = arena_printf(w->arena, "run%d", ++w->runs)};
+                                 .tag = arena_printf(w->arena, "run%d", ++runs)};
 }
 
 static const char *databases(void)
@@ -229,9 +175,9 @@ static void run_until(const struct restore_spec *spec, int64_t marks, bool serve
 
 static void must_be_whole(const struct restore_result *result)
 {
-    assert_int_equal(result->rows, w->rows);
+    assert_int_equal(result->rows, ROWS);
     assert_int_equal(result->foreign_keys, 1);
-    assert_string_equal(sql("copy", fingerprint), w->truth);
+    assert_string_equal(sql("copy", fingerprint), truth);
     assert_string_equal(databases(), "copy");
     assert_string_equal(sql("copy", "SELECT to_regnamespace('bascule_restoring') IS NULL"), "t");
 }
@@ -256,7 +202,7 @@ static int64_t marks_of_a_run(const char *file, bool resume)
     spec.resume = resume;
     run_until(&spec, INT64_MAX, false, &left);
     assert_string_equal(databases(), "copy");
-    assert_string_equal(sql("copy", fingerprint), w->truth);
+    assert_string_equal(sql("copy", fingerprint), truth);
     fresh((void **)&w);
     return left.marks;
 }
@@ -280,7 +226,7 @@ static void kill_and_resume(const char *file, bool pieces, bool server)
                       (long long)left.marks, (long long)all, (long long)left.rows, result.resumed ? "" : "began anew, ",
                       (long long)result.resumed_rows, (long long)result.resumed_blocks, (long long)result.blocks,
                       (long long)result.resumed_statements);
-        assert_int_equal(result.skipped, same(file, w->plain) ? 2 : 0);
+        assert_int_equal(result.skipped, same(file, plain) ? 2 : 0);
         if (result.resumed) {
             assert_true(server || result.resumed_rows >= left.rows); /* with a server's crash the last ones may be lost */
             assert_true(has_note(&result, "these were taken over"));
@@ -298,25 +244,25 @@ static void kill_and_resume(const char *file, bool pieces, bool server)
 static void a_killed_run_is_gone_on_with(void **state)
 {
     (void)state;
-    kill_and_resume(w->file, false, false);
+    kill_and_resume(ours, false, false);
 }
 
 static void in_pieces_less_is_lost(void **state)
 {
     (void)state;
-    kill_and_resume(w->file, true, false);
+    kill_and_resume(ours, true, false);
 }
 
 static void a_plain_file_is_gone_on_with(void **state)
 {
     (void)state;
-    kill_and_resume(w->plain, false, false);
+    kill_and_resume(plain, false, false);
 }
 
 static void a_killed_server_is_gone_on_with(void **state)
 {
     (void)state;
-    kill_and_resume(w->file, true, true);
+    kill_and_resume(ours, true, true);
 }
 
 /* Twice killed, and with other numbers of sessions. */
@@ -325,9 +271,9 @@ static void a_run_that_goes_on_may_be_killed_too(void **state)
     (void)state;
     struct left left;
     struct restore_result result;
-    int64_t all = marks_of_a_run(w->file, true), before = 0;
+    int64_t all = marks_of_a_run(ours, true), before = 0;
     for (int i = 1; i <= 3; i++) {
-        struct restore_spec spec = spec_of(w->file);
+        struct restore_spec spec = spec_of(ours);
         spec.resume = true;
         spec.jobs = i;
         run_until(&spec, all * i / 4, false, &left);
@@ -335,7 +281,7 @@ static void a_run_that_goes_on_may_be_killed_too(void **state)
         assert_true(left.rows >= before);
         before = left.rows;
     }
-    must_resume(w->file, &result);
+    must_resume(ours, &result);
     assert_true(result.resumed);
     assert_true(result.resumed_rows >= before);
 }
@@ -357,10 +303,10 @@ static void another_file_begins_anew(void **state)
     SCOPED(buf_done) struct buf text = {.max = 1 << 28};
     struct str bytes;
     struct err err = {0};
-    assert_true(file_read(w->arena, w->plain, 1 << 28, &bytes, &err));
+    assert_true(file_read(w->arena, plain, 1 << 28, &bytes, &err));
     buf_puts(&text, "--\n-- altered\n--\n");
     buf_add(&text, bytes.p, bytes.n);
-    half_a_run(w->plain);
+    half_a_run(plain);
     must_resume(put("altered.sql", text.p, text.n), &result);
     assert_false(result.resumed);
     assert_true(has_note(&result, "was being loaded from another file: the restore began anew"));
@@ -372,10 +318,10 @@ static void a_damaged_file_is_refused_and_nothing_is_left(void **state)
     struct restore_result result;
     struct str bytes;
     struct err err = {0};
-    assert_true(file_read(w->arena, w->file, 1 << 28, &bytes, &err));
+    assert_true(file_read(w->arena, ours, 1 << 28, &bytes, &err));
     char *copy = arena_dup(w->arena, bytes.p, bytes.n);
     copy[bytes.n / 2] ^= 0x10;
-    half_a_run(w->file);
+    half_a_run(ours);
     struct restore_spec spec = spec_of(put("flip.sql.gz", copy, bytes.n));
     spec.resume = true;
     assert_false(restore_run(w->arena, &spec, &result, &err));
@@ -388,8 +334,8 @@ static void without_the_wish_it_begins_anew(void **state)
     (void)state;
     struct restore_result result;
     struct err err = {0};
-    half_a_run(w->file);
-    struct restore_spec spec = spec_of(w->file);
+    half_a_run(ours);
+    struct restore_spec spec = spec_of(ours);
     if (!restore_run(w->arena, &spec, &result, &err))
         fail_msg("%s", err.message);
     must_be_whole(&result);
@@ -401,7 +347,7 @@ static void with_nothing_to_go_on_with_it_says_so(void **state)
 {
     (void)state;
     struct restore_result result;
-    must_resume(w->file, &result);
+    must_resume(ours, &result);
     assert_false(result.resumed);
     assert_true(has_note(&result, "no interrupted restore of this file was found"));
 }
@@ -410,9 +356,9 @@ static void begins_anew_because(const char *altered, const char *says)
 {
     struct restore_result result;
     fresh((void **)&w);
-    half_a_run(w->file);
+    half_a_run(ours);
     sql(databases(), altered);
-    must_resume(w->file, &result);
+    must_resume(ours, &result);
     assert_false(result.resumed);
     if (!has_note(&result, says))
         fail_msg("no note says \"%s\":\n%s", says, notes_of(&result));
@@ -435,12 +381,12 @@ static void what_is_taken_over_is_counted(void **state)
     struct restore_result result;
     struct left left;
     struct err err = {0};
-    struct restore_spec spec = spec_of(w->file);
-    int64_t all = marks_of_a_run(w->file, false);
+    struct restore_spec spec = spec_of(ours);
+    int64_t all = marks_of_a_run(ours, false);
     run_until(&spec, all - 2, false, &left);
     assert_true(left.killed);
     sql(databases(), "DELETE FROM third WHERE a = (SELECT min(a) FROM third)");
-    spec = spec_of(w->file);
+    spec = spec_of(ours);
     spec.resume = true;
     assert_false(restore_run(w->arena, &spec, &result, &err));
     assert_non_null(strstr(err.message, "table public.third holds 29999 rows after the restore, the file holds 30000"));
@@ -489,5 +435,5 @@ int main(void)
         TEST(what_is_taken_over_is_counted),
         TEST(a_dump_that_changes_rows_by_itself_begins_anew),
     };
-    return cmocka_run_group_tests(tests, open_world, close_world);
+    return cmocka_run_group_tests(tests, open_world, world_close);
 }

@@ -6,38 +6,24 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "backup/backup.h"
 #include "dump/index.h"
 #include "dump/lexer.h"
 #include "io/gzip.h"
 #include "io/hash.h"
 #include "io/pg.h"
-#include "pgfixture.h"
 #include "restore/scratch.h"
 #include "sys/file.h"
+#include "world.h"
 
-struct world {
-    struct arena *arena;
-    struct pg_fixture *pg;
-    struct pgtarget target;
-    char folder[64];
-    const char *file; /* of ours, with large tables */
-    struct str bytes; /* of that file */
-    char truth[HASH_HEX_SIZE];
-};
-static struct world *w;
-
-static const char *sql(const char *dbname, const char *text)
-{
-    return pg_fixture_sql(w->pg, w->arena, dbname, text);
-}
+static const char *ours; /* of ours, with large tables */
+static struct str bytes; /* of that file */
+static char truth[HASH_HEX_SIZE];
 
 static const char source[] =
     "CREATE TABLE parents (id int PRIMARY KEY, name text NOT NULL UNIQUE, at timestamptz, amount numeric(12,2));"
@@ -104,17 +90,6 @@ static bool read_file(const char *path, char hex[HASH_HEX_SIZE], struct err *err
     return ok;
 }
 
-static const char *put(const char *name, const void *data, size_t n)
-{
-    struct err err = {0};
-    const char *path = file_join(w->arena, w->folder, name);
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0 || write(fd, data, n) != (ssize_t)n)
-        fail_msg("%s", err.message);
-    close(fd);
-    return path;
-}
-
 static uint32_t seed = 12345;
 static size_t any(size_t below)
 {
@@ -137,11 +112,11 @@ static void a_thousand_cuts_are_seen(void **state)
 {
     (void)state;
     const char *path = file_join(w->arena, w->folder, "cut.sql.gz");
-    put("cut.sql.gz", w->bytes.p, w->bytes.n);
-    size_t at = w->bytes.n;
+    put("cut.sql.gz", bytes.p, bytes.n);
+    size_t at = bytes.n;
     for (int i = 0; i < 1000; i++) { /* ever shorter, so that one file serves for all */
-        at -= 1 + any(2 * w->bytes.n / 1000 - 1);
-        if (at == 0 || at > w->bytes.n)
+        at -= 1 + any(2 * bytes.n / 1000 - 1);
+        if (at == 0 || at > bytes.n)
             break;
         assert_int_equal(truncate(path, (off_t)at), 0);
         refused_without_a_server(path, "a cut", at);
@@ -153,10 +128,10 @@ static void a_cut_at_every_member_is_seen(void **state)
     (void)state;
     struct index *index;
     struct err err = {0};
-    assert_true(index_read(w->arena, w->file, &index, &err));
+    assert_true(index_read(w->arena, ours, &index, &err));
     assert_non_null(index);
     assert_true(index->member_count > 10);
-    const char *path = put("cut.sql.gz", w->bytes.p, w->bytes.n);
+    const char *path = put("cut.sql.gz", bytes.p, bytes.n);
     for (size_t i = index->member_count; i-- > 0;) {
         const struct index_member *m = &index->members[i];
         assert_int_equal(truncate(path, (off_t)(m->at + m->packed)), 0);
@@ -170,18 +145,18 @@ static void a_cut_at_every_member_is_seen(void **state)
 static void flipped_bits_are_seen_or_change_nothing(void **state)
 {
     (void)state;
-    char *copy = arena_dup(w->arena, w->bytes.p, w->bytes.n);
+    char *copy = arena_dup(w->arena, bytes.p, bytes.n);
     int seen = 0;
     for (int i = 0; i < 150; i++) {
-        size_t at = i < 100 ? any(w->bytes.n) : w->bytes.n - 1 - any(MIN_OF(w->bytes.n, 4000)); /* the index, too */
+        size_t at = i < 100 ? any(bytes.n) : bytes.n - 1 - any(MIN_OF(bytes.n, 4000)); /* the index, too */
         copy[at] ^= (char)(1 << any(8));
         char hex[HASH_HEX_SIZE];
         struct err err = {0};
-        bool read = read_file(put("flip.sql.gz", copy, w->bytes.n), hex, &err);
-        if (read && !same(hex, w->truth))
+        bool read = read_file(put("flip.sql.gz", copy, bytes.n), hex, &err);
+        if (read && !same(hex, truth))
             fail_msg("byte %zu was altered, and other data came out", at);
         seen += !read;
-        copy[at] = w->bytes.p[at];
+        copy[at] = bytes.p[at];
     }
     assert_true(seen > 130);
 }
@@ -238,7 +213,7 @@ static void a_file_with_an_index_comes_back(void **state)
     struct restore_result result;
     for (int jobs = 1; jobs <= 4; jobs += 3) {
         drop_copy();
-        struct restore_spec spec = spec_of(w->file);
+        struct restore_spec spec = spec_of(ours);
         spec.jobs = jobs;
         spec.assertions = (const char *const[]){"SELECT count(*) = 90000 FROM children", "SELECT true"};
         spec.assertion_count = 2;
@@ -258,7 +233,7 @@ static void a_dump_of_pg_dump_comes_back(void **state)
     SCOPED(gzip_reader_close) struct gzip_reader *reader = NULL;
     SCOPED(buf_done) struct buf text = {.max = 1 << 28};
     struct err err = {0};
-    assert_true(gzip_reader_open(w->file, &reader, &err));
+    assert_true(gzip_reader_open(ours, &reader, &err));
     for (size_t n = 1; n;) { /* what ours says without its index is what pg_dump writes */
         static char piece[1 << 16];
         assert_true(gzip_reader_read(reader, piece, sizeof(piece), &n, &err));
@@ -275,7 +250,7 @@ static void one_table_comes_back_under_a_name_of_its_own(void **state)
 {
     (void)state;
     struct restore_result result;
-    struct restore_spec spec = spec_of(w->file);
+    struct restore_spec spec = spec_of(ours);
     spec.only = "children";
     must_restore(&spec, &result);
     assert_int_equal(result.rows, 90000);
@@ -309,26 +284,26 @@ static void what_is_damaged_leaves_nothing(void **state)
     (void)state;
     struct index *index;
     struct err err = {0};
-    assert_true(index_read(w->arena, w->file, &index, &err));
-    char *copy = arena_dup(w->arena, w->bytes.p, w->bytes.n);
+    assert_true(index_read(w->arena, ours, &index, &err));
+    char *copy = arena_dup(w->arena, bytes.p, bytes.n);
     size_t tried = 0;
     for (size_t i = 0; i < index->member_count; i += 5) { /* a row, an index, the schema: whatever falls there */
         size_t at = (size_t)index->members[i].at + INDEX_HEADER_SIZE + (index->members[i].packed - INDEX_HEADER_SIZE) / 2;
         copy[at] ^= 0x10;
-        struct restore_spec spec = spec_of(put("flip.sql.gz", copy, w->bytes.n));
+        struct restore_spec spec = spec_of(put("flip.sql.gz", copy, bytes.n));
         refuses(&spec, "flip.sql.gz");
-        copy[at] = w->bytes.p[at];
+        copy[at] = bytes.p[at];
         tried++;
     }
     assert_true(tried >= 3);
-    struct restore_spec spec = spec_of(put("cut.sql.gz", w->bytes.p, (size_t)index->members[index->member_count / 2].at));
+    struct restore_spec spec = spec_of(put("cut.sql.gz", bytes.p, (size_t)index->members[index->member_count / 2].at));
     refuses(&spec, "cut off");
 }
 
 static void assertions_must_be_true(void **state)
 {
     (void)state;
-    struct restore_spec spec = spec_of(w->file);
+    struct restore_spec spec = spec_of(ours);
     spec.assertion_count = 1;
     spec.assertions = (const char *const[]){"SELECT count(*) > 90000 FROM children"};
     refuses(&spec, "gives \"f\", not true");
@@ -378,7 +353,7 @@ static void a_server_of_its_own_is_made_and_made_safe(void **state)
     (void)state;
     char folder[] = "/tmp/bascule-scratch-XXXXXX";
     assert_non_null(mkdtemp(folder));
-    struct restore_spec spec = spec_of(w->file);
+    struct restore_spec spec = spec_of(ours);
     struct scratch_spec scratch = {.folder = folder};
     struct scratch_result made;
     struct err err = {0};
@@ -405,40 +380,12 @@ static void a_server_of_its_own_is_made_and_made_safe(void **state)
 static int open_world(void **state)
 {
     struct err err = {0};
-    struct backup made;
-    w = calloc(1, sizeof(*w));
-    w->arena = arena_open();
-    w->pg = pg_fixture_new();
-    w->target = w->pg->target;
-    w->target.dbname = "source";
-    COPY_TO(w->folder, "/tmp/bascule-sweep-XXXXXX");
-    if (!mkdtemp(w->folder))
-        return -1;
-    sql(NULL, "CREATE DATABASE source");
-    sql("source", source);
-    struct backup_spec spec = {.target = &w->target, .service = "source", .folder = w->folder, .scratch_dir = w->folder, .jobs = 2};
-    if (!backup_make(w->arena, &spec, &made, &err))
-        fail_msg("%s", err.message);
-    w->file = made.path;
-    assert_true(file_read(w->arena, w->file, 1 << 28, &w->bytes, &err));
-    assert_true(read_file(w->file, w->truth, &err));
+    world_open(state);
     w->target.dbname = "copy";
-    *state = w;
+    ours = world_backup(source);
+    assert_true(file_read(w->arena, ours, 1 << 28, &bytes, &err));
+    assert_true(read_file(ours, truth, &err));
     return 0;
-}
-
-static int close_world(void **state)
-{
-    (void)state;
-    DIR *dir = opendir(w->folder);
-    for (struct dirent *entry; (entry = readdir(dir));)
-        unlink(file_join(w->arena, w->folder, entry->d_name));
-    closedir(dir);
-    int failed = rmdir(w->folder);
-    pg_fixture_free(&w->pg);
-    arena_close(&w->arena);
-    free(w);
-    return failed;
 }
 
 int main(void)
@@ -455,5 +402,5 @@ int main(void)
         cmocka_unit_test(assertions_must_be_true),
         cmocka_unit_test(a_server_of_its_own_is_made_and_made_safe),
     };
-    return cmocka_run_group_tests(tests, open_world, close_world);
+    return cmocka_run_group_tests(tests, open_world, world_close);
 }
