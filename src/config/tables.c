@@ -226,6 +226,7 @@ static const struct option group_options[] = {
     OPTION_END,
 };
 
+<<<<<<< HEAD
 /* ---- what other programs tell ---- */
 
 static const struct option serve_options[] = {
@@ -257,6 +258,26 @@ static const struct option heartbeat_options[] = {
     {"every", OPTION_DURATION, AT(heartbeat_conf, every_ms), .fallback = "10s", .min = MS_SECOND, .max = MS_DAY, .help = "how often"},
     {"secret", OPTION_SECRET, AT(heartbeat_conf, secret), .help = "signs it, after Standard Webhooks; whsec_BASE64 or any text", .sample = "{file: /etc/bascule/heartbeat.secret}"},
     {"ca", OPTION_PATH, AT(heartbeat_conf, ca_file), .help = "certificates to trust; else the system's", .sample = "/etc/bascule/ca.pem"},
+=======
+/* ---- what the public is shown ---- */
+
+static const struct option part_options[] = {
+    {"name", OPTION_NAME, AT(page_part, name), .required = true, .help = "name of the component; programs that read the page know it by this", .sample = "api"},
+    {"title", OPTION_TEXT2, AT(page_part, title), .required = true, .help = "what people call it", .sample = "{en: API Endpoints, fr: API}"},
+    {"service", OPTION_STRING, AT(page_part, service), .help = "service that it belongs to; else the only one of the page", .sample = "akig"},
+    {"checks", OPTION_STRINGS, AT(page_part, checks), .help = "an incident affects it while one of these checks is not up; none: every incident of its service does", .sample = "[public]"},
+    OPTION_END,
+};
+
+static const struct option page_options[] = {
+    {"folder", OPTION_PATH, AT(status_page, folder), .required = true, .help = "where its files are written; any web server or CDN can serve them", .sample = "/var/www/status"},
+    {"title", OPTION_TEXT2, AT(status_page, title), .help = "what stands above it; else the title of its first service", .sample = "AKIG Platform"},
+    {"url", OPTION_URL, AT(status_page, url), .help = "address at which people find it, for feeds and programs", .sample = "https://status.akig.com/"},
+    {"services", OPTION_STRINGS, AT(status_page, services), .help = "services that it tells of; none: all", .sample = "[akig]"},
+    {"components", OPTION_LIST, AT(status_page, components), LIST_OF(page_part, part_options), .help = "parts that it lists; none: each line of `affected` of its services"},
+    {"languages", OPTION_STRINGS, AT(status_page, languages), .fallback = "[en, fr]", .help = "en, fr: the first is at the top of the folder, the other in a folder of its own"},
+    {"refresh", OPTION_DURATION, AT(status_page, refresh_ms), .fallback = "1m", .min = 5 * MS_SECOND, .max = MS_HOUR, .help = "written at least this often; readers are warned when it is three times as old"},
+>>>>>>> c530db7 (model, config: what a status page says, and which pages there are)
     OPTION_END,
 };
 
@@ -266,6 +287,7 @@ const struct option config_options[] = {
     {"channels", OPTION_LIST, AT(config, channels), LIST_OF(channel_conf, channel_options), .required = true, .help = "ways out of here"},
     {"contacts", OPTION_LIST, AT(config, contacts), LIST_OF(contact, contact_options), .required = true, .help = "who can be told"},
     {"groups", OPTION_LIST, AT(config, groups), LIST_OF(contact_group, group_options), .help = "contacts that are told together"},
+    {"status_pages", OPTION_LIST, AT(config, status_pages), LIST_OF(status_page, page_options), .help = "pages that tell the public, written as files by `serve`"},
     {"services", OPTION_LIST, AT(config, services), LIST_OF(service, service_options), .required = true, .help = "what is protected"},
     {"serve", OPTION_GROUP, AT(config, serve), .sub = serve_options, .help = "what other programs tell `bascule serve`: alerts and heartbeats"},
     {"alerts", OPTION_GROUP, AT(config, alerts), .sub = alerts_options, .help = "how alerts of other programs become incidents"},

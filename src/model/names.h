@@ -66,9 +66,14 @@ enum outcome { OUTCOMES(MODEL_ENUM_MEMBER) OUTCOME_MAX };
     X(EVENT_OVERRIDE, "person.override")  /* subject: rotation; number, ref: from and to, wall ms; text: contact */    \
     X(EVENT_TICK_ITEM, "person.tick")     /* subject: CHECKLIST/ITEM; text: what was seen */                           \
     X(EVENT_WRITE, "person.write")        /* subject: field of the report; detail: what the person wrote */            \
+<<<<<<< HEAD
     X(EVENT_MAINTENANCE, "person.maintenance") /* subject: its name; number, ref: from and to, wall ms; text: title */ \
     X(EVENT_ALERT, "alert")               /* subject: key; number: severity, -1: its end; ref: when it began, wall ms; \
                                              text: summary; who: SOURCE/GROUP; detail: as it came */                   \
+=======
+    X(EVENT_MAINTENANCE, "person.maintenance") /* subject: its name; number, ref: from and to, wall ms, or both 0: cancelled; text: title; detail: by language */ \
+    X(EVENT_ALERT, "alert")               /* subject: key; number: severity, or -1 for its end; text: summary */       \
+>>>>>>> c530db7 (model, config: what a status page says, and which pages there are)
     X(EVENT_PROVEN, "contact.proven")     /* subject: CONTACT/CHANNEL; number: 1 took a test message, 0 did not */
 enum event_kind { EVENT_KINDS(MODEL_ENUM_MEMBER) EVENT_MAX };
 
@@ -101,7 +106,35 @@ enum order_kind { ORDER_KINDS(MODEL_ENUM_MEMBER) ORDER_MAX };
     X(PUBLIC_RESOLVED, "resolved")
 enum public_phase { PUBLIC_PHASES(MODEL_ENUM_MEMBER) PUBLIC_MAX };
 
+/* What users notice of a part of the service, and of the whole page; the names are those of every status page. Order is rank: the worse
+   of two stands. */
+#define COMPONENT_STATES(X)                                                                                            \
+    X(COMPONENT_OPERATIONAL, "operational")                                                                            \
+    X(COMPONENT_MAINTENANCE, "under_maintenance")                                                                      \
+    X(COMPONENT_DEGRADED, "degraded_performance")                                                                      \
+    X(COMPONENT_PARTIAL, "partial_outage")                                                                             \
+    X(COMPONENT_MAJOR, "major_outage")
+enum component_state { COMPONENT_STATES(MODEL_ENUM_MEMBER) COMPONENT_MAX };
+
+#define PAGE_IMPACTS(X)                                                                                                \
+    X(IMPACT_NONE, "none")                                                                                             \
+    X(IMPACT_MAINTENANCE, "maintenance")                                                                               \
+    X(IMPACT_MINOR, "minor")                                                                                           \
+    X(IMPACT_MAJOR, "major")                                                                                           \
+    X(IMPACT_CRITICAL, "critical")
+enum page_impact { PAGE_IMPACTS(MODEL_ENUM_MEMBER) IMPACT_MAX };
+
+#define MAINTENANCE_PHASES(X)                                                                                          \
+    X(MAINTENANCE_SCHEDULED, "scheduled")                                                                              \
+    X(MAINTENANCE_IN_PROGRESS, "in_progress")                                                                          \
+    X(MAINTENANCE_COMPLETED, "completed")                                                                              \
+    X(MAINTENANCE_CANCELLED, "cancelled")
+enum maintenance_phase { MAINTENANCE_PHASES(MODEL_ENUM_MEMBER) MAINTENANCE_MAX };
+
 const char *public_phase_name(enum public_phase p);
+const char *component_state_name(enum component_state s);
+const char *page_impact_name(enum page_impact i);
+const char *maintenance_phase_name(enum maintenance_phase p);
 bool public_phase_of(const char *name, enum public_phase *ret);
 const char *verdict_name(enum verdict_state v);
 const char *severity_name(enum severity s);
@@ -118,3 +151,6 @@ bool site_role_of(const char *name, enum site_role *ret);
 bool outcome_of(const char *name, enum outcome *ret);
 bool event_of(const char *name, enum event_kind *ret);
 bool order_of(const char *name, enum order_kind *ret);
+bool component_state_of(const char *name, enum component_state *ret);
+bool page_impact_of(const char *name, enum page_impact *ret);
+bool maintenance_phase_of(const char *name, enum maintenance_phase *ret);

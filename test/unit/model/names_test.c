@@ -36,6 +36,9 @@ static void every_name_leads_back(void **state)
     BOTH_WAYS(event_kind, EVENT_MAX, event_name, event_of);
     BOTH_WAYS(order_kind, ORDER_MAX, order_name, order_of);
     BOTH_WAYS(public_phase, PUBLIC_MAX, public_phase_name, public_phase_of);
+    BOTH_WAYS(component_state, COMPONENT_MAX, component_state_name, component_state_of);
+    BOTH_WAYS(page_impact, IMPACT_MAX, page_impact_name, page_impact_of);
+    BOTH_WAYS(maintenance_phase, MAINTENANCE_MAX, maintenance_phase_name, maintenance_phase_of);
 }
 
 /* These stand in journals and in files: changing one makes old journals unreadable. */
