@@ -316,11 +316,8 @@ void rules_config(struct walk *w, const struct config *config, bool values_right
     check_channels(w, config, values_right);
     check_contacts(w, config, values_right);
     check_groups(w, config);
-<<<<<<< HEAD
     rules_serve(w, config);
-=======
     rules_pages(w, config);
->>>>>>> c530db7 (model, config: what a status page says, and which pages there are)
     for (size_t i = 0; i < config->services.n; i++) {
         const struct service *service = &config->services.p[i];
         check_sites(w, service, values_right);

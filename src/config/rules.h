@@ -4,11 +4,8 @@
 
 /* Notes every breach in w->problems. Drivers and conditions are asked only when all single values are right. */
 void rules_config(struct walk *w, const struct config *config, bool values_right);
-<<<<<<< HEAD
 void rules_serve(struct walk *w, const struct config *config);
-=======
 void rules_pages(struct walk *w, const struct config *config);
->>>>>>> c530db7 (model, config: what a status page says, and which pages there are)
 void rules_playbooks(struct walk *w, const struct service *service, bool values_right);
 
 /* For the rules: an error at a value, or at the element that holds it. */

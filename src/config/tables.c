@@ -226,7 +226,6 @@ static const struct option group_options[] = {
     OPTION_END,
 };
 
-<<<<<<< HEAD
 /* ---- what other programs tell ---- */
 
 static const struct option serve_options[] = {
@@ -258,7 +257,9 @@ static const struct option heartbeat_options[] = {
     {"every", OPTION_DURATION, AT(heartbeat_conf, every_ms), .fallback = "10s", .min = MS_SECOND, .max = MS_DAY, .help = "how often"},
     {"secret", OPTION_SECRET, AT(heartbeat_conf, secret), .help = "signs it, after Standard Webhooks; whsec_BASE64 or any text", .sample = "{file: /etc/bascule/heartbeat.secret}"},
     {"ca", OPTION_PATH, AT(heartbeat_conf, ca_file), .help = "certificates to trust; else the system's", .sample = "/etc/bascule/ca.pem"},
-=======
+    OPTION_END,
+};
+
 /* ---- what the public is shown ---- */
 
 static const struct option part_options[] = {
@@ -277,7 +278,6 @@ static const struct option page_options[] = {
     {"components", OPTION_LIST, AT(status_page, components), LIST_OF(page_part, part_options), .help = "parts that it lists; none: each line of `affected` of its services"},
     {"languages", OPTION_STRINGS, AT(status_page, languages), .fallback = "[en, fr]", .help = "en, fr: the first is at the top of the folder, the other in a folder of its own"},
     {"refresh", OPTION_DURATION, AT(status_page, refresh_ms), .fallback = "1m", .min = 5 * MS_SECOND, .max = MS_HOUR, .help = "written at least this often; readers are warned when it is three times as old"},
->>>>>>> c530db7 (model, config: what a status page says, and which pages there are)
     OPTION_END,
 };
 

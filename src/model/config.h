@@ -206,7 +206,6 @@ struct service {
     struct { struct playbook *p; size_t n, cap; } playbooks;
 };
 
-<<<<<<< HEAD
 /* ---- what other programs tell ---- */
 
 enum { SEVERITY_IGNORED = SEVERITY_MAX }; /* of a rule: such alerts open nothing */
@@ -238,7 +237,8 @@ struct heartbeat_conf {
     int64_t every_ms;
     struct secret secret;  /* signs it; SECRET_NONE: it is not signed */
     const char *ca_file;   /* NULL: the system's */
-=======
+};
+
 /* ---- what the public is shown ---- */
 
 /* A part of the service as users know it. */
@@ -259,7 +259,6 @@ struct status_page {
     struct { struct page_part *p; size_t n, cap; } components; /* none: each line of `affected` of its services */
     struct strs languages;     /* "en", "fr"; the first is at the top of the folder, the other in a folder of its own */
     int64_t refresh_ms;        /* written at least this often, so that its age shows whether somebody still watches */
->>>>>>> c530db7 (model, config: what a status page says, and which pages there are)
 };
 
 struct config {
@@ -271,13 +270,10 @@ struct config {
     struct { struct contact *p; size_t n, cap; } contacts;
     struct { struct contact_group *p; size_t n, cap; } groups;
     struct { struct rotation *p; size_t n, cap; } rotations;
-<<<<<<< HEAD
     struct serve_conf serve;
     struct alerts_conf alerts;
     struct heartbeat_conf heartbeat_out;
-=======
     struct { struct status_page *p; size_t n, cap; } status_pages;
->>>>>>> c530db7 (model, config: what a status page says, and which pages there are)
 };
 
 /* Lookups by name; NULL when there is none. Indices are stable for the life of the configuration. */

@@ -66,14 +66,10 @@ enum outcome { OUTCOMES(MODEL_ENUM_MEMBER) OUTCOME_MAX };
     X(EVENT_OVERRIDE, "person.override")  /* subject: rotation; number, ref: from and to, wall ms; text: contact */    \
     X(EVENT_TICK_ITEM, "person.tick")     /* subject: CHECKLIST/ITEM; text: what was seen */                           \
     X(EVENT_WRITE, "person.write")        /* subject: field of the report; detail: what the person wrote */            \
-<<<<<<< HEAD
-    X(EVENT_MAINTENANCE, "person.maintenance") /* subject: its name; number, ref: from and to, wall ms; text: title */ \
+    X(EVENT_MAINTENANCE, "person.maintenance") /* subject: its name; number, ref: from and to, wall ms, or both 0: \
+                                             cancelled; text: title; detail: by language */                            \
     X(EVENT_ALERT, "alert")               /* subject: key; number: severity, -1: its end; ref: when it began, wall ms; \
                                              text: summary; who: SOURCE/GROUP; detail: as it came */                   \
-=======
-    X(EVENT_MAINTENANCE, "person.maintenance") /* subject: its name; number, ref: from and to, wall ms, or both 0: cancelled; text: title; detail: by language */ \
-    X(EVENT_ALERT, "alert")               /* subject: key; number: severity, or -1 for its end; text: summary */       \
->>>>>>> c530db7 (model, config: what a status page says, and which pages there are)
     X(EVENT_PROVEN, "contact.proven")     /* subject: CONTACT/CHANNEL; number: 1 took a test message, 0 did not */
 enum event_kind { EVENT_KINDS(MODEL_ENUM_MEMBER) EVENT_MAX };
 
