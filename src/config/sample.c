@@ -95,6 +95,7 @@ static const char example[] =
     "        impact_per_hour: 50000\n"
     "        users: {en: 100 % of the service is unreachable, fr: 100 % du service inaccessible}\n"
     "        update_every: 5m\n"
+    "        public: confirmed\n"
     "        stages:\n"
     "          - {name: alert, after: 5s, notify: [ops]}\n"
     "          - {name: on-call, after: 2m, notify: [on-call]}\n"

@@ -10,6 +10,7 @@
 
 static const char *const language_names[] = {"en", "fr", NULL};
 static const char *const level_names[] = {"default", "fast", "small", NULL}; /* in the order of enum backup_level */
+static const char *const public_names[] = {"stage", "confirmed", "person", NULL}; /* in the order of enum public_from */
 static const char *const approval_names[] = {"auto", "person", NULL};
 const char *const sslmode_names[] = {"disable", "allow", "prefer", "require", "verify-ca", "verify-full", NULL};
 
@@ -173,6 +174,8 @@ static const struct option severity_options[] = {
     {"impact_per_hour", OPTION_INT, AT(severity_conf, impact_per_hour), .max = INT_MAX, .help = "money lost an hour, in the service's currency", .sample = "50000"},
     {"users", OPTION_TEXT2, AT(severity_conf, users), .help = "what users notice, as messages say it", .sample = "{en: some functions are unavailable, fr: certaines fonctions sont indisponibles}"},
     {"update_every", OPTION_DURATION, AT(severity_conf, update_every_ms), .max = 7 * MS_DAY, .help = "periodic updates while the incident is open", .sample = "5m"},
+    {"public", OPTION_ENUM, AT(severity_conf, public_from), .fallback = "stage", .names = public_names, .help = "the public first hears with the stage status-page, when it is confirmed (two vantage points agree; at the latest with that stage), or when a person says something"},
+    {"public_every", OPTION_DURATION, AT(severity_conf, public_every_ms), .fallback = "20m", .max = 7 * MS_DAY, .help = "the public hears of every change, and at least this often while the incident lasts; 0s: only of changes"},
     {"stages", OPTION_LIST, AT(severity_conf, stages), LIST_OF(stage, stage_options), .required = true, .help = "who is told when, in ascending order"},
     OPTION_END,
 };
@@ -345,6 +348,7 @@ const struct option playbook_options[] = {
     {"resolved_when", OPTION_STRING, AT(playbook, resolved_when), .help = "condition that must hold before the incident is resolved", .sample = "public is up"},
     {"hold", OPTION_DURATION, AT(playbook, hold_ms), .fallback = "30s", .max = MS_DAY, .help = "how long it must hold"},
     {"over_rto", OPTION_TEXT2, AT(playbook, over_rto), .help = "why its longest path may take more than the RTO; refused without it", .sample = "a failover alone takes 25 minutes"},
+    {"public", OPTION_BOOL, AT(playbook, is_public), .fallback = "true", .help = "false: the public is told nothing of its incidents that no person says, as for an intrusion"},
     {"automatic_limit", OPTION_GROUP, .offset = 0, .sub = automatic_limit_options, .help = "how often it may run without a person"},
     {"steps", OPTION_LIST, AT(playbook, steps), LIST_OF(step, step_options), .required = true, .help = "the steps, in their order"},
     OPTION_END,

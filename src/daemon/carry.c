@@ -4,7 +4,7 @@
 #include "daemon/daemon_internal.h"
 #include "record/story.h"
 #include "sys/log.h"
-#include "tell/message.h"
+#include "tell/public.h"
 
 enum { LAST_MESSAGES_MS = 10 * MS_SECOND };
 
@@ -116,6 +116,43 @@ static void render(struct daemon *d, struct arena *arena, const struct order *or
     struct message message = message_render(arena, language, d->config, service, incident, order->stage, order->text, &facts);
     record->text = message.subject;
     record->detail = message.body;
+}
+
+/* The words of a person, by incident and number of the message that decide made of them; NULL: the machine speaks. */
+static const char *words_said(const struct daemon *d, const struct order *order)
+{
+    for (size_t i = d->said.n; i-- > 0;)
+        if (d->said.p[i].incident == order->incident && d->said.p[i].number == order->number)
+            return d->said.p[i].words;
+    return NULL;
+}
+
+void daemon_keep_words(struct daemon *d, const struct record *said, const struct order *orders, size_t count)
+{
+    if (said->is_order || said->kind != EVENT_SAY)
+        return;
+    for (size_t i = 0; i < count; i++) {
+        const struct order *order = &orders[i];
+        if (order->kind != ORDER_PUBLIC || !same(order->stage, "person") || words_said(d, order))
+            continue;
+        struct said *kept = vec_add(d->arena, &d->said);
+        *kept = (struct said){.incident = order->incident, .number = order->number, .words = public_words(d->arena, said->text, said->detail)};
+    }
+}
+
+static void render_public(struct daemon *d, struct arena *arena, const struct order *order, struct record *record)
+{
+    const struct incident *incident = decide_incident(d->decide, order->incident);
+    const struct service *service = config_service(d->config, order->service);
+    if (!incident || !service)
+        return;
+    struct message_facts facts = facts_for(d, incident, (enum language)d->config->language);
+    struct incident then = *incident; /* after a restart it may have moved on */
+    if (!public_phase_of(order->subject, &then.public_phase))
+        return;
+    struct public_message message = public_render(arena, d->config, service, &then, order->who, words_said(d, order), &facts);
+    record->text = message.headline;
+    record->detail = message.detail;
 }
 
 static void undeliverable(struct daemon *d, const struct notice *notice, int64_t next_try_ms, const char *text)
@@ -313,6 +350,8 @@ void daemon_carry_out(struct daemon *d, const struct order *orders, size_t count
         records[i] = record_of_order(&orders[i], at, wall, NULL);
         if (orders[i].kind == ORDER_NOTIFY)
             render(d, arena, &orders[i], &records[i]);
+        else if (orders[i].kind == ORDER_PUBLIC)
+            render_public(d, arena, &orders[i], &records[i]);
     }
     struct err err = {0};
     if (!journal_append(d->journal, records, count, &first, &err)) {

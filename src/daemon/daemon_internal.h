@@ -19,6 +19,12 @@ struct known_fact {
     char run[MODEL_ID_SIZE], name[MODEL_ID_SIZE], value[MODEL_TEXT_SIZE];
 };
 
+/* What a person wants the public to read, until decide has made a message of it. */
+struct said {
+    int64_t incident, number;
+    const char *words;
+};
+
 struct daemon {
     const struct daemon_spec *spec;
     const struct config *config;
@@ -38,6 +44,7 @@ struct daemon {
     struct loop_signal *on_term, *on_int;
     struct orders orders;      /* reused for every event */
     VEC(struct known_fact) facts;
+    VEC(struct said) said;
     int64_t last_seq;          /* newest row that decide has seen, or that it made */
     int64_t mine;              /* one-playbook life: the incident it runs; 0: not known yet */
     int64_t leave_at_boot_ms;  /* one-playbook life: it is over, and the last messages have until then; 0: it goes on */
@@ -63,6 +70,8 @@ struct notice daemon_notice(const struct daemon *d, struct arena *arena, const s
 void daemon_keep_fact(struct daemon *d, int64_t incident, const char *run, const char *name, const char *value);
 void daemon_forget_facts(struct daemon *d, const char *run); /* of a run of no incident, which nobody tells anybody of later */
 bool daemon_knows_fact(const struct daemon *d, int64_t incident, const char *run, const char *name, const char *value);
+/* The orders that decide made of a person's words carry no words: they are found again by these. */
+void daemon_keep_words(struct daemon *d, const struct record *said, const struct order *orders, size_t count);
 extern const struct runner_callbacks daemon_runner_callbacks;
 extern const struct outbox_callbacks daemon_outbox_callbacks;
 

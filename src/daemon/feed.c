@@ -19,10 +19,11 @@ void daemon_fail(struct daemon *d, const struct err *err)
     loop_stop(d->loop);
 }
 
-static void decide_and_carry(struct daemon *d, const struct event *event)
+static void decide_and_carry(struct daemon *d, const struct record *record, const struct event *event)
 {
     d->orders.n = 0;
     decide_event(d->decide, event, &d->orders);
+    daemon_keep_words(d, record, d->orders.p, d->orders.n);
     if (d->orders.n)
         daemon_carry_out(d, d->orders.p, d->orders.n);
 }
@@ -48,7 +49,7 @@ static void take_row(struct daemon *d, const struct record *record)
     upkeep_event(d->upkeep, &event);
     if (event.kind == EVENT_OPEN && d->spec->only_playbook && !d->mine)
         d->mine = -1; /* the next incident that opens is ours */
-    decide_and_carry(d, &event);
+    decide_and_carry(d, record, &event);
     if (d->mine == -1)
         d->mine = taken_over(d, &event);
 }

@@ -68,7 +68,7 @@ static void restore_judgement(struct daemon *d, const struct event *event)
     judge_restore(d->judge, &verdict);
 }
 
-static void replay_event(struct replay *r, const struct event *event)
+static void replay_event(struct replay *r, const struct record *record, const struct event *event)
 {
     struct daemon *d = r->d;
     if (event->kind == EVENT_VERDICT)
@@ -82,6 +82,7 @@ static void replay_event(struct replay *r, const struct event *event)
         daemon_forget_facts(d, event->subject);
     d->orders.n = 0;
     decide_event(d->decide, event, &d->orders);
+    daemon_keep_words(d, record, d->orders.p, d->orders.n);
     for (size_t i = 0; i < d->orders.n; i++)
         *vec_add(r->arena, &r->expected) = d->orders.p[i];
 }
@@ -96,7 +97,7 @@ static bool replay_row(void *arg, const struct record *record)
             remember_notice(r, record);
     } else {
         struct event event = event_of_record(record);
-        replay_event(r, &event);
+        replay_event(r, record, &event);
     }
     return true;
 }

@@ -181,6 +181,8 @@ void decide_event(struct decide *d, const struct event *event, struct orders *ou
     d->seq++;
     event_handlers[event->kind](d, event);
     settle(d);
+    for (size_t i = 0; i < d->incidents.n; i++)
+        public_move(d, d->incidents.p[i]);
     forget_oldest(d);
 }
 
@@ -195,6 +197,7 @@ int64_t decide_next_ms(const struct decide *d)
         next = MIN_OF(next, incident_next_ms(d, inc));
         next = MIN_OF(next, alerts_next_ms(d, inc));
         next = MIN_OF(next, engine_next_ms(d, inc));
+        next = MIN_OF(next, public_next_ms(d, inc));
     }
     return next;
 }

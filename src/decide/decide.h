@@ -25,6 +25,9 @@ struct decide *decide_open(struct arena *arena, const struct config *config);
    OUTCOME_EXPIRY.
    An EVENT_OPEN that names a playbook while the service has an unresolved incident with one joins it: no ORDER_OPEN, the playbook named
    replaces what runs there. One without a playbook always opens an incident, which runs nothing and keeps nothing from opening.
+   EVENT_SAY names its incident; ORDER_PUBLIC follows from one whose subject is "public", with `text` and `stage` "person". The text of
+   every ORDER_PUBLIC is its reason: "stage", "confirmed", "change", "floor" or "person"; its ref the wall ms by which the next one is
+   promised, 0 when none is.
    EVENT_APPROVE and EVENT_DENY may name a run id in `subject`; then they count for that run alone. Events of people with incident 0
    mean the newest unresolved one with a playbook, else the newest (of the service, when one is named). */
 void decide_event(struct decide *decide, const struct event *event, struct orders *out);

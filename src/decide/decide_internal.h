@@ -116,6 +116,8 @@ enum notice_kind {
     NOTICE_BLOCKED,
     NOTICE_APPROVAL,
     NOTICE_RELAPSE,
+    NOTICE_REMINDER,
+    NOTICE_SAY,
     NOTICE_MAX
 };
 
@@ -142,6 +144,10 @@ struct inc {
     bool relapsed;             /* the fault came back; the playbook may start again when its cause shows */
     bool was_well;             /* resolved_when has held since monitoring began */
     enum truth well;           /* resolved_when after the last event */
+    bool acted;                /* a command that changes something has begun: the public hears of a cause that is known */
+    bool public_stage;         /* the stage of the status page has come */
+    int reminded;              /* of the message to the public: 1 that it is due, 2 that it is over */
+    enum public_phase said_phase, public_highest; /* what a person said it is; the furthest that the public was told of */
     int64_t relapse_until_ms;
     char group[MODEL_ID_SIZE]; /* of alerts: those it gathers; "": whatever comes during a storm */
     int64_t quiet_since_ms;    /* of alerts: none of them fires since then; 0: one does */
@@ -251,6 +257,15 @@ int64_t stages_next_ms(const struct decide *d, const struct inc *inc);
 void stage_say(struct decide *d, struct inc *inc, const char *stage); /* `notify STAGE`: now, if it was not said before */
 void tell(struct decide *d, struct inc *inc, enum notice_kind kind, const char *text); /* text: NULL, the incident's title alone */
 int64_t update_after(const struct decide *d, const struct inc *inc); /* moment of the next periodic update */
+
+/* ---- public.c ---- */
+
+#define PUBLIC_BY_PERSON "person" /* the reason of a message in a person's own words */
+void public_stage(struct inc *inc, const char *stage); /* a stage was fired */
+void public_move(struct decide *d, struct inc *inc);   /* once an event is settled */
+void public_say(struct decide *d, struct inc *inc, const char *reason);
+void public_person(struct decide *d, struct inc *inc, const struct event *event);
+int64_t public_next_ms(const struct decide *d, const struct inc *inc); /* of an incident that is not resolved */
 
 /* ---- guard.c ---- */
 

@@ -178,6 +178,14 @@ static void on_retry(struct decide *d, const struct event *event)
         engine_start(d, inc, inc->root);
 }
 
+/* Only of an incident that is named: words that were meant for one must not reach the readers of another. */
+static void on_say(struct decide *d, const struct event *event)
+{
+    struct inc *inc = event->incident ? inc_meant(d, event) : NULL;
+    if (inc)
+        public_person(d, inc, event);
+}
+
 static void on_tick(struct decide *d UNUSED, const struct event *event UNUSED)
 {
     /* the clocks are looked at after every event */
@@ -187,5 +195,5 @@ void (*const event_handlers[EVENT_MAX])(struct decide *, const struct event *) =
     [EVENT_STARTED] = on_started, [EVENT_VERDICT] = on_verdict, [EVENT_OUTCOME] = on_outcome, [EVENT_TICK] = on_tick,
     [EVENT_OPEN] = on_open,       [EVENT_ACK] = on_ack,         [EVENT_RESOLVE] = on_resolve, [EVENT_REVIEW] = on_review,
     [EVENT_APPROVE] = on_approve, [EVENT_DENY] = on_deny,       [EVENT_CERTIFY] = on_certify, [EVENT_RETRY] = on_retry,
-    [EVENT_ALERT] = on_alert,
+    [EVENT_ALERT] = on_alert, [EVENT_SAY] = on_say,
 };

@@ -6,6 +6,7 @@
 const char *const notice_names[NOTICE_MAX] = {
     [NOTICE_UPDATE] = "update",   [NOTICE_MONITORING] = "monitoring", [NOTICE_RESOLVED] = "resolved",
     [NOTICE_BLOCKED] = "blocked", [NOTICE_APPROVAL] = "approval",     [NOTICE_RELAPSE] = "relapse",
+    [NOTICE_REMINDER] = "reminder", [NOTICE_SAY] = "say",
 };
 
 static const struct severity_conf *severity_of_inc(const struct decide *d, const struct inc *inc)
@@ -95,6 +96,7 @@ static void fire(struct decide *d, struct inc *inc, size_t index)
     inc->told |= UINT32_C(1) << index;
     struct order *order = order_add(d, ORDER_STAGE, inc);
     COPY_TO(order->subject, stage->name);
+    public_stage(inc, stage->name);
     order->number = MAX_OF(0, d->now_ms - (inc->pub.opened_at_ms + stage->after_ms));
     char text[MODEL_TEXT_SIZE];
     SAY(text, "[%s][INC-%lld] %s", severity_name(inc->pub.severity), (long long)inc->pub.id, inc->pub.title);
@@ -124,6 +126,7 @@ bool stages_move(struct decide *d, struct inc *inc)
     }
     if (d->now_ms >= inc->pub.next_update_at_ms) {
         moved = true;
+        inc->pub.update_late_ms = d->now_ms - inc->pub.next_update_at_ms;
         inc->pub.next_update_at_ms = update_after(d, inc);
         inc->pub.updates++;
         incident_walk(d, inc, ON_UPDATE_DUE);

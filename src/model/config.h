@@ -42,6 +42,7 @@ struct playbook {
     const char *resolved_when; /* condition that must hold for `hold_ms` before the incident is resolved */
     int64_t hold_ms;       /* 30s */
     struct text2 over_rto; /* why its longest path may exceed the RTO; without it such a playbook is refused */
+    bool is_public;        /* false: the public hears of its incidents what people say, and nothing else */
     int automatic_limit;   /* automatic runs within `automatic_window_ms`; beyond, a person approves. 0: no limit */
     int64_t automatic_window_ms;
     struct { struct step *p; size_t n, cap; } steps;
@@ -64,6 +65,13 @@ struct tier {
     int64_t answer_within_ms; /* then the next tier is paged; 0: the severity's */
 };
 
+/* When the public first hears of an incident. */
+enum public_from {
+    PUBLIC_FROM_STAGE,     /* with the stage "status-page" */
+    PUBLIC_FROM_CONFIRMED, /* when two vantage points agree, and at the latest with that stage */
+    PUBLIC_FROM_PERSON,    /* when a person says something */
+};
+
 struct severity_conf {
     struct mark mark;
     int severity;          /* enum severity */
@@ -71,6 +79,8 @@ struct severity_conf {
     int impact_per_hour;   /* in `currency` of the service; 0: none stated */
     struct text2 users;    /* "100 % of the service is unreachable" */
     int64_t update_every_ms; /* 0: no periodic updates */
+    int public_from;       /* enum public_from */
+    int64_t public_every_ms; /* the public hears at least this often while it lasts; 0: only of changes */
     struct { struct stage *p; size_t n, cap; } stages;
     int64_t answer_within_ms; /* a page that nobody acknowledges goes on to the next tier after it; 0: it goes nowhere */
     struct { struct tier *p; size_t n, cap; } tiers; /* after the people of the stage that pages; as written, else made of the contacts' tiers */

@@ -41,6 +41,14 @@ struct incident {
     int64_t well_since_ms;     /* since when resolved_when has held; 0: it does not */
     int64_t next_update_at_ms; /* TIME_NEVER: none */
     int updates;               /* periodic updates sent */
+    int64_t update_late_ms;    /* by how much the newest of them missed the moment that was promised */
+    int public_serial;         /* messages to the public so far; what follows is about the newest */
+    enum public_phase public_phase;
+    int64_t public_at_ms, public_wall_ms;
+    int64_t public_due_ms;     /* when the next one was promised; TIME_NEVER: it was not */
+    int64_t public_late_ms;    /* by how much it missed what the one before had promised */
+    bool public_relapse;       /* it told of a step back */
+    bool public_held;          /* a person wants nothing said to the public that no person says */
     uint32_t stages_fired;     /* bit per stage of the severity */
     int pages;                 /* sent so far: the people of a stage or of a tier, once each */
     int tier;                  /* who was paged last: 0 the stage's people, else tiers[tier - 1] of the severity */

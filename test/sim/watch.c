@@ -185,7 +185,7 @@ void watch_order(struct sim *s, const struct order *order)
     sim_tracef(s, "  %s %s %lld %s", order_name(order->kind), order->subject, (long long)order->number, order->kind == ORDER_NOTIFY ? "" : order->text);
     /* What may still come: the news itself, a review, and a fact that is learnt late. */
     bool allowed = (order->kind == ORDER_NOTIFY && same(order->stage, "resolved")) || (order->kind == ORDER_STATE && order->number == INCIDENT_REVIEWED) ||
-                   order->kind == ORDER_ACTIVE;
+                   (order->kind == ORDER_PUBLIC && same(order->subject, "resolved")) || order->kind == ORDER_ACTIVE;
     if (w->opened_ms && w->state >= INCIDENT_RESOLVED && !allowed)
         violated(s, "after-resolved", "%s %s for incident %lld, which is over", order_name(order->kind), order->subject, (long long)order->incident);
     if (order->kind != ORDER_NOTIFY && order->kind != ORDER_STAGE)

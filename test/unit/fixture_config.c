@@ -77,12 +77,12 @@ static void add_playbooks(struct arena *arena, struct service *service)
     };
     struct playbook *playbook = vec_add(arena, &service->playbooks);
     *playbook = (struct playbook){.name = "database-down", .title = {"Database unavailable", "Base de données indisponible"}, .severity = SEVERITY_P1,
-        .rto_ms = 15 * MS_MINUTE, .opens_when = "active.database is down", .resolved_when = "public is up", .hold_ms = 30 * MS_SECOND,
+        .rto_ms = 15 * MS_MINUTE, .opens_when = "active.database is down", .resolved_when = "public is up", .hold_ms = 30 * MS_SECOND, .is_public = true,
         .over_rto = {"the failover alone may take 25 min by the runbook's budgets", "le basculement seul peut prendre 25 min"}};
     COPY_LIST(arena, playbook->steps, database_down);
     playbook = vec_add(arena, &service->playbooks);
     *playbook = (struct playbook){.name = "failover", .title = {"Failover to DR", "Basculement"}, .severity = SEVERITY_P1, .rto_ms = 25 * MS_MINUTE,
-        .resolved_when = "public is up", .hold_ms = 30 * MS_SECOND, .automatic_limit = 1, .automatic_window_ms = MS_DAY,
+        .resolved_when = "public is up", .hold_ms = 30 * MS_SECOND, .is_public = true, .automatic_limit = 1, .automatic_window_ms = MS_DAY,
         .over_rto = {"the runbook gives 25 min to five of its steps", "le runbook donne 25 min à cinq de ses étapes"}};
     COPY_LIST(arena, playbook->steps, failover);
 }
@@ -130,7 +130,7 @@ struct step *fixture_step(struct config *config, const char *playbook, const cha
 struct playbook *fixture_add_playbook(struct arena *arena, struct config *config, const char *name)
 {
     struct playbook *playbook = vec_add(arena, &config->services.p[0].playbooks);
-    *playbook = (struct playbook){.name = name, .severity = SEVERITY_P1, .hold_ms = 30 * MS_SECOND};
+    *playbook = (struct playbook){.name = name, .severity = SEVERITY_P1, .hold_ms = 30 * MS_SECOND, .is_public = true};
     return playbook;
 }
 
