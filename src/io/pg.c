@@ -27,6 +27,9 @@ struct pg {
     char sqlstate[PG_SQLSTATE_SIZE];
     size_t unflushed; /* bytes of COPY data given to libpq since the last flush */
     bool given_up;    /* a statement would not end: nothing more can be said on this session */
+    void (*meanwhile)(void *arg); /* NULL: nothing to do while the server works */
+    void *meanwhile_arg;
+    int64_t every_ms;
 };
 
 struct pg_rows {
@@ -169,6 +172,27 @@ static pid_t ask_to_cancel(struct pg *pg)
     return child;
 }
 
+static int wait_server(struct pg *pg, short wanted, int64_t deadline)
+{
+    while (pg->meanwhile) {
+        int64_t next = clock_boot_ms() + pg->every_ms;
+        if (next >= deadline)
+            break;
+        int ready = wait_socket(pg->conn, wanted, next);
+        if (ready)
+            return ready;
+        pg->meanwhile(pg->meanwhile_arg);
+    }
+    return wait_socket(pg->conn, wanted, deadline);
+}
+
+void pg_meanwhile(struct pg *pg, int64_t every_ms, void (*fn)(void *arg), void *arg)
+{
+    pg->meanwhile = fn;
+    pg->meanwhile_arg = arg;
+    pg->every_ms = every_ms;
+}
+
 /* The next result once it is there, *ret NULL after the last; false at the deadline. */
 static bool next_result(struct pg *pg, int64_t deadline, PGresult **ret)
 {
@@ -178,7 +202,7 @@ static bool next_result(struct pg *pg, int64_t deadline, PGresult **ret)
             *ret = PQgetResult(pg->conn);
             return true;
         }
-        int ready = wait_socket(pg->conn, unsent > 0 ? POLLIN | POLLOUT : POLLIN, deadline);
+        int ready = wait_server(pg, unsent > 0 ? POLLIN | POLLOUT : POLLIN, deadline);
         if (!ready)
             return false;
         if ((ready & ~POLLOUT) && !PQconsumeInput(pg->conn)) {
@@ -208,6 +232,7 @@ static bool drain(struct pg *pg, int64_t deadline)
 static bool give_up(struct pg *pg, int64_t given_ms, struct err *err)
 {
     int64_t deadline = clock_boot_ms() + CANCEL_GRACE_MS;
+    pg->meanwhile = NULL; /* what it was for is over */
     pid_t child = ask_to_cancel(pg);
     pg->given_up = !drain(pg, deadline);
     if (child > 0) {

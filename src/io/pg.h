@@ -17,6 +17,9 @@ MUST_USE bool pg_exec(struct pg *pg, struct arena *arena, const char *sql, const
                       struct pg_rows **ret, struct err *err);
 /* Runs text that may hold several statements (no parameters). Refused inside: none; the caller trusts the text. */
 MUST_USE bool pg_script(struct pg *pg, const char *sql, int64_t timeout_ms, struct err *err);
+/* From now on, while the server is at a statement of `pg`, `fn` is called every `every_ms`; NULL: no more. It may use other sessions, and
+   end this by calling it with NULL. */
+void pg_meanwhile(struct pg *pg, int64_t every_ms, void (*fn)(void *arg), void *arg);
 size_t pg_count(const struct pg_rows *rows);
 const char *pg_text(const struct pg_rows *rows, size_t row, size_t column); /* NULL for SQL null */
 int64_t pg_int(const struct pg_rows *rows, size_t row, size_t column);      /* 0 for SQL null */

@@ -9,7 +9,10 @@
 
 #define MARK "bascule-restore "
 
-enum { END_MS = 30 * 1000 };
+enum {
+    END_MS = 30 * 1000,
+    DROP_MS = 5 * 60 * 1000, /* the server waits for every session to let go of the files, also for one that hangs */
+};
 
 struct database {
     const char *name;
@@ -194,16 +197,6 @@ bool databases_is_marked(struct restoring *r, bool *ret, struct err *err)
     return true;
 }
 
-bool databases_allow(struct restoring *r, bool allow, struct err *err)
-{
-    const char *sql = arena_printf(r->arena, "ALTER DATABASE %s ALLOW_CONNECTIONS %s", pg_identifier(r->admin, r->arena, r->name),
-                                   allow ? "true" : "false");
-    if (!pg_exec(r->admin, r->arena, sql, NULL, 0, RESTORE_QUICK_MS, NULL, err))
-        return false;
-    r->closed = !allow;
-    return true;
-}
-
 /* ---- what an interrupted run left ---- */
 
 /* One message to the server, hence one transaction. */
@@ -260,9 +253,10 @@ bool databases_repair(struct restoring *r, struct err *err)
     if (current->open)
         return true;
     for (size_t i = 0; i < all.n; i++)
-        if (has_prefix(r, &all.p[i], "_restoring_") && same(all.p[i].state, "verified")) {
+        if (has_prefix(r, &all.p[i], "_restoring_") && same(all.p[i].state, "verified")) { /* what was before closed it for the swap */
+            const char *open = arena_printf(r->arena, "ALTER DATABASE %s ALLOW_CONNECTIONS true", pg_identifier(r->admin, r->arena, r->name));
             restoring_note(r, "an interrupted restore had left \"%s\" closed to connections: it was opened again", r->name);
-            return databases_allow(r, true, err);
+            return pg_exec(r->admin, r->arena, open, NULL, 0, RESTORE_QUICK_MS, NULL, err);
         }
     return true;
 }
@@ -351,7 +345,7 @@ bool databases_drop(struct restoring *r, const char *name, struct err *err)
         return false;
     const char *force = pg_server_version(r->admin) >= 130000 ? " WITH (FORCE)" : "";
     const char *sql = arena_printf(r->arena, "DROP DATABASE IF EXISTS %s%s", pg_identifier(r->admin, r->arena, name), force);
-    return pg_exec(r->admin, r->arena, sql, NULL, 0, RESTORE_LONG_MS, NULL, err) || err_prefix(err, "dropping \"%s\"", name);
+    return pg_exec(r->admin, r->arena, sql, NULL, 0, DROP_MS, NULL, err) || err_prefix(err, "dropping \"%s\"", name);
 }
 
 /* ---- a new one ---- */

@@ -68,19 +68,15 @@ static bool load_and_check(struct restoring *r, struct err *err)
     return true;
 }
 
-/* The old database takes connections again before the mark goes that would tell the next run to see to it. */
-static bool clear_away(struct restoring *r, struct err *err)
-{
-    return (!r->closed || databases_allow(r, true, err)) && databases_drop(r, r->temp, err);
-}
-
 static void undo(struct restoring *r, struct err *err)
 {
     struct err why = {0};
-    if (clear_away(r, &why))
+    if (databases_drop(r, r->temp, &why))
         return;
+    bool again = why.code != ERR_TIMEOUT;
     pg_close(&r->admin); /* it may be what failed */
-    if (!pg_open(r->spec->target, databases_admin(r->spec), RESTORE_CONNECT_MS, &r->admin, &why) || !clear_away(r, &why))
+    if (!again || !pg_open(r->spec->target, databases_admin(r->spec), RESTORE_CONNECT_MS, &r->admin, &why) ||
+        !databases_drop(r, r->temp, &why))
         err_hint(err, "\"%s\" could not be cleared away (%s); the next restore does it", r->temp, why.message);
 }
 

@@ -28,7 +28,6 @@ struct restoring {
     const char *name;         /* the final one */
     const char *temp;         /* NAME_restoring_TAG */
     const char *before;       /* what the old one will be called; NULL: there is no old one */
-    bool closed;              /* the old one takes no connections, for the swap */
     char sha256[HASH_HEX_SIZE];
     struct stat file;         /* as it was before its checksum was taken */
     VEC(struct table_rows) tables; /* that the file held */
@@ -58,7 +57,6 @@ MUST_USE bool databases_create(struct restoring *r, struct err *err);
 MUST_USE bool databases_mark(struct restoring *r, const char *state, struct err *err);
 MUST_USE bool databases_is_marked(struct restoring *r, bool *ret, struct err *err); /* the final name holds this tag and this file */
 MUST_USE bool databases_drop(struct restoring *r, const char *name, struct err *err);
-MUST_USE bool databases_allow(struct restoring *r, bool allow, struct err *err); /* connections to the final name */
 MUST_USE bool databases_exists(struct restoring *r, const char *name, bool *ret, struct err *err);
 
 /* ---- the three parts ---- */
