@@ -15,6 +15,7 @@ struct action_ctx {
     int64_t incident;            /* 0: typed by a person outside an incident */
     const char *run;             /* run id, or "manual" */
     int64_t budget_ms;           /* 0: none */
+    int64_t rto_ms, rto_spent_ms; /* objective of the incident, and what had gone by of it when this began; 0: none is known */
     int64_t started_ms;          /* boot time from which the budget counts; set by action_carry_out */
     bool json;
     struct strs args;            /* after the action's name: "restart", "production.database" */

@@ -438,6 +438,20 @@ static bool restore_aside(const struct action_ctx *ctx, const struct wanted *w, 
     return true;
 }
 
+/* That of the incident, from when it was opened; else that of the gravest severity, from when the command began. What ends elsewhere brings
+   nobody back. */
+static void set_objective(const struct action_ctx *ctx, const struct wanted *w)
+{
+    const struct severity_conf *severity = service_severity(ctx->service, SEVERITY_P1);
+    int64_t spent_ms = clock_boot_ms() - ctx->started_ms;
+    if (w->only || w->into)
+        return;
+    if (ctx->rto_ms)
+        report_objective(ctx->report, ctx->rto_ms, ctx->rto_spent_ms + spent_ms);
+    else if (severity)
+        report_objective(ctx->report, severity->rto_ms, spent_ms);
+}
+
 static bool restore_or_take(const struct action_ctx *ctx, const struct wanted *w, struct restored *ret, char *ret_text, struct err *err)
 {
     struct restore_result *result = &ret->result;
@@ -458,6 +472,7 @@ static bool restore_or_take(const struct action_ctx *ctx, const struct wanted *w
     spec.jobs = (int)w->jobs;
     spec.only = w->only;
     spec.resume = w->resume;
+    set_objective(ctx, w);
     if (w->scratch)
         return restore_aside(ctx, w, backup, &spec, ret_text, err);
     int64_t began = clock_boot_ms();

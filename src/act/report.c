@@ -27,6 +27,7 @@ struct report {
     bool colour;
     bool drawn;       /* a bar stands on the terminal's last line */
     struct eta eta;
+    int64_t rto_ms, since_ms; /* the objective and the moment from which it counts; 0: none */
     int64_t told_ms;  /* the last progress that was passed on */
     char what[MODEL_TEXT_SIZE];
     struct { struct report_fact *p; size_t n, cap; } facts;
@@ -146,10 +147,8 @@ static void draw_bar(struct report *r, int64_t done, int64_t total, int64_t now_
             buf_putc(&out, i < filled ? '#' : '.');
         buf_puts(&out, r->colour ? "\033[0m" : "");
         buf_printf(&out, " %3d %%", (int)((double)shown / (double)total * 100));
-        int64_t left = eta_left(&r->eta, now_ms, shown, total);
-        if (left >= 0)
-            buf_printf(&out, "  %s left", duration_clock(a, left));
-        buf_puts(&out, "  ");
+        const char *said = eta_say(a, eta_left(&r->eta, now_ms, shown, total), now_ms - r->since_ms, r->rto_ms);
+        buf_printf(&out, "%s%s  ", *said ? "  " : "", said);
     } else if (done > 0) {
         buf_printf(&out, "%lld  ", (long long)done);
     }
@@ -186,9 +185,23 @@ void report_progress(struct report *r, int64_t done, int64_t total, const char *
     struct jsonout j = begin(&line, "progress");
     json_put_int(&j, "done", done);
     json_put_int(&j, "total", total);
+    int64_t left = eta_left(&r->eta, now, done, total);
+    if (left >= 0)
+        json_put_int(&j, "eta_ms", left);
+    if (r->rto_ms > 0) {
+        json_put_int(&j, "spent_ms", now - r->since_ms);
+        json_put_int(&j, "rto_ms", r->rto_ms);
+    }
     json_put_text(&j, "text", what);
     json_object_end(&j);
     write_line(r, &line);
+}
+
+void report_objective(struct report *r, int64_t rto_ms, int64_t spent_ms)
+{
+    r->rto_ms = rto_ms;
+    r->since_ms = clock_boot_ms() - spent_ms;
+    r->eta = (struct eta){0};
 }
 
 static void keep_fact(struct report *r, const char *name, const char *value)
@@ -287,6 +300,10 @@ static bool parse_members(const struct json *line, const char *type, struct repo
 {
     if (same(type, "progress")) {
         ret->kind = REPORT_PROGRESS;
+        if (!json_integer(json_get(line, "eta_ms"), &ret->eta_ms))
+            ret->eta_ms = -1;
+        if (!json_integer(json_get(line, "rto_ms"), &ret->rto_ms) || !json_integer(json_get(line, "spent_ms"), &ret->spent_ms))
+            ret->rto_ms = ret->spent_ms = 0;
         return number_of(line, "done", &ret->done, err) && number_of(line, "total", &ret->total, err) &&
                text_of(line, "text", ret->text, sizeof(ret->text), err);
     }

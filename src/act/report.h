@@ -1,6 +1,7 @@
 /* act/report.h -- How a child process tells its parent what it does: JSON lines on the descriptor named by $BASCULE_REPORT_FD.
      {"t":"begin","pid":4711,"start":880123}
-     {"t":"progress","done":1200,"total":5000,"text":"payments"}      {"t":"fact","name":"restored-rows","value":"120456"}
+     {"t":"progress","done":1200,"total":5000,"eta_ms":130000,"spent_ms":300000,"rto_ms":900000,"text":"payments"}
+     {"t":"fact","name":"restored-rows","value":"120456"}
      {"t":"result","outcome":"success","text":"nginx sends requests to dr"}
    The last line is the result; it is synced to disk before the process ends. Without the variable, progress is shown on a terminal. */
 #pragma once
@@ -13,6 +14,8 @@ struct report *report_open(void);  /* from the environment, which it then forget
 struct report *report_quiet(void); /* tells nobody; keeps facts and the result */
 void report_close(struct report **report);
 void report_progress(struct report *report, int64_t done, int64_t total, const char *fmt, ...) PRINTF_LIKE(4, 5); /* total 0: unknown */
+/* What follows is set against it: the progress says whether it will be met. `spent_ms` has gone by of it already. */
+void report_objective(struct report *report, int64_t rto_ms, int64_t spent_ms);
 void report_fact(struct report *report, const char *name, const char *fmt, ...) PRINTF_LIKE(3, 4);
 void report_result(struct report *report, enum outcome outcome, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
@@ -26,6 +29,7 @@ const char *report_fact_value(const struct report *report, const char *name); /*
 struct report_line {
     enum { REPORT_PROGRESS, REPORT_FACT, REPORT_RESULT, REPORT_BEGIN } kind;
     int64_t done, total;
+    int64_t eta_ms, spent_ms, rto_ms; /* -1, 0, 0 when not known, as eta_say takes them */
     enum outcome outcome;
     int64_t pid, start;           /* REPORT_BEGIN: the process, and its start time in clock ticks since boot (0: unknown) */
     char name[MODEL_ID_SIZE];

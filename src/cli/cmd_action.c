@@ -7,7 +7,7 @@ extern const struct command cmd_diagnose, cmd_service, cmd_restore, cmd_verify, 
 
 struct request {
     const char *run;
-    int64_t incident, budget_ms;
+    int64_t incident, budget_ms, rto_ms, rto_spent_ms;
     bool dry_run;
     struct strs args;
 };
@@ -15,6 +15,17 @@ struct request {
 static bool number_of(const char *text, int64_t *ret)
 {
     return str_int(str_of(text), ret) && *ret >= 0;
+}
+
+/* Where the number behind the word goes; NULL: it is none of those. */
+static int64_t *numbered(struct request *r, const char *word)
+{
+    struct { const char *name; int64_t *to; } options[] = {
+        {"--incident", &r->incident}, {"--budget-ms", &r->budget_ms}, {"--rto-ms", &r->rto_ms}, {"--rto-spent-ms", &r->rto_spent_ms}};
+    for (size_t i = 0; i < COUNT_OF(options); i++)
+        if (same(word, options[i].name))
+            return options[i].to;
+    return NULL;
 }
 
 /* False: *ret_wrong is the word that is not understood, or lacks its value. */
@@ -29,12 +40,12 @@ static bool read_request(struct arena *arena, int argc, char **argv, struct requ
             options = false;
         } else if (options && same(word, "--dry-run")) {
             ret->dry_run = true;
-        } else if (options && (same(word, "--run") || same(word, "--incident") || same(word, "--budget-ms"))) {
+        } else if (options && (same(word, "--run") || numbered(ret, word))) {
             if (!value)
                 return false;
             if (same(word, "--run"))
                 ret->run = value;
-            else if (!number_of(value, same(word, "--incident") ? &ret->incident : &ret->budget_ms))
+            else if (!number_of(value, numbered(ret, word)))
                 return false;
             i++;
         } else {
@@ -69,6 +80,8 @@ int cmd_action_run(struct cli *cli, int argc, char **argv)
         .incident = request.incident,
         .run = request.run,
         .budget_ms = request.budget_ms,
+        .rto_ms = request.rto_ms,
+        .rto_spent_ms = request.rto_spent_ms,
         .json = cli->json,
         .args = request.args,
     };

@@ -219,8 +219,10 @@ static void on_progress(void *arg, const char *run, const struct report_line *li
     const struct daemon *d = arg;
     if (!d->spec->live)
         return;
+    SCOPED(arena_close) struct arena *arena = arena_open();
+    const char *eta = eta_say(arena, line->eta_ms, line->spent_ms, line->rto_ms);
     if (line->total > 0)
-        printf("              %s: %" PRId64 " %% %s\n", run, line->done * 100 / line->total, line->text);
+        printf("              %s: %" PRId64 " %% %s%s%s\n", run, line->done * 100 / line->total, line->text, *eta ? ", " : "", eta);
     else
         printf("              %s: %s\n", run, line->text);
     fflush(stdout);
@@ -252,6 +254,25 @@ static void on_ended(void *arg, const char *run, enum outcome outcome, const cha
 
 const struct runner_callbacks daemon_runner_callbacks = {.progress = on_progress, .fact = on_fact, .ended = on_ended};
 
+/* The playbook's own objective, else that of the severity. */
+static void add_objective(const struct daemon *d, struct arena *arena, int64_t id, struct strs *argv)
+{
+    const struct incident *incident = id ? decide_incident(d->decide, id) : NULL;
+    if (!incident)
+        return;
+    const struct service *service = &d->config->services.p[incident->service];
+    const struct severity_conf *severity = service_severity(service, incident->severity);
+    bool named = incident->playbook >= 0 && (size_t)incident->playbook < service->playbooks.n;
+    int64_t rto_ms = named && service->playbooks.p[incident->playbook].rto_ms ? service->playbooks.p[incident->playbook].rto_ms
+                     : severity ? severity->rto_ms : 0;
+    if (rto_ms <= 0)
+        return;
+    *vec_add(arena, argv) = "--rto-ms";
+    *vec_add(arena, argv) = arena_printf(arena, "%" PRId64, rto_ms);
+    *vec_add(arena, argv) = "--rto-spent-ms";
+    *vec_add(arena, argv) = arena_printf(arena, "%" PRId64, MAX_OF(daemon_now(d) - incident->opened_at_ms, 0));
+}
+
 void daemon_start_run(struct daemon *d, const char *service, int64_t incident, const char *run, const char *words, int64_t budget_ms)
 {
     SCOPED(arena_close) struct arena *arena = arena_open();
@@ -264,6 +285,7 @@ void daemon_start_run(struct daemon *d, const char *service, int64_t incident, c
         *vec_add(arena, &argv) = head[i];
     for (size_t i = 0; i < action.n; i++)
         *vec_add(arena, &argv) = action.p[i];
+    add_objective(d, arena, incident, &argv);
     const char *tail[] = {"--run",       run,
                           "--incident",  arena_printf(arena, "%" PRId64, incident),
                           "--budget-ms", arena_printf(arena, "%" PRId64, budget_ms),

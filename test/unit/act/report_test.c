@@ -99,6 +99,31 @@ static void every_kind_of_line_comes_back(void **state)
     assert_string_equal(lines[3].text, "needs a person: l'hôte \"x\"\n\ttab");
 }
 
+/* With an objective each line says how much of it has gone by; the end is known after a second, as eta.h has it. */
+static void progress_is_set_against_an_objective(void **state)
+{
+    struct file *f = *state;
+    int fd;
+    struct report_line lines[4];
+    struct err err = {0};
+    struct report *r = open_as_child(f, &fd);
+    report_progress(r, 1, 10, "before");
+    report_objective(r, 900000, 60000);
+    report_progress(r, 2, 10, "after");
+    report_close(&r);
+    assert_int_equal(read_lines(f, lines, 4), 3);
+    assert_int_equal(lines[1].rto_ms, 0);
+    assert_int_equal(lines[1].eta_ms, -1);
+    assert_int_equal(lines[2].rto_ms, 900000);
+    assert_in_range(lines[2].spent_ms, 60000, 120000);
+    assert_int_equal(lines[2].eta_ms, -1);
+    static const char line[] = "{\"t\":\"progress\",\"done\":1,\"total\":2,\"eta_ms\":5,\"spent_ms\":6,\"rto_ms\":7,\"text\":\"x\"}";
+    assert_true(report_parse(str_of(line), &lines[0], &err));
+    assert_int_equal(lines[0].eta_ms, 5);
+    assert_int_equal(lines[0].spent_ms, 6);
+    assert_int_equal(lines[0].rto_ms, 7);
+}
+
 static void children_of_the_child_do_not_report(void **state)
 {
     struct file *f = *state;
@@ -289,6 +314,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(every_kind_of_line_comes_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(progress_is_set_against_an_objective, setup, teardown),
         cmocka_unit_test_setup_teardown(children_of_the_child_do_not_report, setup, teardown),
         cmocka_unit_test(a_wrong_descriptor_is_nobody),
         cmocka_unit_test_setup_teardown(progress_is_thinned_but_never_its_end, setup, teardown),

@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include "base/base.h"
 #include "base/eta.h"
 
 static void nothing_is_said_in_the_first_second(void **state)
@@ -44,6 +45,19 @@ static void without_a_total_there_is_no_end(void **state)
     assert_int_equal(eta_left(&eta, 9000, 50, 0), -1);
 }
 
+static void the_end_is_set_against_the_objective(void **state)
+{
+    (void)state;
+    SCOPED(arena_close) struct arena *a = arena_open();
+    assert_string_equal(eta_say(a, 130000, 60000, 900000), "ETA 02:10, RTO 15m: in time");
+    assert_string_equal(eta_say(a, 130000, 770000, 900000), "ETA 02:10, RTO 15m: in time"); /* to the second */
+    assert_string_equal(eta_say(a, 130000, 950000, 900000), "ETA 02:10, RTO 15m: 3 min 00 s late");
+    assert_string_equal(eta_say(a, 130000, 950000, 0), "ETA 02:10");
+    assert_string_equal(eta_say(a, -1, 60000, 900000), "");
+    assert_string_equal(eta_say(a, -1, 960000, 900000), "RTO 15m: 1 min 00 s late");
+    assert_string_equal(eta_say(a, -1, 0, 0), "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -51,6 +65,7 @@ int main(void)
         cmocka_unit_test(the_pace_is_that_since_it_was_first_seen),
         cmocka_unit_test(other_work_begins_anew),
         cmocka_unit_test(without_a_total_there_is_no_end),
+        cmocka_unit_test(the_end_is_set_against_the_objective),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
