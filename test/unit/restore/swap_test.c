@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -179,6 +180,7 @@ static void crowd_come(struct crowd *c, int n)
     for (int i = 0; i < n; i++) {
         c->pid[i] = fork();
         if (c->pid[i] == 0) {
+            prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails or is ended leaves no crowd behind */
             be_client(c->seen, i);
             _exit(0);
         }
