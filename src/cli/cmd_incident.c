@@ -37,12 +37,8 @@ static const char *how_long(const struct cli *cli, const struct story *s)
 
 static const char *state_text(const struct story *s)
 {
-    static const char *const texts[INCIDENT_MAX] = {
-        [INCIDENT_OPEN] = N_("open"),           [INCIDENT_ACKNOWLEDGED] = N_("acknowledged"), [INCIDENT_MITIGATING] = N_("mitigating"),
-        [INCIDENT_MONITORING] = N_("monitoring"), [INCIDENT_RESOLVED] = N_("resolved"),         [INCIDENT_REVIEWED] = N_("reviewed"),
-    };
     enum incident_state state;
-    return incident_state_of(s->state, &state) ? _(texts[state]) : s->state;
+    return incident_state_of(s->state, &state) ? cli_state(state) : s->state;
 }
 
 static void put_line(const struct cli *cli, const struct story *s, struct buf *out)

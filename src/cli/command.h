@@ -49,6 +49,7 @@ MUST_USE bool cli_load(struct cli *cli, struct err *err);
 const char *cli_duration(const struct cli *cli, int64_t ms);
 /* Adds the text and blanks up to `width` columns, which printf counts in bytes. */
 void cli_pad(struct buf *out, const char *text, int width);
+const char *cli_state(enum incident_state state); /* of an incident, in the language asked for */
 /* What people call a check: its own title, else that of its type, which says whether it is well. */
 const char *cli_check_title(const struct check_conf *conf, bool well, enum language language);
 /* Escape sequences when cli->colour, else "". */

@@ -14,3 +14,12 @@ void cli_pad(struct buf *out, const char *text, int width)
         columns += ((unsigned char)*p & 0xC0) != 0x80; /* the later bytes of a character take no room */
     buf_printf(out, "%s%*s", text, columns < width ? width - columns : 0, "");
 }
+
+const char *cli_state(enum incident_state state)
+{
+    static const char *const texts[INCIDENT_MAX] = {
+        [INCIDENT_OPEN] = N_("open"),           [INCIDENT_ACKNOWLEDGED] = N_("acknowledged"), [INCIDENT_MITIGATING] = N_("mitigating"),
+        [INCIDENT_MONITORING] = N_("monitoring"), [INCIDENT_RESOLVED] = N_("resolved"),         [INCIDENT_REVIEWED] = N_("reviewed"),
+    };
+    return _(texts[state]);
+}
