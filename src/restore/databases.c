@@ -167,7 +167,7 @@ static bool old_comment(struct restoring *r, char **ret, struct err *err)
     return true;
 }
 
-bool databases_mark(struct restoring *r, const char *state, struct err *err)
+static bool mark_statement(struct restoring *r, const char *state, const char **ret, struct err *err)
 {
     SCOPED(buf_done) struct buf text = {.max = 64 * 1024};
     char *kept;
@@ -182,9 +182,15 @@ bool databases_mark(struct restoring *r, const char *state, struct err *err)
     json_put_text(&j, "sha256", r->sha256);
     json_put_int(&j, "at_ms", clock_wall_ms());
     json_object_end(&j);
-    const char *sql = arena_printf(r->arena, "COMMENT ON DATABASE %s IS %s", pg_identifier(r->admin, r->arena, r->temp),
-                                   pg_literal(r->admin, r->arena, buf_text(&text)));
-    return pg_exec(r->admin, r->arena, sql, NULL, 0, RESTORE_QUICK_MS, NULL, err);
+    *ret = arena_printf(r->arena, "COMMENT ON DATABASE %s IS %s", pg_identifier(r->admin, r->arena, r->temp),
+                        pg_literal(r->admin, r->arena, buf_text(&text)));
+    return true;
+}
+
+bool databases_mark(struct restoring *r, const char *state, struct err *err)
+{
+    const char *sql;
+    return mark_statement(r, state, &sql, err) && pg_exec(r->admin, r->arena, sql, NULL, 0, RESTORE_QUICK_MS, NULL, err);
 }
 
 bool databases_is_marked(struct restoring *r, bool *ret, struct err *err)
@@ -320,7 +326,25 @@ bool databases_adopt(struct restoring *r, bool *ret, struct err *err)
     return true;
 }
 
-/* Under the lock no other run can own them. What carries no mark of ours is left alone unless this run needs the name. */
+/* Made and not marked any more: nobody may connect, there is no word about it, and it is as large as template0. Whoever connects to a
+   database, as its owner would, makes it larger by the files of the cache of its catalogue. */
+static bool is_unmarked_newcomer(struct restoring *r, const struct database *d, bool *ret, struct err *err)
+{
+    static const char sql[] = "SELECT CASE WHEN has_database_privilege(oid, 'CONNECT') THEN pg_database_size(oid) <= pg_database_size('template0') END::int"
+                              " FROM pg_database WHERE datname = $1";
+    const char *params[] = {d->name};
+    struct pg_rows *rows;
+    *ret = false;
+    if (d->open || d->comment)
+        return true;
+    if (!pg_exec(r->admin, r->arena, sql, params, 1, RESTORE_QUICK_MS, &rows, err))
+        return false;
+    *ret = pg_int(rows, 0, 0) != 0;
+    return true;
+}
+
+/* Under the lock no other run can own them. What carries no mark of ours is left alone unless this run needs the name, or nobody ever was
+   in it. */
 bool databases_sweep(struct restoring *r, const char *keep, struct err *err)
 {
     struct databases all;
@@ -328,7 +352,12 @@ bool databases_sweep(struct restoring *r, const char *keep, struct err *err)
         return false;
     for (size_t i = 0; i < all.n; i++) {
         const struct database *d = &all.p[i];
-        if (!has_prefix(r, d, "_restoring_") || !(same(d->name, r->temp) || d->state) || (keep && same(d->name, keep)))
+        if (!has_prefix(r, d, "_restoring_") || (keep && same(d->name, keep)))
+            continue;
+        bool goes = same(d->name, r->temp) || d->state;
+        if (!goes && !is_unmarked_newcomer(r, d, &goes, err))
+            return false;
+        if (!goes)
             continue;
         if (!databases_drop(r, d->name, err))
             return false;
@@ -350,7 +379,17 @@ bool databases_drop(struct restoring *r, const char *name, struct err *err)
 
 /* ---- a new one ---- */
 
-/* Encoding and locale of the database that it will replace, else of the one for administration. */
+/* One message to the server, hence one transaction: what is open has its mark. */
+static bool mark_and_open(struct restoring *r, struct err *err)
+{
+    const char *mark;
+    return mark_statement(r, "loading", &mark, err) &&
+           pg_script(r->admin, arena_printf(r->arena, "%s; ALTER DATABASE %s ALLOW_CONNECTIONS true", mark, pg_identifier(r->admin, r->arena, r->temp)),
+                     RESTORE_QUICK_MS, err);
+}
+
+/* Encoding and locale of the database that it will replace, else of the one for administration. It is made closed to connections: were we
+   killed before it is marked, the next run still knows it for one of ours. */
 bool databases_create(struct restoring *r, struct err *err)
 {
     int version = pg_server_version(r->admin);
@@ -373,7 +412,7 @@ bool databases_create(struct restoring *r, struct err *err)
         more = arena_printf(r->arena, " LOCALE_PROVIDER icu ICU_LOCALE %s", quoted[4]);
     else if (same(pg_text(rows, 0, 3), "b") && quoted[4])
         more = arena_printf(r->arena, " LOCALE_PROVIDER builtin BUILTIN_LOCALE %s", quoted[4]);
-    const char *sql = arena_printf(r->arena, "CREATE DATABASE %s TEMPLATE template0 ENCODING %s LC_COLLATE %s LC_CTYPE %s%s",
+    const char *sql = arena_printf(r->arena, "CREATE DATABASE %s TEMPLATE template0 ENCODING %s LC_COLLATE %s LC_CTYPE %s%s ALLOW_CONNECTIONS false",
                                    pg_identifier(r->admin, r->arena, r->temp), quoted[0], quoted[1], quoted[2], more);
-    return pg_exec(r->admin, r->arena, sql, NULL, 0, RESTORE_LONG_MS, NULL, err) && databases_mark(r, "loading", err);
+    return pg_exec(r->admin, r->arena, sql, NULL, 0, RESTORE_LONG_MS, NULL, err) && mark_and_open(r, err);
 }

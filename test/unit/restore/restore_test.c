@@ -556,6 +556,23 @@ static void a_swap_that_cannot_be_made_is_taken_back(void **state)
     assert_untouched();
 }
 
+/* Between CREATE DATABASE and its mark: known by being closed, without a word, and without anybody ever in it. */
+static void killed_before_the_mark(void **state)
+{
+    (void)state;
+    sql(NULL, "CREATE DATABASE \"akig_restoring_6.restore.9\" TEMPLATE template0 ALLOW_CONNECTIONS false");
+    make_temp("akig_restoring_closed_by_hand", NULL);
+    sql(NULL, "ALTER DATABASE akig_restoring_closed_by_hand ALLOW_CONNECTIONS false");
+    sql(NULL, "CREATE DATABASE akig_restoring_new_by_hand TEMPLATE template0");
+    sql(NULL, "CREATE DATABASE akig_restoring_said TEMPLATE template0 ALLOW_CONNECTIONS false");
+    sql(NULL, "COMMENT ON DATABASE akig_restoring_said IS 'mine'");
+    struct restore_spec spec = spec_of(dump_with(""));
+    struct restore_result result;
+    must_restore(&spec, &result);
+    assert_true(has_note(&result, "\"akig_restoring_6.restore.9\", left by"));
+    assert_string_equal(databases(), "akig akig_before_T akig_restoring_closed_by_hand! akig_restoring_new_by_hand akig_restoring_said!");
+}
+
 /* The real thing: a run killed with -9 wherever it happens to be. */
 static void killed_anywhere_the_name_is_old_or_new(void **state)
 {
@@ -619,6 +636,7 @@ int main(void)
         TEST(it_knows_what_it_restored),
         TEST(two_restores_do_not_meet),
         TEST(killed_while_loading),
+        TEST(killed_before_the_mark),
         TEST(killed_after_closing_the_old_one),
         TEST(closed_by_somebody_else_stays_closed),
         TEST(killed_between_the_renames_is_finished),
