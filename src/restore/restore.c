@@ -5,7 +5,7 @@
 #include "restore/marks.h"
 #include "sys/clock.h"
 
-enum { LOCK_WAIT_MS = 15 * 1000 };
+enum { LOCK_WAIT_MS = 15 * 1000, UNLOCK_MS = 5 * 1000 };
 
 void restoring_note(struct restoring *r, const char *fmt, ...)
 {
@@ -49,8 +49,12 @@ static bool may_take_name(struct restoring *r, struct err *err)
     return err_hint(err, "restore under a name that no database has: --into NAME");
 }
 
+/* The lock is given back and not left to the end of the session: the server gets to that when it likes, and whoever asks next must not
+   find a restore under way that is over. */
 static void close_admin(struct restoring *r)
 {
+    bool unlocked = r->admin && pg_exec(r->admin, r->arena, "SELECT pg_advisory_unlock_all()", NULL, 0, UNLOCK_MS, NULL, NULL);
+    (void)unlocked; /* else it went with the connection */
     pg_close(&r->admin);
 }
 

@@ -429,7 +429,8 @@ static void it_knows_what_it_restored(void **state)
     struct restore_result result;
     assert_false(done_already(&spec));
     must_restore(&spec, &result);
-    assert_true(done_already(&spec));
+    for (int i = 0; i < 50; i++)
+        assert_true(done_already(&spec)); /* at once: each gives the lock back before it returns */
     spec.tag = "7.restore.2";
     assert_false(done_already(&spec));
     spec = spec_of(dump_with("-- another file\n"));
@@ -584,8 +585,11 @@ static void killed_anywhere_the_name_is_old_or_new(void **state)
         w->arena, "CREATE TABLE public.t (id int, v text);\nCOPY public.t (id, v) FROM stdin;\n%s\\.\nALTER TABLE public.t ADD PRIMARY KEY (id);\n",
         buf_text(&rows))));
     struct restore_result result;
-    must_restore(&spec, &result); /* how long does it take here? */
-    int64_t whole_ms = result.took_ms + 30;
+    int64_t whole_ms = INT64_MAX; /* how long does it take here, when nothing else goes on? */
+    for (int i = 0; i < 3; i++) {
+        must_restore(&spec, &result);
+        whole_ms = MIN_OF(whole_ms, result.took_ms + 30);
+    }
     int kills = 0;
     for (int i = 0; i < 16; i++) {
         fresh(state);
