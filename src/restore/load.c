@@ -93,6 +93,8 @@ static bool end_schema(struct loading *l, struct err *err)
     size_t known;
     if (l->schema_done)
         return true;
+    if (!statement_nothing_missing(l->r, err))
+        return false;
     l->schema_done = true;
     if (marks_all(l->r->marks, MARK_SCHEMA, &known))
         return true;
@@ -388,7 +390,7 @@ static const char session[] = "SET synchronous_commit = off; SET statement_timeo
 static bool finish(struct loading *l, struct err *err)
 {
     const char *only = l->r->spec->only;
-    if (!l->complete || !graph_run(l->graph, err))
+    if (!statement_nothing_missing(l->r, err) || !l->complete || !graph_run(l->graph, err))
         return false;
     if (only && l->r->tables.n == 0)
         return err_set(err, ERR_NOT_FOUND, "the file has no COPY of a table %s", only);

@@ -32,7 +32,7 @@ struct restoring {
     struct stat file;         /* as it was before its checksum was taken */
     VEC(struct table_rows) tables; /* that the file held */
     VEC(const char *) notes;
-    struct strs missing_roles;
+    struct strs missing_roles, missing_extensions;
     struct marks *marks;      /* of what is loaded; NULL: none yet */
     bool uncertain;           /* something ran that may have changed rows or how they are checked: only looking proves them */
 };

@@ -119,6 +119,54 @@ static bool names_missing_role(struct restoring *r, struct str sql)
     return missing;
 }
 
+/* ---- extensions ---- */
+
+static bool is_missing_extension(struct restoring *r, struct str sql, const char **ret)
+{
+    struct str word;
+    struct pg_rows *rows;
+    int at = words_begin(sql, "CREATE EXTENSION IF NOT EXISTS") ? 5 : 2;
+    for (int i = 0; i <= at; i++)
+        if (!words_next(&sql, &word))
+            return false;
+    const char *params[] = {*ret = word_name(r->arena, word)};
+    return pg_exec(r->admin, r->arena, "SELECT 1 FROM pg_available_extensions WHERE name = $1", params, 1, RESTORE_QUICK_MS, &rows, NULL) &&
+           pg_count(rows) == 0;
+}
+
+/* They stand near the beginning of a dump, with little between them: all that are missing can be told at once. One that is there and needs
+   one that is missing fails too, and is not named. */
+static bool remember_extension(struct restoring *r, struct str sql)
+{
+    const char *name;
+    if (!words_begin(sql, "CREATE EXTENSION"))
+        return false;
+    if (!is_missing_extension(r, sql, &name))
+        return r->missing_extensions.n > 0;
+    *vec_add(r->arena, &r->missing_extensions) = name;
+    return true;
+}
+
+static bool stands_among_extensions(struct str sql)
+{
+    return words_begin(sql, "CREATE EXTENSION") || words_begin(sql, "CREATE SCHEMA") || words_begin(sql, "ALTER SCHEMA") ||
+           words_begin(sql, "COMMENT ON SCHEMA");
+}
+
+bool statement_nothing_missing(const struct restoring *r, struct err *err)
+{
+    SCOPED(buf_done) struct buf names = {.max = 400};
+    const struct strs *all = &r->missing_extensions;
+    for (size_t i = 0; i < all->n; i++)
+        buf_printf(&names, "%s\"%s\"", i ? ", " : "", all->p[i]);
+    if (!all->n)
+        return true;
+    err_set(err, ERR_NOT_FOUND, "this server lacks the extension%s %s%s", all->n > 1 ? "s" : "", buf_text(&names), names.over ? ", ..." : "");
+    return err_hint(err, "install the packages that bring them on the server, then restore again");
+}
+
+/* ---- running it ---- */
+
 bool statement_allowed(struct str sql, struct err *err)
 {
     if (!is_server_wide(sql))
@@ -185,6 +233,10 @@ bool statement_run(struct restoring *r, struct pg *pg, struct str sql, const str
     *ret_done = false;
     if (words_begin(sql, "COMMENT ON DATABASE"))
         return true; /* old versions of pg_dump write it; it would land on the database that is still in use */
+    if (r->missing_extensions.n && words_begin(sql, "COMMENT ON EXTENSION"))
+        return true;
+    if (r->missing_extensions.n && statement_kind(sql) != STATEMENT_SETTING && !stands_among_extensions(sql))
+        return statement_nothing_missing(r, err);
     size_t known = r->missing_roles.n;
     if (run_marked(r, pg, sql, mark, err)) {
         *ret_done = true;
@@ -195,7 +247,7 @@ bool statement_run(struct restoring *r, struct pg *pg, struct str sql, const str
         r->result->skipped++;
         return mark_left_out(r, pg, mark, known, err);
     }
-    return false;
+    return remember_extension(r, sql);
 }
 
 void statement_note_roles(struct restoring *r)

@@ -11,8 +11,10 @@ enum statement_kind {
 
 enum statement_kind statement_kind(struct str sql);
 /* Runs it. Refused: what changes the whole server. Left out and remembered: what fails because a role is missing here.
-   *ret_done false when it was left out. `mark` is set in the same transaction, or when it was left out; NULL: none. */
+   Left out and named later, all of them in one error: extensions that are missing. *ret_done false when it was left out. `mark` is set in the same transaction, or when it was left out; NULL: none. */
 MUST_USE bool statement_run(struct restoring *r, struct pg *pg, struct str sql, const struct mark *mark, bool *ret_done, struct err *err);
 MUST_USE bool statement_allowed(struct str sql, struct err *err);
+/* False when extensions were missing. Asked before the data, where they must all have come by. */
+MUST_USE bool statement_nothing_missing(const struct restoring *r, struct err *err);
 void statement_recall(struct restoring *r); /* what an interrupted run had left out */
 void statement_note_roles(struct restoring *r); /* those that were missing */

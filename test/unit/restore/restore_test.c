@@ -298,6 +298,20 @@ static void roles_that_are_missing_are_left_out_and_said(void **state)
 
 /* ---- what is refused ---- */
 
+static void extensions_that_are_missing_are_all_named(void **state)
+{
+    (void)state;
+    static const char two[] = "CREATE SCHEMA x;\nCREATE EXTENSION IF NOT EXISTS nosuch_a WITH SCHEMA x;\nCOMMENT ON EXTENSION nosuch_a IS 'a';\n"
+                              "CREATE EXTENSION IF NOT EXISTS plpgsql;\nCREATE EXTENSION \"No;such b\";\n";
+    struct restore_spec spec = spec_of(put_text("two.sql", arena_printf(w->arena, "%sCREATE TABLE t (a x.nosuch);\n%s", two, END)));
+    refuses(&spec, "lacks the extensions \"nosuch_a\", \"No;such b\"");
+    spec.file = put_text("two.sql", arena_printf(w->arena, "%s%s", two, END)); /* nothing behind them */
+    refuses(&spec, "lacks the extensions \"nosuch_a\", \"No;such b\"");
+    spec.file = put_text("one.sql", "CREATE EXTENSION nosuch;\nCOPY public.which (v) FROM stdin;\nnew\n\\.\n" END);
+    refuses(&spec, "lacks the extension \"nosuch\"");
+    refuses_dump("CREATE EXTENSION plpgsql;", "line 6: extension \"plpgsql\" already exists");
+}
+
 static void errors_name_the_line_and_leave_nothing(void **state)
 {
     (void)state;
@@ -631,6 +645,7 @@ int main(void)
         TEST(what_belongs_to_the_old_one_goes_over),
         TEST(the_heartbeat_is_the_recovery_point),
         TEST(roles_that_are_missing_are_left_out_and_said),
+        TEST(extensions_that_are_missing_are_all_named),
         TEST(errors_name_the_line_and_leave_nothing),
         TEST(cut_and_altered_files_leave_nothing),
         TEST(counts_and_critical_tables_must_be_right),
