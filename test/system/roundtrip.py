@@ -93,6 +93,10 @@ class Trip:
         with open(data / "postgresql.conf", "a") as conf:
             conf.write(CONF.format(address=self.address, port=self.port, more=more_conf))
         (data / "pg_hba.conf").write_text("host all all 127.0.0.0/8 trust\n")
+        self.launch()
+
+    def launch(self) -> None:
+        data = self.home / "data"
         with open(self.folder / "server.log", "ab") as log:
             self.server = subprocess.Popen([f"{self.bin}/postgres", "-D", str(data)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",
                                            start_new_session=True, **_unprivileged())
@@ -110,14 +114,18 @@ class Trip:
     def __exit__(self, *_: object) -> None:
         self.down()
 
-    def down(self) -> None:
+    def stop_at_once(self) -> None:
+        """As a crash leaves it."""
         if self.server and self.server.poll() is None:
-            self.server.send_signal(signal.SIGQUIT)  # nothing of it is kept
+            self.server.send_signal(signal.SIGQUIT)
             try:
                 self.server.wait(30)
             except subprocess.TimeoutExpired:
                 self.server.kill()
                 self.server.wait()
+
+    def down(self) -> None:
+        self.stop_at_once()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     # ---- programs ----
@@ -140,7 +148,7 @@ class Trip:
 
     def drop(self, *dbnames: str) -> None:
         for dbname in dbnames:
-            self.psql("postgres", "-c", f"DROP DATABASE IF EXISTS {dbname} WITH (FORCE)")
+            self.psql("postgres", "-c", f'DROP DATABASE IF EXISTS "{dbname}" WITH (FORCE)')
 
     def bascule(self, dbname: str, *words: str, check: bool = True) -> subprocess.CompletedProcess:
         config = self.folder / f"{dbname}.yaml"
