@@ -161,7 +161,7 @@ static bool ask_controller(struct cli *cli, const struct service *service, const
     COPY_TO(event.who, person_name(cli->arena));
     COPY_TO(event.text, _("started by hand"));
     struct follow follow = {.cli = cli, .service = service->name, .status = -1};
-    bool ok = person_says(journal, &event, &follow.seq, err);
+    bool ok = person_says(journal, &event, NULL, &follow.seq, err);
     while (ok && follow.status < 0) {
         ok = journal_read(journal, follow.seq, 0, follow_row, &follow, err);
         poll(NULL, 0, 100); /* the pace at which a person is shown what another process does */

@@ -117,6 +117,7 @@ static int help_man(void)
            ".TP\n.B BASCULE_CONFIG\nthe configuration, unless \\-c names one\n"
            ".TP\n.B BASCULE_LANG\nlanguage of what is printed, before LC_ALL, LC_MESSAGES and LANG: en or fr\n"
            ".TP\n.B BASCULE_PLAYBOOKS\na folder in which playbooks are looked for, before the installed one\n"
+           ".TP\n.B BASCULE_CHECKLISTS\nthe same for checklists\n"
            ".TP\n.B NO_COLOR\nwhen set, no colours\n");
     return 0;
 }

@@ -156,7 +156,7 @@ int incident_speak(struct cli *cli, const char *name, const struct incident_args
         !fill(cli, verb, args, &story, &event, &err))
         return cli_fail(&err);
     journal_close(&journal);
-    if (!journal_open(cli->config->state_dir, JOURNAL_APPEND, true, &journal, &err) || !person_says(journal, &event, &seq, &err))
+    if (!journal_open(cli->config->state_dir, JOURNAL_APPEND, true, &journal, &err) || !person_says(journal, &event, NULL, &seq, &err))
         return cli_fail(&err);
     return person_was_heard(cli, seq);
 }
@@ -185,7 +185,7 @@ int incident_open(struct cli *cli, const struct incident_args *args)
     COPY_TO(event.service, service->name);
     if (!fill_who(cli, args, &event, &err) || !fit(event.subject, sizeof(event.subject), args->playbook ? args->playbook : "", _("the playbook"), &err) ||
         !fit(event.text, sizeof(event.text), joined(cli->arena, &args->words, 0), _("the text"), &err) ||
-        !journal_open(cli->config->state_dir, JOURNAL_APPEND, true, &journal, &err) || !person_says(journal, &event, &seq, &err))
+        !journal_open(cli->config->state_dir, JOURNAL_APPEND, true, &journal, &err) || !person_says(journal, &event, NULL, &seq, &err))
         return cli_fail(&err);
     return person_was_heard(cli, seq);
 }

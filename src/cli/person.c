@@ -34,7 +34,7 @@ bool controller_runs(const struct cli *cli)
     return false;
 }
 
-bool person_says(struct journal *journal, struct event *event, int64_t *ret_seq, struct err *err)
+bool person_says(struct journal *journal, struct event *event, const char *detail, int64_t *ret_seq, struct err *err)
 {
     struct journal_clock last;
     char boot_id[64];
@@ -51,7 +51,7 @@ bool person_says(struct journal *journal, struct event *event, int64_t *ret_seq,
                                        : (struct core_clock){0};
     event->at_ms = core_now_ms(&clock);
     journal_set_clock(journal, boot_id, clock.offset_ms);
-    struct record record = record_of_event(event, NULL);
+    struct record record = record_of_event(event, detail);
     return journal_append(journal, &record, 1, ret_seq, err);
 }
 

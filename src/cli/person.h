@@ -7,7 +7,7 @@
 
 const char *person_name(struct arena *arena); /* $SUDO_USER, else the login name, else "uid N" */
 bool controller_runs(const struct cli *cli);  /* is its lock held? */
-/* Fills in both clocks, and appends. The moment is never before that of the newest row. */
-MUST_USE bool person_says(struct journal *journal, struct event *event, int64_t *ret_seq, struct err *err);
+/* Fills in both clocks, and appends. detail: long words, NULL when there are none. The moment is never before that of the newest row. */
+MUST_USE bool person_says(struct journal *journal, struct event *event, const char *detail, int64_t *ret_seq, struct err *err);
 /* "recorded as #12; ...", or as JSON; the exit status. */
 int person_was_heard(const struct cli *cli, int64_t seq);

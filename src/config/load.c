@@ -33,28 +33,35 @@ static void walk_doc(struct walk *w, const struct yaml_doc *doc, const struct op
             "`bascule config sample` prints a configuration to begin with";
 }
 
-/* Folders in which a playbook file may lie, best first; ended by NULL. */
-static const char *const *playbook_folders(struct arena *arena, const char *config_path)
+/* A kind of file that the configuration names. */
+struct side_kind {
+    const char *what, *folder, *variable;
+};
+static const struct side_kind playbook_files = {"playbook", "playbooks", "BASCULE_PLAYBOOKS"};
+static const struct side_kind checklist_files = {"checklist", "checklists", "BASCULE_CHECKLISTS"};
+
+/* Folders in which such a file may lie, best first; ended by NULL. */
+static const char *const *side_folders(struct arena *arena, const struct side_kind *kind, const char *config_path)
 {
     const char **folders = arena_array(arena, const char *, 5), **next = folders;
-    const char *slash = strrchr(config_path, '/'), *own = getenv("BASCULE_PLAYBOOKS");
+    const char *slash = strrchr(config_path, '/'), *own = getenv(kind->variable);
     const char *beside = slash ? arena_strndup(arena, config_path, (size_t)(slash - config_path)) : ".";
     *next++ = beside;
-    *next++ = arena_printf(arena, "%s/playbooks", beside);
+    *next++ = arena_printf(arena, "%s/%s", beside, kind->folder);
     if (own && *own)
         *next++ = own; /* running from a source tree */
-    *next++ = BASCULE_SHARE "/playbooks";
+    *next++ = arena_printf(arena, BASCULE_SHARE "/%s", kind->folder);
     return folders;
 }
 
 /* The first of the folders that has the file. False with the reason: none has it, or it is there and cannot be read. */
-static bool find_playbook(struct arena *arena, const char *config_path, const char *name, struct yaml_doc **ret,
-                          struct err *err)
+static bool find_file(struct arena *arena, const struct side_kind *kind, const char *config_path, const char *name,
+                      struct yaml_doc **ret, struct err *err)
 {
     if (*name == '/')
         return yaml_read(arena, name, ret, err);
     const char *tried = "";
-    for (const char *const *folder = playbook_folders(arena, config_path); *folder; folder++) {
+    for (const char *const *folder = side_folders(arena, kind, config_path); *folder; folder++) {
         const char *path = arena_printf(arena, "%s/%s", *folder, name);
         if (yaml_read(arena, path, ret, err))
             return true;
@@ -62,7 +69,7 @@ static bool find_playbook(struct arena *arena, const char *config_path, const ch
             return false;
         tried = arena_printf(arena, "%s%s%s", tried, *tried ? ", " : "", *folder);
     }
-    err_set(err, ERR_NOT_FOUND, "there is no playbook file \"%s\"", name);
+    err_set(err, ERR_NOT_FOUND, "there is no %s file \"%s\"", kind->what, name);
     err_hint(err, "looked in %s", tried);
     return false;
 }
@@ -80,13 +87,19 @@ static void fill_playbook(struct playbook *p)
     }
 }
 
+/* The struct that a whole file is read into begins with its mark. */
+static void load_file(struct walk *w, struct yaml_doc *doc, const struct option *table, struct mark *to)
+{
+    *to = (struct mark){
+        .file = doc->file, .line = doc->root ? doc->root->line : 1, .column = doc->root ? doc->root->column : 1};
+    struct place whole = {.doc = doc, .line = to->line, .column = to->column, .path = ""};
+    *vec_add(w->arena, &w->origins) = (struct origin){.field = to, .place = whole};
+    walk_doc(w, doc, table, to);
+}
+
 static void load_playbook(struct walk *w, struct yaml_doc *doc, struct playbook *p)
 {
-    p->mark = (struct mark){
-        .file = doc->file, .line = doc->root ? doc->root->line : 1, .column = doc->root ? doc->root->column : 1};
-    struct place whole = {.doc = doc, .line = p->mark.line, .column = p->mark.column, .path = ""};
-    *vec_add(w->arena, &w->origins) = (struct origin){.field = p, .place = whole};
-    walk_doc(w, doc, playbook_options, p);
+    load_file(w, doc, playbook_options, &p->mark);
     fill_playbook(p);
 }
 
@@ -99,10 +112,29 @@ static void load_playbooks(struct walk *w, const char *config_path, struct servi
         struct err err = {0};
         struct yaml_doc *doc = NULL;
         w->doc = main_doc;
-        if (find_playbook(w->arena, config_path, service->playbook_files.p[i], &doc, &err))
+        if (find_file(w->arena, &playbook_files, config_path, service->playbook_files.p[i], &doc, &err))
             load_playbook(w, doc, &service->playbooks.p[service->playbooks.n++]);
         else
             rule_failed(w, &service->playbook_files.p[i], service, &err);
+    }
+    w->doc = main_doc;
+}
+
+/* ---- checklists ---- */
+
+static void load_checklists(struct walk *w, const char *config_path, struct service *service)
+{
+    size_t n = service->checklist_files.n;
+    const struct yaml_doc *main_doc = w->doc;
+    service->checklists.p = arena_array(w->arena, struct checklist, n);
+    for (size_t i = 0; i < n; i++) {
+        struct err err = {0};
+        struct yaml_doc *doc = NULL;
+        w->doc = main_doc;
+        if (find_file(w->arena, &checklist_files, config_path, service->checklist_files.p[i], &doc, &err))
+            load_file(w, doc, checklist_options, &service->checklists.p[service->checklists.n++].mark);
+        else
+            rule_failed(w, &service->checklist_files.p[i], service, &err);
     }
     w->doc = main_doc;
 }
@@ -150,12 +182,16 @@ static bool load_doc(struct arena *arena, const char *path, struct yaml_doc *doc
     walk_doc(&w, doc, config_options, config);
     if (doc->root) {
         fill_config(&w, config);
-        for (size_t i = 0; i < config->services.n; i++)
+        for (size_t i = 0; i < config->services.n; i++) {
             load_playbooks(&w, path, &config->services.p[i]);
+            load_checklists(&w, path, &config->services.p[i]);
+        }
         bool values_right = problems.errors == 0;
         rules_config(&w, config, values_right);
-        for (size_t i = 0; i < config->services.n; i++)
+        for (size_t i = 0; i < config->services.n; i++) {
             rules_playbooks(&w, &config->services.p[i], values_right);
+            rules_checklists(&w, &config->services.p[i]);
+        }
     }
     problems_print(&problems, out);
     if (problems.errors == 0)

@@ -113,6 +113,9 @@ void config_manual(struct buf *out, const struct config_hooks *hooks)
     buf_puts(out, "## A playbook file\n\n");
     put_rows(out, arena, playbook_options);
     put_nested(&m, playbook_options, "playbook");
+    buf_puts(out, "## A checklist file\n\n");
+    put_rows(out, arena, checklist_options);
+    put_nested(&m, checklist_options, "checklist");
     while (out->n > 1 && out->p[out->n - 1] == '\n' && out->p[out->n - 2] == '\n')
         out->p[--out->n] = 0; /* one line end at the end of the file */
 }

@@ -307,6 +307,16 @@ static void check_traffic(struct walk *w, const struct service *service, bool as
         rule_failed(w, t, service, &err);
 }
 
+static void check_tickets(struct walk *w, const struct config *config, const struct service *service)
+{
+    struct strs names = rule_names(w->arena, config->contacts.p, config->contacts.n, sizeof(struct contact), offsetof(struct contact, name));
+    const struct contact *contact = service->tickets ? config_contact(config, service->tickets) : NULL;
+    if (service->tickets && !contact && names.n == config->contacts.n)
+        rule_error(w, &service->tickets, service, "there is no contact \"%s\"", service->tickets)->hint = hint_nearest(w->arena, service->tickets, &names);
+    if (contact && contact->ways.n == 0)
+        rule_error(w, &service->tickets, service, "contact \"%s\" cannot be reached, so no ticket would get there", service->tickets);
+}
+
 void rules_config(struct walk *w, const struct config *config, bool values_right)
 {
     UNIQUE(w, "channel", config->channels, channel_conf, name);
@@ -325,5 +335,6 @@ void rules_config(struct walk *w, const struct config *config, bool values_right
         check_checks(w, service, values_right);
         check_traffic(w, service, values_right);
         check_severities(w, config, service);
+        check_tickets(w, config, service);
     }
 }

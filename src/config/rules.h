@@ -7,6 +7,7 @@ void rules_config(struct walk *w, const struct config *config, bool values_right
 void rules_serve(struct walk *w, const struct config *config);
 void rules_pages(struct walk *w, const struct config *config);
 void rules_playbooks(struct walk *w, const struct service *service, bool values_right);
+void rules_checklists(struct walk *w, struct service *service); /* fills in what their proofs mean */
 
 /* For the rules: an error at a value, or at the element that holds it. */
 struct problem *rule_error(struct walk *w, const void *field, const void *within, const char *fmt, ...)

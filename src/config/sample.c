@@ -104,7 +104,8 @@ static const char example[] =
     "          - {name: management, after: 10m, notify: [management]}\n"
     "      - {name: P2, rto: 1h, rpo: 1h, impact_per_hour: 10000, stages: [{name: alert, after: 5s, notify: [ops]}]}\n"
     "      - {name: P3, rto: 24h, stages: [{name: alert, after: 1m, notify: [ops]}]}\n"
-    "    playbooks: [database-down.yaml, failover.yaml]\n";
+    "    playbooks: [database-down.yaml, failover.yaml]\n"
+    "    checklists: [p1.yaml, failover.yaml, restore.yaml, post-incident.yaml]\n";
 
 static const char *const title_en =
     "bascule configuration: a sample with every key. Printed by `bascule config sample`; check yours with\n"

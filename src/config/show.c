@@ -201,8 +201,11 @@ void config_show(struct buf *out, const struct config *config, const struct conf
     struct show s = {.e = {.out = out}, .arena = arena, .hooks = hooks};
     emit_note(&s.e, "%s, with defaults filled in", config->path);
     show_table(&s, config_options, config);
-    for (size_t i = 0; i < config->services.n; i++)
-        for (size_t k = 0; k < config->services.p[i].playbooks.n; k++)
-            emit_note(&s.e, "service %s, playbook %s: %s", config->services.p[i].name,
-                      config->services.p[i].playbooks.p[k].name, config->services.p[i].playbooks.p[k].mark.file);
+    for (size_t i = 0; i < config->services.n; i++) {
+        const struct service *service = &config->services.p[i];
+        for (size_t k = 0; k < service->playbooks.n; k++)
+            emit_note(&s.e, "service %s, playbook %s: %s", service->name, service->playbooks.p[k].name, service->playbooks.p[k].mark.file);
+        for (size_t k = 0; k < service->checklists.n; k++)
+            emit_note(&s.e, "service %s, checklist %s: %s", service->name, service->checklists.p[k].name, service->checklists.p[k].mark.file);
+    }
 }

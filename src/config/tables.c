@@ -197,6 +197,8 @@ static const struct option service_options[] = {
     {"traffic", OPTION_GROUP, AT(service, traffic), .sub = traffic_options, .help = "how users are moved from one site to the other"},
     {"severities", OPTION_LIST, AT(service, severities), LIST_OF(severity_conf, severity_options), .required = true, .help = "objectives and escalation"},
     {"playbooks", OPTION_STRINGS, AT(service, playbook_files), .help = "playbook files: beside this file, in playbooks/ beside it, or in the installed share folder", .sample = "[database-down.yaml, failover.yaml]"},
+    {"checklists", OPTION_STRINGS, AT(service, checklist_files), .help = "checklist files: beside this file, in checklists/ beside it, or in the installed share folder", .sample = "[p1.yaml, failover.yaml, restore.yaml, post-incident.yaml]"},
+    {"tickets", OPTION_STRING, AT(service, tickets), .help = "contact that gets a ticket for each corrective action of a post-incident report, once it has an owner and a date; of a webhook channel", .sample = "tracker"},
     OPTION_END,
 };
 
@@ -351,6 +353,27 @@ const struct option playbook_options[] = {
     {"public", OPTION_BOOL, AT(playbook, is_public), .fallback = "true", .help = "false: the public is told nothing of its incidents that no person says, as for an intrusion"},
     {"automatic_limit", OPTION_GROUP, .offset = 0, .sub = automatic_limit_options, .help = "how often it may run without a person"},
     {"steps", OPTION_LIST, AT(playbook, steps), LIST_OF(step, step_options), .required = true, .help = "the steps, in their order"},
+    OPTION_END,
+};
+
+/* ---- checklists ---- */
+
+static const struct option item_options[] = {
+    {"id", OPTION_NAME, AT(checklist_item, id), .required = true, .help = "name of the item", .sample = "diagnosed"},
+    {"title", OPTION_TEXT2, AT(checklist_item, title), .required = true, .help = "what people read", .sample = "{en: First diagnosis begun, fr: Diagnostic initial lancé}"},
+    {"due", OPTION_DURATION, AT(checklist_item, due_ms), .max = 365 * MS_DAY, .help = "from the moment at which the list began to apply; none: at no certain time", .sample = "2m"},
+    {"proven_by", OPTION_STRING, AT(checklist_item, proven_by), .help = "which record of the journal ticks it; none: a person does (docs/checklists.md)", .sample = "step diagnose success"},
+    {"owner", OPTION_STRING, AT(checklist_item, owner), .help = "contact, group or rotation that answers for it, or any name; else the list's", .sample = "dba"},
+    OPTION_END,
+};
+
+const struct option checklist_options[] = {
+    {"checklist", OPTION_NAME, AT(checklist, name), .required = true, .help = "name of the checklist", .sample = "p1"},
+    {"title", OPTION_TEXT2, AT(checklist, title), .required = true, .help = "what people read", .sample = "{en: Critical incident, fr: Incident critique}"},
+    {"applies_when", OPTION_STRING, AT(checklist, applies_when), .required = true, .help = "a proof: the record that completes it is where the list begins to apply, and its clock", .sample = "severity P1"},
+    {"owner", OPTION_STRING, AT(checklist, owner), .help = "contact, group or rotation that answers for it, or any name; else whoever has taken the incident", .sample = "ops"},
+    {"remind", OPTION_DURATION, AT(checklist, remind_ms), .min = MS_MINUTE, .max = 30 * MS_DAY, .help = "the owner of what is late is told so, and again after so long; none: only updates of the incident say what is late", .sample = "24h"},
+    {"items", OPTION_LIST, AT(checklist, items), LIST_OF(checklist_item, item_options), .required = true, .help = "what is to be done, in its order"},
     OPTION_END,
 };
 

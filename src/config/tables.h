@@ -6,6 +6,7 @@
 
 extern const struct option config_options[];   /* struct config: the main file */
 extern const struct option playbook_options[]; /* struct playbook: a playbook file */
+extern const struct option checklist_options[]; /* struct checklist: a checklist file */
 extern const struct option host_options[];     /* struct host, where it is not "local" */
 extern const struct option secret_options[];   /* the three sources of a secret; offsets do not count */
 

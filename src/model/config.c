@@ -45,6 +45,22 @@ const struct check_conf *service_check(const struct service *service, const char
     FIND(service->checks, id, id);
 }
 
+const struct checklist *service_checklist(const struct service *service, const char *name)
+{
+    for (size_t i = 0; i < service->checklists.n; i++)
+        if (same(service->checklists.p[i].name, name))
+            return &service->checklists.p[i];
+    return NULL;
+}
+
+const struct checklist_item *checklist_item(const struct checklist *list, const char *id)
+{
+    for (size_t i = 0; i < list->items.n; i++)
+        if (same(list->items.p[i].id, id))
+            return &list->items.p[i];
+    return NULL;
+}
+
 const struct step *playbook_step(const struct playbook *playbook, const char *id)
 {
     FIND(playbook->steps, id, id);

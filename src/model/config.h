@@ -3,6 +3,7 @@
 #include "base/base.h"
 #include "base/option.h"
 #include "base/target.h"
+#include "model/checklist.h"
 #include "model/names.h"
 #include "model/rotation.h"
 
@@ -214,6 +215,9 @@ struct service {
     struct { struct severity_conf *p; size_t n, cap; } severities;
     struct strs playbook_files; /* as written; loaded into playbooks */
     struct { struct playbook *p; size_t n, cap; } playbooks;
+    struct strs checklist_files; /* as written; loaded into checklists */
+    struct { struct checklist *p; size_t n, cap; } checklists;
+    const char *tickets;       /* contact that gets a ticket for each action of a post-incident report; NULL: none */
 };
 
 /* ---- what other programs tell ---- */
@@ -293,6 +297,8 @@ const struct site *service_site_of(const struct service *service, enum site_role
 const struct playbook *service_playbook(const struct service *service, const char *name);
 const struct severity_conf *service_severity(const struct service *service, enum severity severity);
 const struct check_conf *service_check(const struct service *service, const char *id);
+const struct checklist *service_checklist(const struct service *service, const char *name);
+const struct checklist_item *checklist_item(const struct checklist *list, const char *id);
 const struct step *playbook_step(const struct playbook *playbook, const char *id);
 const struct contact *config_contact(const struct config *config, const char *name);
 const struct contact_group *config_group(const struct config *config, const char *name);

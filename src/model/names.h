@@ -64,8 +64,9 @@ enum outcome { OUTCOMES(MODEL_ENUM_MEMBER) OUTCOME_MAX };
     X(EVENT_SAY, "person.say")            /* subject: "public" or "inside"; text; detail: the text by language */      \
     X(EVENT_ESCALATE, "person.escalate")  /* to the next tier at once; number: a severity to raise it to, or -1 */     \
     X(EVENT_OVERRIDE, "person.override")  /* subject: rotation; number, ref: from and to, wall ms; text: contact */    \
-    X(EVENT_TICK_ITEM, "person.tick")     /* subject: CHECKLIST/ITEM; text: what was seen */                           \
-    X(EVENT_WRITE, "person.write")        /* subject: field of the report; detail: what the person wrote */            \
+    X(EVENT_TICK_ITEM, "person.tick")     /* subject: CHECKLIST/ITEM; text: what was seen; number: enum tick */        \
+    X(EVENT_WRITE, "person.write")        /* subject: field of the report; text: its beginning; detail: what the person \
+                                             wrote; of "action.K" number: 1 has owner and date, 2 a ticket, -1 dropped */ \
     X(EVENT_MAINTENANCE, "person.maintenance") /* subject: its name; number, ref: from and to, wall ms, or both 0: \
                                              cancelled; text: title; detail: by language */                            \
     X(EVENT_ALERT, "alert")               /* subject: key; number: severity, -1: its end; ref: when it began, wall ms; \

@@ -8,7 +8,7 @@
 
 enum { SUBJECT_MAX = 600, BODY_MAX = 32 * 1024 };
 
-enum kind { KIND_STAGE, KIND_UPDATE, KIND_MONITORING, KIND_RESOLVED, KIND_BLOCKED, KIND_APPROVAL, KIND_RELAPSE, KIND_MAX };
+enum kind { KIND_STAGE, KIND_UPDATE, KIND_MONITORING, KIND_RESOLVED, KIND_BLOCKED, KIND_APPROVAL, KIND_RELAPSE, KIND_REMINDER, KIND_TICKET, KIND_MAX };
 
 static const struct {
     const char *stage;
@@ -24,6 +24,8 @@ static const struct {
     [KIND_APPROVAL] = {"approval", {"✋ APPROVAL NEEDED", "✋ APPROBATION DEMANDÉE"}, {"Approval needed: ", "Approbation demandée : "}},
     [KIND_RELAPSE] = {"relapse", {"🚨 RELAPSE: THE SERVICE FAILED AGAIN", "🚨 RECHUTE : LE SERVICE EST DE NOUVEAU EN PANNE"},
                       {"Relapse: ", "Rechute : "}},
+    [KIND_REMINDER] = {"reminder", {"⏰ STILL TO BE DONE", "⏰ ENCORE À FAIRE"}, {"Reminder: ", "Rappel : "}},
+    [KIND_TICKET] = {"ticket", {"🎫 CORRECTIVE ACTION", "🎫 ACTION CORRECTIVE"}, {"Action: ", "Action : "}},
 };
 
 static const struct text2 states[INCIDENT_MAX] = {
@@ -327,9 +329,35 @@ static void add_follow(struct letter *l)
         buf_printf(&l->body, IN(l, "\nFollow: %s\n", "\nSuivre : %s\n"), say_line(l->arena, l->service->status_page));
 }
 
+/* What of the checklists should be done by now and is not. */
+static void add_late(struct letter *l)
+{
+    const struct strs *late = &l->facts->late;
+    if (late->n)
+        buf_puts(&l->body, IN(l, "\nLate on the checklists:\n", "\nEn retard dans les checklists :\n"));
+    for (size_t i = 0; i < late->n; i++)
+        buf_printf(&l->body, "- %s\n", say_line(l->arena, late->p[i]));
+    if (late->n)
+        buf_printf(&l->body, "bascule checklist show %" PRId64 "\n", l->incident->id);
+}
+
+static void add_ticket(struct letter *l)
+{
+    buf_puts(&l->body, IN(l, "\nTo be done:\n", "\nÀ faire :\n"));
+    add_order_text(l);
+    buf_printf(&l->body, IN(l, "\nReport: bascule incident report %" PRId64 "\n", "\nRapport : bascule incident report %" PRId64 "\n"), l->incident->id);
+}
+
 static void add_body(struct letter *l)
 {
     add_title(l);
+    if (l->kind == KIND_REMINDER || l->kind == KIND_TICKET) { /* the incident is over: nothing is unavailable any more */
+        if (l->kind == KIND_TICKET)
+            add_ticket(l);
+        else
+            add_late(l);
+        return;
+    }
     if (l->kind == KIND_BLOCKED)
         add_blocked(l);
     if (l->kind == KIND_APPROVAL)
@@ -342,6 +370,7 @@ static void add_body(struct letter *l)
         add_result(l);
     } else {
         add_status(l);
+        add_late(l);
         add_who(l);
     }
     add_follow(l);
@@ -352,6 +381,8 @@ static const char *subject(struct letter *l)
     char cut[SUBJECT_MAX];
     COPY_TO(cut, say_line(l->arena, l->incident->title));
     const char *title = *cut ? cut : text_in(l->service->title, l->language);
+    if (l->kind == KIND_TICKET && *l->order_text) /* trackers take their title from here */
+        title = say_line(l->arena, l->order_text);
     return arena_printf(l->arena, "[%s][INC-%" PRId64 "] %s%s", severity_name(l->incident->severity), l->incident->id,
                         text_in(kinds[l->kind].tag, l->language), say_line(l->arena, title));
 }

@@ -18,8 +18,10 @@ struct message_facts {
     int64_t loss_rows;
     const char *active_site;
     int64_t next_update_ms;            /* until the next message */
+    struct strs late;                  /* items of checklists whose time is over, a line each, in the language asked for */
 };
 
-/* `stage` is the name of a stage of the severity, or one of "update", "resolved", "blocked", "approval", "monitoring", "relapse". */
+/* `stage` is the name of a stage of the severity, or one of "update", "resolved", "blocked", "approval", "monitoring", "relapse",
+   "reminder" (of `late`), "ticket" (order_text: the action, with its owner and date). */
 struct message message_render(struct arena *arena, enum language language, const struct config *config, const struct service *service,
                               const struct incident *incident, const char *stage, const char *order_text, const struct message_facts *facts);

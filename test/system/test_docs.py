@@ -52,7 +52,7 @@ def test_the_samples_are_right(program: Path, tmp_path: Path) -> None:
     assert "is right" in printed(program, "-c", str(SAMPLE), "config", "check")
     french = tmp_path / "bascule.yaml"
     french.write_text(printed(program, "config", "sample", lang="fr"))
-    assert "est correct" in printed(program, "-c", str(french), "config", "check", lang="fr", BASCULE_PLAYBOOKS=str(ROOT / "etc" / "playbooks"))
+    assert "est correct" in printed(program, "-c", str(french), "config", "check", lang="fr", BASCULE_PLAYBOOKS=str(ROOT / "etc" / "playbooks"), BASCULE_CHECKLISTS=str(ROOT / "etc" / "checklists"))
 
 
 def test_the_playbooks_that_ship_have_no_fault(program: Path) -> None:
@@ -77,7 +77,7 @@ def first_file(tmp_path: Path) -> Path:
 
 
 def test_the_first_configuration_is_right(program: Path, first_file: Path) -> None:
-    assert "is right" in printed(program, "-c", str(first_file), "config", "check", BASCULE_PLAYBOOKS=str(ROOT / "etc" / "playbooks"))
+    assert "is right" in printed(program, "-c", str(first_file), "config", "check", BASCULE_PLAYBOOKS=str(ROOT / "etc" / "playbooks"), BASCULE_CHECKLISTS=str(ROOT / "etc" / "checklists"))
 
 
 def test_the_mistakes_shown_look_like_that(program: Path, first_file: Path) -> None:
@@ -85,7 +85,7 @@ def test_the_mistakes_shown_look_like_that(program: Path, first_file: Path) -> N
     shown = (ROOT / "docs" / "configuration.md").read_text().split("$ bascule config check\n")[1].split("```")[0]
     text = first_file.read_text().replace("site: dr, interval: 5s}\n", "site: dr, intervall: 5s}\n", 1).replace("on-call, after: 2m", "on-call, after: 2")
     first_file.write_text(text)
-    done = run(program, "-c", str(first_file), "config", "check", BASCULE_PLAYBOOKS=str(ROOT / "etc" / "playbooks"))
+    done = run(program, "-c", str(first_file), "config", "check", BASCULE_PLAYBOOKS=str(ROOT / "etc" / "playbooks"), BASCULE_CHECKLISTS=str(ROOT / "etc" / "checklists"))
     assert done.returncode == 78 and done.stderr.replace(str(first_file), "/etc/bascule/bascule.yaml") == shown
 
 

@@ -67,6 +67,7 @@ int main(void)
     struct CMUnitTest tests[CASES_MAX] = {0};
     size_t n = 0;
     unsetenv("BASCULE_PLAYBOOKS");
+    unsetenv("BASCULE_CHECKLISTS");
     DIR *dir = chdir(GOLDEN) == 0 ? opendir(".") : NULL;
     for (const struct dirent *e; dir && (e = readdir(dir)) && n < CASES_MAX;) {
         size_t length = strlen(e->d_name);

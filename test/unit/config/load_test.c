@@ -19,6 +19,7 @@ static struct config *load_sample(struct arena *a)
     struct err err = {0};
     struct config *config = NULL;
     setenv("BASCULE_PLAYBOOKS", PLAYBOOKS, 1);
+    setenv("BASCULE_CHECKLISTS", CHECKLISTS, 1);
     config_sample(&text, &fake_hooks, LANGUAGE_EN);
     bool ok = config_load_text(a, "/nowhere/bascule.yaml", str_of(arena_strdup(a, buf_text(&text))), &fake_hooks,
                                &config, &problems, &err);

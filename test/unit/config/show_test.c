@@ -17,6 +17,7 @@ static struct config *load(struct arena *a, const char *text)
     struct err err = {0};
     struct config *config = NULL;
     setenv("BASCULE_PLAYBOOKS", PLAYBOOKS, 1);
+    setenv("BASCULE_CHECKLISTS", CHECKLISTS, 1);
     if (!config_load_text(a, "/nowhere/x.yaml", str_of(text), &fake_hooks, &config, &problems, &err))
         fail_msg("%s\n%s", buf_text(&problems), text);
     return config;
