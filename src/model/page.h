@@ -60,6 +60,7 @@ struct page {
     struct text2 title;
     int64_t made_wall_ms;
     int64_t changed_wall_ms;    /* of the newest row that it tells of; 0: none yet */
+    int64_t watched_wall_ms;    /* somebody watched then, newest; made_wall_ms while somebody does, 0: never */
     int64_t stale_wall_ms;      /* who reads it later than this is warned that nobody writes it any more */
     enum page_impact impact;
     struct { struct page_component *p; size_t n, cap; } components;

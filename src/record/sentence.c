@@ -33,7 +33,7 @@ static const struct text2 event_templates[EVENT_MAX] = {
     [EVENT_OVERRIDE] = {"{person} put {text} on call for \"{subject}\"", "{person} a mis {text} d'astreinte pour « {subject} »"},
     [EVENT_TICK_ITEM] = {"{person} ticked \"{subject}\"{: text}", "{person} a coché « {subject} »{: text}"},
     [EVENT_WRITE] = {"{person} wrote \"{subject}\" of the report{: text}", "{person} a écrit « {subject} » du rapport{: text}"},
-    [EVENT_MAINTENANCE] = {"{person} announced maintenance \"{subject}\"{: text}", "{person} a annoncé la maintenance « {subject} »{: text}"},
+    [EVENT_MAINTENANCE] = {"{person} {announced} maintenance \"{subject}\"{: text}", "{person} a {announced} la maintenance « {subject} »{: text}"},
     [EVENT_ALERT] = {"alert \"{subject}\" came in{: text}", "l'alerte « {subject} » est arrivée{: text}"},
     [EVENT_PROVEN] = {"test message to {subject}{: text}", "message d'essai à {subject}{: text}"},
     [EVENT_RUNNING] = {"the command of step \"{step}\" runs as process {number}", "la commande de l'étape « {step} » est le processus {number}"},
@@ -187,6 +187,12 @@ static const char *fill_at_try(const struct filling *f)
     return f->r->number <= 1 ? "" : arena_printf(f->a, in(f, ", try %" PRId64, ", essai %" PRId64), f->r->number);
 }
 
+static const char *fill_announced(const struct filling *f)
+{
+    bool cancelled = f->r->number == 0 && f->r->ref == 0;
+    return cancelled ? in(f, "cancelled", "annulé") : in(f, "announced", "annoncé");
+}
+
 static const char *fill_given_up(const struct filling *f)
 {
     return f->r->ref < 0 ? in(f, "; given up", " ; abandonné") : in(f, "; tried again later", " ; nouvel essai plus tard");
@@ -223,6 +229,7 @@ static const struct {
     {"ref duration", fill_ref_duration},
     {" after took", fill_after_took},
     {" at try", fill_at_try},
+    {"announced", fill_announced},
     {" given up", fill_given_up},
     {" late", fill_late},
 };
