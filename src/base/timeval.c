@@ -152,7 +152,8 @@ static bool looks_like(const char *text, const char *pattern)
     return true;
 }
 
-bool moment_parse_iso(const char *text, int64_t *ret_wall_ms)
+/* Up to the zone, to which *ret_zone points then; the moment as if it were UTC. */
+static bool parse_local(const char *text, int64_t *ret_wall_ms, const char **ret_zone)
 {
     if (!looks_like(text, "0000-00-00T00:00:00"))
         return false;
@@ -168,9 +169,38 @@ bool moment_parse_iso(const char *text, int64_t *ret_wall_ms)
         for (p++; isdigit((unsigned char)*p); p++, scale /= 10)
             millis += (*p - '0') * scale;
     }
-    if (!same(p, "Z"))
-        return false;
+    *ret_zone = p;
     return moment_of(tm, millis, ret_wall_ms);
+}
+
+bool moment_parse_iso(const char *text, int64_t *ret_wall_ms)
+{
+    int64_t wall_ms;
+    const char *zone;
+    if (!parse_local(text, &wall_ms, &zone) || !same(zone, "Z"))
+        return false;
+    *ret_wall_ms = wall_ms;
+    return true;
+}
+
+bool moment_parse_rfc3339(const char *text, int64_t *ret_wall_ms)
+{
+    enum { HOURS_MAX = 23, MINUTES_MAX = 59 };
+    int64_t wall_ms, hours = 0, minutes = 0;
+    const char *zone;
+    if (!parse_local(text, &wall_ms, &zone))
+        return false;
+    bool east = *zone == '+';
+    if (east || *zone == '-') {
+        if (!looks_like(zone + 1, "00:00") || zone[6] || !str_int((struct str){zone + 1, 2}, &hours) || !str_int((struct str){zone + 4, 2}, &minutes) ||
+            hours > HOURS_MAX || minutes > MINUTES_MAX)
+            return false;
+    } else if (!same(zone, "Z") && !same(zone, "z")) {
+        return false;
+    }
+    int64_t offset = hours * MS_HOUR + minutes * MS_MINUTE;
+    *ret_wall_ms = east ? wall_ms - offset : wall_ms + offset;
+    return true;
 }
 
 bool moment_parse_file(const char *text, int64_t *ret_wall_ms)

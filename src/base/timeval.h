@@ -27,4 +27,5 @@ char *moment_iso(struct arena *arena, int64_t wall_ms);      /* "2025-10-25T15:3
 char *moment_minute(struct arena *arena, int64_t wall_ms);   /* "2025-10-25 15:34 UTC", the runbook's form */
 char *moment_file(struct arena *arena, int64_t wall_ms);     /* "20251025_153402", as in backup file names */
 MUST_USE bool moment_parse_iso(const char *text, int64_t *ret_wall_ms);  /* what moment_iso prints; fraction optional */
+MUST_USE bool moment_parse_rfc3339(const char *text, int64_t *ret_wall_ms); /* any zone, any fraction: what other programs write */
 MUST_USE bool moment_parse_file(const char *text, int64_t *ret_wall_ms); /* the first 15 characters */

@@ -163,6 +163,8 @@ static bool open_stages(struct daemon *d, struct err *err)
     d->decide_timer = loop_timer_new(d->loop, on_decide_timer, d);
     d->judge_timer = loop_timer_new(d->loop, on_judge_timer, d);
     d->upkeep = upkeep_open(d);
+    d->alerts = alerts_open(d);
+    d->pulse = pulse_open(d);
     d->upkeep_timer = loop_timer_new(d->loop, on_upkeep_timer, d);
     d->journal_timer = loop_timer_new(d->loop, on_journal_timer, d);
     d->on_term = loop_signal_new(d->loop, SIGTERM, on_signal, d);
@@ -172,6 +174,8 @@ static bool open_stages(struct daemon *d, struct err *err)
 
 static void close_stages(struct daemon *d)
 {
+    alerts_close(d->alerts);
+    pulse_close(d->pulse);
     observe_close(&d->observe);
     outbox_close(&d->outbox);
     runner_close(&d->runner);
@@ -203,6 +207,8 @@ static void begin(struct daemon *d)
         daemon_feed(d, &open, NULL);
     }
     observe_begin(d->observe);
+    alerts_begin(d->alerts);
+    pulse_begin(d->pulse);
     on_journal_timer(d);
     daemon_wake(d);
     log_line(LOG_INFO, "watching %zu checks; state in \"%s\"", observe_count(d->observe), d->config->state_dir);

@@ -1,7 +1,9 @@
 /* daemon/daemon_internal.h -- What the files of this room share: the controller's whole state hangs from one struct. */
 #pragma once
 #include "act/runner.h"
+#include "daemon/alerts.h"
 #include "daemon/daemon.h"
+#include "daemon/pulse.h"
 #include "daemon/upkeep.h"
 #include "decide/decide.h"
 #include "io/dns.h"
@@ -40,6 +42,8 @@ struct daemon {
     struct runner *runner;
     struct outbox *outbox;
     struct upkeep *upkeep;
+    struct alerts *alerts;
+    struct pulse *pulse;
     struct loop_timer *decide_timer, *judge_timer, *journal_timer, *upkeep_timer;
     struct loop_signal *on_term, *on_int;
     struct orders orders;      /* reused for every event */
@@ -57,6 +61,8 @@ struct daemon {
 
 /* feed.c: the one way in. Stamps, journals, decides, journals, carries out. */
 void daemon_feed(struct daemon *d, struct event *event, const char *detail);
+/* Sets the times. True: on disk and decided upon. */
+MUST_USE bool daemon_feed_rows(struct daemon *d, struct record *rows, size_t count, struct err *err);
 void daemon_take_in(struct daemon *d); /* rows that other processes appended */
 void daemon_wake(struct daemon *d);    /* sets the timers to what decide and judge want next */
 void daemon_fail(struct daemon *d, const struct err *err); /* stops the program: what cannot be recorded is not done */

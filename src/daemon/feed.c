@@ -126,6 +126,30 @@ void daemon_feed(struct daemon *d, struct event *event, const char *detail)
     daemon_wake(d);
 }
 
+/* Like daemon_feed for many at once, whose sender is told no when they cannot be written: that ends nothing here. */
+bool daemon_feed_rows(struct daemon *d, struct record *rows, size_t count, struct err *err)
+{
+    int64_t at_ms = daemon_now(d), wall_ms = clock_wall_ms(), first;
+    if (d->stopping)
+        return err_set(err, ERR_UNAVAILABLE, "the controller is stopping");
+    for (size_t i = 0; i < count; i++) {
+        rows[i].at_ms = at_ms;
+        rows[i].wall_ms = wall_ms;
+    }
+    if (!journal_append(d->journal, rows, count, &first, err))
+        return false;
+    bool alone = first == d->last_seq + 1 && !d->carrying; /* nobody wrote in between */
+    for (size_t i = 0; alone && i < count && !d->stopping; i++) {
+        rows[i].seq = first + (int64_t)i;
+        take_row(d, &rows[i]);
+    }
+    if (!d->carrying)
+        daemon_take_in(d);
+    tell_of_reserve(d);
+    daemon_wake(d);
+    return true;
+}
+
 /* The core clock and the loop's differ by a constant. */
 static void wake_at(struct daemon *d, struct loop_timer *timer, int64_t core_ms)
 {

@@ -13,7 +13,7 @@
 
 #include "sys/clock.h"
 
-enum { IDLE_S = 20, HEADERS_MAX = 16 * 1024, BACKLOG = 512, TURNS_MAX = 8, PORT_MAX = 65535 };
+enum { IDLE_S = 20, HEADERS_MAX = 16 * 1024, BACKLOG = 512, TURNS_MAX = 8, PASSES_MAX = 8, PORT_MAX = 65535 };
 
 struct request {
     struct httpd_request pub; /* first */
@@ -38,7 +38,7 @@ struct httpd {
     struct request *open;
     size_t bodies;
     const char *socket_path;      /* own copy; NULL: not a Unix socket */
-    bool handed, answered, closing;
+    bool handed, answered, running, closing;
 };
 
 /* ---- addresses ---- */
@@ -186,6 +186,8 @@ void httpd_answer(struct httpd_request *request, unsigned status, const char *co
         r->suspended = false;
         MHD_resume_connection(r->connection);
     }
+    if (!r->httpd->running) /* its descriptor does not tell of this */
+        loop_timer_set(r->httpd->timer, clock_boot_ms());
 }
 
 static enum MHD_Result send_answer(struct request *r)
@@ -275,17 +277,32 @@ static void on_end(void *arg UNUSED, struct MHD_Connection *connection UNUSED, v
 
 /* ---- the loop ---- */
 
+/* New connections are accepted a few at a time, so it is asked again as long as somebody came. */
+static bool gather(struct httpd *h)
+{
+    bool any = false;
+    for (int i = 0; i < PASSES_MAX; i++) {
+        h->handed = false;
+        MHD_run(h->daemon);
+        any = any || h->handed;
+        if (!h->handed)
+            break;
+    }
+    return any;
+}
+
 static void run(struct httpd *h)
 {
     unsigned MHD_LONG_LONG wait;
+    h->running = true;
     for (int i = 0; i < TURNS_MAX; i++) {
-        h->handed = h->answered = false;
-        MHD_run(h->daemon);
-        if (h->handed && !h->closing)
+        h->answered = false;
+        if (gather(h) && !h->closing)
             h->spec.turn(h->spec.arg);
         if (!h->answered) /* else there are answers to be sent */
             break;
     }
+    h->running = false;
     if (MHD_get_timeout(h->daemon, &wait) == MHD_YES)
         loop_timer_set(h->timer, clock_boot_ms() + (int64_t)wait);
     else

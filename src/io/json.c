@@ -1,14 +1,23 @@
 /* io/json.c -- jansson parses; the values are then copied into the arena, so that nobody has to give anything back. */
 
-/* jansson has functions of two of our names; nobody calls them here. */
+/* jansson has functions of some of our names; nobody calls them here. */
 #define json_string jansson_string_unused
 #define json_integer jansson_integer_unused
+#define json_object jansson_object_unused
+#define json_array jansson_array_unused
+#define json_real jansson_real_unused
+#define json_null jansson_null_unused
 #include <jansson.h>
 #undef json_string
 #undef json_integer
+#undef json_object
+#undef json_array
+#undef json_real
+#undef json_null
 
 #include <inttypes.h>
 
+#include "base/jsonout.h"
 #include "io/json.h"
 
 struct member {
@@ -190,4 +199,51 @@ const char *json_scalar(struct arena *arena, const struct json *value)
         break;
     }
     return NULL;
+}
+
+static void print(struct jsonout *j, const struct json *value)
+{
+    enum { PRINTED_DEPTH_MAX = 60 };
+    if (j->depth >= PRINTED_DEPTH_MAX) { /* the writer goes less deep than the reader */
+        json_text(j, "...");
+        return;
+    }
+    switch (value->type) {
+    case JSON_OBJECT:
+        json_object(j);
+        for (size_t i = 0; i < value->count; i++) {
+            json_key(j, value->members[i].key);
+            print(j, value->members[i].value);
+        }
+        json_object_end(j);
+        return;
+    case JSON_ARRAY:
+        json_array(j);
+        for (size_t i = 0; i < value->count; i++)
+            print(j, value->members[i].value);
+        json_array_end(j);
+        return;
+    case JSON_STRING:
+        json_text(j, value->text);
+        return;
+    case JSON_INTEGER:
+        json_int(j, value->integer);
+        return;
+    case JSON_REAL:
+        json_real(j, value->real);
+        return;
+    case JSON_TRUE:
+    case JSON_FALSE:
+        json_bool(j, value->type == JSON_TRUE);
+        return;
+    case JSON_NULL:
+        json_null(j);
+        return;
+    }
+}
+
+void json_print(const struct json *value, struct buf *out)
+{
+    struct jsonout j = jsonout(out);
+    print(&j, value);
 }

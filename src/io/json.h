@@ -14,5 +14,7 @@ const char *json_key_at(const struct json *object, size_t index);          /* in
 const char *json_string(const struct json *value) LINKED_AS("json_string"); /* NULL when not a string */
 bool json_integer(const struct json *value, int64_t *ret) LINKED_AS("json_integer"); /* jansson has functions of these two names */
 bool json_truth(const struct json *value, bool *ret);
+/* As it was read, on one line; what does not fit shows as out->over, and what is nested more than 60 deep is left out. */
+void json_print(const struct json *value, struct buf *out);
 /* A scalar as text ("true", "12", "1.5", "ok", "null"); NULL for arrays, objects and NULL. */
 const char *json_scalar(struct arena *arena, const struct json *value);

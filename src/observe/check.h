@@ -55,3 +55,4 @@ void check_report_alive(struct check *check, enum verdict_state state, int64_t g
 
 extern const struct check_ops *const check_drivers[]; /* ended by NULL; one line each in checks.c */
 const struct check_ops *check_driver(const char *name);
+const char *check_heartbeat_name(const struct check_conf *conf); /* of the heartbeat that it awaits; NULL: it is another check */

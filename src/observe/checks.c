@@ -3,7 +3,8 @@
 #include "observe/drivers.h"
 
 const struct check_ops *const check_drivers[] = {
-    &check_postgres, &check_tables, &check_http, &check_backup, &check_restore_test, &check_disk, &check_unit, &check_command, NULL,
+    &check_postgres, &check_tables, &check_http, &check_backup, &check_restore_test, &check_disk, &check_unit, &check_command,
+    &check_heartbeat, NULL,
 };
 
 const struct check_ops *check_driver(const char *name)

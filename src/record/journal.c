@@ -265,6 +265,20 @@ bool journal_append(struct journal *journal, const struct record *records, size_
     return true;
 }
 
+bool journal_prove(struct journal *journal, struct err *err)
+{
+    reserve_keep(journal, false);
+    if (journal->on_reserve)
+        return err_set(err, ERR_IO, "the disk is full: the journal lives on its reserve");
+    if (!db_begin(journal->db, err))
+        return false;
+    if (!db_stamp(journal->db, err)) {
+        db_rollback(journal->db);
+        return false;
+    }
+    return db_commit(journal->db, err);
+}
+
 bool journal_hold(struct journal *journal, struct err *err)
 {
     if (!journal->held && !db_begin(journal->db, err))

@@ -22,6 +22,8 @@ MUST_USE bool journal_append(struct journal *journal, const struct record *recor
 /* A full disk was survived by giving up the reserve (1 MiB kept for alerts in STATE_DIR/journal.reserve), or none could be kept. True
    until there is room again. */
 bool journal_on_reserve(const struct journal *journal);
+/* Can it take a row now? Writes what changes nothing, as durably as a row. False with the reason, also while it lives on its reserve. */
+MUST_USE bool journal_prove(struct journal *journal, struct err *err);
 /* Takes the right to append, so that nobody's row comes between a look at the journal and the append that follows: the next
    journal_append ends it, as does journal_let_go. To be held for milliseconds: others wait for it. */
 MUST_USE bool journal_hold(struct journal *journal, struct err *err);

@@ -30,6 +30,7 @@ struct lane {
     struct loop_timer *timer;
     void *handle;
     bool on_its_way;
+    int64_t due_since_ms; /* core: since when the first one is waited for */
 };
 
 struct outbox {
@@ -94,7 +95,8 @@ static void lane_wait(struct lane *lane)
 {
     if (!lane->first)
         return;
-    int64_t wait = lane->first->not_before_ms - now_ms(lane->outbox);
+    lane->due_since_ms = now_ms(lane->outbox);
+    int64_t wait = lane->first->not_before_ms - lane->due_since_ms;
     loop_timer_set(lane->timer, clock_boot_ms() + MAX_OF(wait, 0));
 }
 
@@ -264,6 +266,15 @@ size_t outbox_pending(const struct outbox *box)
         for (const struct item *item = lane->first; item; item = item->next)
             n++;
     return n;
+}
+
+int64_t outbox_overdue_ms(const struct outbox *box)
+{
+    int64_t now = now_ms(box), longest = 0;
+    for (const struct lane *lane = box->lanes; lane; lane = lane->next)
+        if (lane->first && !lane->on_its_way)
+            longest = MAX_OF(longest, now - MAX_OF(lane->first->not_before_ms, lane->due_since_ms));
+    return longest;
 }
 
 struct outbox *outbox_open(struct loop *loop, struct http *http, const struct config *config, const struct outbox_callbacks *callbacks)

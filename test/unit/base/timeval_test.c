@@ -115,6 +115,26 @@ static void moments_are_read_back(void **state)
     assert_true(ms == INT64_C(1761406442000));
 }
 
+static void moments_of_others_are_read(void **state)
+{
+    (void)state;
+    int64_t ms = 5;
+    assert_true(moment_parse_rfc3339("2025-10-25T15:34:02.120Z", &ms));
+    assert_true(ms == INT64_C(1761406442120));
+    assert_true(moment_parse_rfc3339("2025-10-25T17:34:02.120123456+02:00", &ms));
+    assert_true(ms == INT64_C(1761406442120));
+    assert_true(moment_parse_rfc3339("2025-10-25T10:04:02-05:30", &ms));
+    assert_true(ms == INT64_C(1761406442000));
+    assert_true(moment_parse_rfc3339("0001-01-01T00:00:00Z", &ms)); /* how Go writes none */
+    assert_true(ms < 0);
+    ms = 5;
+    static const char *const wrong[] = {"", "2025-10-25T15:34:02", "2025-10-25T15:34:02+0200", "2025-10-25T15:34:02+02:00x", "2025-10-25T15:34:02+24:00",
+                                        "2025-10-25T15:34:02+02:60", "2025-10-25T15:34:02+2:00", "2025-10-25T15:34:02.+02:00", "2025-10-25T15:34:02 Z"};
+    for (size_t i = 0; i < COUNT_OF(wrong); i++)
+        if (moment_parse_rfc3339(wrong[i], &ms) || ms != 5)
+            fail_msg("\"%s\" was read", wrong[i]);
+}
+
 static void wrong_moments_are_refused(void **state)
 {
     (void)state;
@@ -143,7 +163,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(durations_are_read), TEST(durations_are_printed_and_read_back), TEST(durations_for_people), TEST(moments_are_printed),
-        TEST(moments_are_read_back), TEST(wrong_moments_are_refused),
+        TEST(moments_are_read_back), TEST(moments_of_others_are_read), TEST(wrong_moments_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

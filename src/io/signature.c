@@ -1,0 +1,29 @@
+/* io/signature.c -- Standard Webhooks. */
+#include "io/signature.h"
+
+#include <inttypes.h>
+
+#include "base/base64.h"
+#include "io/hash.h"
+
+#define PREFIX "whsec_"
+enum { KEY_MAX = 4096, SIGNATURE_MAX = 128 };
+
+bool signature_webhook(struct arena *arena, const char *secret, const char *id, int64_t timestamp_s, struct str body, const char **ret, struct err *err)
+{
+    SCOPED(buf_done) struct buf key = {.max = KEY_MAX};
+    SCOPED(buf_done) struct buf out = {.max = SIGNATURE_MAX};
+    SCOPED(buf_done) struct buf text = {.max = body.n + KEY_MAX};
+    unsigned char mac[HMAC_SIZE];
+    bool encoded = str_starts(str_of(secret), PREFIX);
+    if (encoded ? !base64_decode(&key, str_of(secret + strlen(PREFIX))) : !buf_puts(&key, secret))
+        return err_set(err, ERR_CONFIG, encoded ? "the secret begins with " PREFIX " and is not base64" : "the secret is too long");
+    if (!buf_printf(&text, "%s.%" PRId64 ".", id, timestamp_s) || !buf_add(&text, body.p, body.n))
+        return err_set(err, ERR_LIMIT, "the id of the webhook is too long");
+    hash_hmac(buf_str(&key), buf_str(&text), mac);
+    explicit_bzero(key.p, key.n);
+    buf_puts(&out, "v1,");
+    base64_add(&out, mac, sizeof(mac));
+    *ret = arena_strdup(arena, buf_text(&out));
+    return true;
+}
