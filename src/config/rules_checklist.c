@@ -33,7 +33,7 @@ static void add_checks(struct walk *w, const struct service *service, struct str
 /* The names that a word of a proof may have; false: any. */
 static bool names_for(struct walk *w, const struct service *service, enum evidence_kind kind, struct strs *to)
 {
-    static const char *const own[] = {"update", "monitoring", "resolved", "relapse", "blocked", "approval", "say", "reminder", "ticket"};
+    static const char *const own[] = {"update", "monitoring", "resolved", "relapse", "blocked", "approval", "say", "reminder", "checklist", "ticket"};
     switch (kind) {
     case EVIDENCE_DELIVERED:
         for (size_t i = 0; i < COUNT_OF(own); i++)

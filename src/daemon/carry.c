@@ -6,7 +6,7 @@
 #include "sys/log.h"
 #include "tell/public.h"
 
-enum { LAST_MESSAGES_MS = 10 * MS_SECOND };
+enum { LAST_MESSAGES_MS = 10 * MS_SECOND, LATE_TOLD = 8 };
 
 /* ---- what was measured ---- */
 
@@ -49,7 +49,7 @@ static int64_t fact_number(const struct daemon *d, int64_t incident, const char 
     return -1;
 }
 
-static struct message_facts facts_for(const struct daemon *d, const struct incident *incident, enum language language)
+static struct message_facts facts_for(const struct daemon *d, struct arena *arena, const struct incident *incident, enum language language)
 {
     struct message_facts facts = {
         .now_ms = daemon_now(d),
@@ -66,6 +66,9 @@ static struct message_facts facts_for(const struct daemon *d, const struct incid
     facts.active_site = active ? active->name : NULL;
     if (incident->next_update_at_ms != TIME_NEVER)
         facts.next_update_ms = MAX_OF(incident->next_update_at_ms - facts.now_ms, 0);
+    const struct checklists *lists = decide_checklists(d->decide, incident);
+    if (lists)
+        checklists_late(arena, lists, facts.now_ms, language, LATE_TOLD, &facts.late);
     const struct playbook *playbook;
     const struct step *step = decide_step(d->decide, incident, &playbook);
     if (step) {
@@ -112,7 +115,7 @@ static void render(struct daemon *d, struct arena *arena, const struct order *or
     if (!incident || !service)
         return; /* cannot be: decide orders notices of its own incidents only */
     enum language language = contact ? (enum language)contact->language : (enum language)d->config->language;
-    struct message_facts facts = facts_for(d, incident, language);
+    struct message_facts facts = facts_for(d, arena, incident, language);
     struct message message = message_render(arena, language, d->config, service, incident, order->stage, order->text, &facts);
     record->text = message.subject;
     record->detail = message.body;
@@ -146,7 +149,7 @@ static void render_public(struct daemon *d, struct arena *arena, const struct or
     const struct service *service = config_service(d->config, order->service);
     if (!incident || !service)
         return;
-    struct message_facts facts = facts_for(d, incident, (enum language)d->config->language);
+    struct message_facts facts = facts_for(d, arena, incident, (enum language)d->config->language);
     struct incident then = *incident; /* after a restart it may have moved on */
     if (!public_phase_of(order->subject, &then.public_phase))
         return;

@@ -163,6 +163,7 @@ static void forget_oldest(struct decide *d)
     for (size_t i = 0; resolved > RESOLVED_KEPT; i++) {
         if (is_unresolved(d->incidents.p[i]))
             continue;
+        checklists_close(d, d->incidents.p[i]);
         *vec_add(d->arena, &d->spare) = d->incidents.p[i];
         memmove(&d->incidents.p[i], &d->incidents.p[i + 1], (--d->incidents.n - i) * sizeof(*d->incidents.p));
         return;
@@ -171,18 +172,26 @@ static void forget_oldest(struct decide *d)
 
 void decide_event(struct decide *d, const struct event *event, struct orders *out)
 {
-    if ((unsigned)event->kind >= EVENT_MAX || !event_handlers[event->kind])
-        return; /* must leave no trace, not even a look at the clocks */
+    if ((unsigned)event->kind >= EVENT_MAX)
+        return;
+    checklists_event(d, event);
+    if (!event_handlers[event->kind])
+        return; /* must leave no trace but on the checklists, not even a look at the clocks */
+    size_t mark = out->n;
     d->now_ms = MAX_OF(d->now_ms, event->at_ms);
     d->wall_ms = event->wall_ms;
     d->who = event->who;
     d->ticking = event->kind == EVENT_TICK;
     d->out = out;
+    d->event = event;
     d->seq++;
     event_handlers[event->kind](d, event);
     settle(d);
     for (size_t i = 0; i < d->incidents.n; i++)
         public_move(d, d->incidents.p[i]);
+    checklists_orders(d, mark);
+    for (size_t i = 0; i < d->incidents.n; i++)
+        checklists_move(d, d->incidents.p[i]);
     forget_oldest(d);
 }
 
@@ -191,6 +200,7 @@ int64_t decide_next_ms(const struct decide *d)
     int64_t next = TIME_NEVER;
     for (size_t i = 0; i < d->incidents.n; i++) {
         const struct inc *inc = d->incidents.p[i];
+        next = MIN_OF(next, checklists_next_ms(inc));
         if (!is_unresolved(inc))
             continue;
         next = MIN_OF(next, stages_next_ms(d, inc));
@@ -260,6 +270,11 @@ const struct incident *decide_incident(const struct decide *d, int64_t id)
         if (d->incidents.p[i]->pub.id == id)
             return &d->incidents.p[i]->pub;
     return NULL;
+}
+
+const struct checklists *decide_checklists(const struct decide *d UNUSED, const struct incident *incident)
+{
+    return ((const struct inc *)incident)->lists; /* every incident that is handed out is the head of one */
 }
 
 const struct site *decide_active(const struct decide *d, int service)

@@ -15,7 +15,7 @@ struct orders {
 
 struct decide *decide_open(struct arena *arena, const struct config *config);
 /* Feeds one event; now is event->at_ms. Appends to `out`. EVENT_FACT, EVENT_NOTE, EVENT_STOPPED, EVENT_DELIVERED, EVENT_UNDELIVERED and
-   EVENT_RUNNING leave no trace here. Every other event that was fed must be in the journal, or a replay comes out differently; only an
+   EVENT_RUNNING and EVENT_TICK_ITEM give no orders; they tick items of checklists, and else leave no trace here. Every other event that was fed must be in the journal, or a replay comes out differently; only an
    EVENT_TICK that gave no orders may be left out.
    EVENT_STARTED makes every verdict unknown until it is fed again, which the daemon does with the first results of its checks.
    While a step is in STEP_CHECKING, a verdict is to be fed for every result of a check, turned or not: a postcondition counts only
@@ -38,6 +38,7 @@ int64_t decide_next_ms(const struct decide *decide);
 size_t decide_incidents(const struct decide *decide);                      /* all that are remembered, oldest first */
 const struct incident *decide_incident_at(const struct decide *decide, size_t index);
 const struct incident *decide_incident(const struct decide *decide, int64_t id); /* NULL: none */
+const struct checklists *decide_checklists(const struct decide *decide, const struct incident *incident); /* NULL: its service has none */
 const struct site *decide_active(const struct decide *decide, int service);  /* the site that serves the users */
 enum verdict_state decide_verdict(const struct decide *decide, int service, const char *check);
 /* The step that runs or waits now, or NULL. */

@@ -87,6 +87,7 @@ struct svc {
     struct known *known;
     struct book *books;
     struct window gatherings[SEVERITY_MAX]; /* incidents opened by alerts */
+    VEC(struct checklists *) spare_lists;   /* of forgotten incidents */
 };
 
 enum ask { /* why a person must approve a step */
@@ -154,6 +155,10 @@ struct inc {
     int64_t moved_seq;         /* event during which `moves` were counted */
     int moves;
     struct late_run fence, redirect, start; /* the newest of each; `run` empty: none whose end is to be learnt */
+    struct checklists *lists;  /* NULL: the service has none */
+    int reminders;
+    int64_t reminded_at_ms;    /* the newest of them */
+    uint64_t ticketed;         /* bit per action of the report that has a ticket, or whose ticket was ordered */
     char why[MODEL_TEXT_SIZE]; /* how the last step that did not succeed ended */
 };
 
@@ -172,6 +177,7 @@ struct decide {
     int64_t seq;
     bool ticking;
     const char *who;
+    const struct event *event;
     struct orders *out;
 };
 
@@ -186,6 +192,16 @@ bool openings(struct decide *d, struct svc *svc); /* opens what has come to hold
 void on_alert(struct decide *d, const struct event *event);
 bool alerts_move(struct decide *d, struct inc *inc); /* all are over for long enough */
 int64_t alerts_next_ms(const struct decide *d, const struct inc *inc);
+
+/* ---- checklist.c ---- */
+
+void checklists_open(struct decide *d, struct inc *inc);
+void checklists_close(struct decide *d, struct inc *inc); /* it is forgotten; what it used is used again */
+void checklists_event(struct decide *d, const struct event *event);
+void checklists_orders(struct decide *d, size_t from);    /* those of d->out from there on */
+void checklists_move(struct decide *d, struct inc *inc);
+int64_t checklists_next_ms(const struct inc *inc);
+void on_write(struct decide *d, const struct event *event);
 
 /* ---- events.c ---- */
 
@@ -254,6 +270,8 @@ int64_t incident_next_ms(const struct decide *d, const struct inc *inc);
 extern const char *const notice_names[NOTICE_MAX];
 bool stages_move(struct decide *d, struct inc *inc); /* fires what is due */
 int64_t stages_next_ms(const struct decide *d, const struct inc *inc);
+/* A message to people by name: contacts, groups. `part` tells it from the incident's other messages. */
+void tell_people(struct decide *d, const struct inc *inc, const char *part, const char *stage, const char *text, const struct strs *names);
 void stage_say(struct decide *d, struct inc *inc, const char *stage); /* `notify STAGE`: now, if it was not said before */
 void tell(struct decide *d, struct inc *inc, enum notice_kind kind, const char *text); /* text: NULL, the incident's title alone */
 int64_t update_after(const struct decide *d, const struct inc *inc); /* moment of the next periodic update */

@@ -195,5 +195,5 @@ void (*const event_handlers[EVENT_MAX])(struct decide *, const struct event *) =
     [EVENT_STARTED] = on_started, [EVENT_VERDICT] = on_verdict, [EVENT_OUTCOME] = on_outcome, [EVENT_TICK] = on_tick,
     [EVENT_OPEN] = on_open,       [EVENT_ACK] = on_ack,         [EVENT_RESOLVE] = on_resolve, [EVENT_REVIEW] = on_review,
     [EVENT_APPROVE] = on_approve, [EVENT_DENY] = on_deny,       [EVENT_CERTIFY] = on_certify, [EVENT_RETRY] = on_retry,
-    [EVENT_ALERT] = on_alert, [EVENT_SAY] = on_say,
+    [EVENT_ALERT] = on_alert, [EVENT_SAY] = on_say, [EVENT_WRITE] = on_write,
 };

@@ -54,6 +54,7 @@ struct inc *open_incident(struct decide *d, struct svc *svc, int playbook, enum 
         COPY_TO(inc->pub.cause, person->text);
     COPY_TO(inc->pub.title, book && book->title.en ? book->title.en : book ? book->name : *inc->pub.cause ? inc->pub.cause : "Incident");
     inc->pub.next_update_at_ms = update_after(d, inc);
+    checklists_open(d, inc);
     struct order *order = order_add(d, ORDER_OPEN, inc);
     COPY_TO(order->subject, book ? book->name : "");
     COPY_TO(order->who, d->who);

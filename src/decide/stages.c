@@ -177,6 +177,12 @@ void tell(struct decide *d, struct inc *inc, enum notice_kind kind, const char *
             tell_names(d, inc, &draft, &severity->stages.p[i].notify);
 }
 
+void tell_people(struct decide *d, const struct inc *inc, const char *part, const char *stage, const char *text, const struct strs *names)
+{
+    struct message_draft draft = {.key = part, .stage = stage, .text = text, .mark = d->out->n};
+    tell_names(d, inc, &draft, names);
+}
+
 void stage_say(struct decide *d, struct inc *inc, const char *name)
 {
     const struct severity_conf *severity = severity_of_inc(d, inc);

@@ -8,7 +8,7 @@
 
 enum { SUBJECT_MAX = 600, BODY_MAX = 32 * 1024 };
 
-enum kind { KIND_STAGE, KIND_UPDATE, KIND_MONITORING, KIND_RESOLVED, KIND_BLOCKED, KIND_APPROVAL, KIND_RELAPSE, KIND_REMINDER, KIND_TICKET, KIND_MAX };
+enum kind { KIND_STAGE, KIND_UPDATE, KIND_MONITORING, KIND_RESOLVED, KIND_BLOCKED, KIND_APPROVAL, KIND_RELAPSE, KIND_CHECKLIST, KIND_TICKET, KIND_MAX };
 
 static const struct {
     const char *stage;
@@ -24,7 +24,7 @@ static const struct {
     [KIND_APPROVAL] = {"approval", {"✋ APPROVAL NEEDED", "✋ APPROBATION DEMANDÉE"}, {"Approval needed: ", "Approbation demandée : "}},
     [KIND_RELAPSE] = {"relapse", {"🚨 RELAPSE: THE SERVICE FAILED AGAIN", "🚨 RECHUTE : LE SERVICE EST DE NOUVEAU EN PANNE"},
                       {"Relapse: ", "Rechute : "}},
-    [KIND_REMINDER] = {"reminder", {"⏰ STILL TO BE DONE", "⏰ ENCORE À FAIRE"}, {"Reminder: ", "Rappel : "}},
+    [KIND_CHECKLIST] = {"checklist", {"⏰ STILL TO BE DONE", "⏰ ENCORE À FAIRE"}, {"Reminder: ", "Rappel : "}},
     [KIND_TICKET] = {"ticket", {"🎫 CORRECTIVE ACTION", "🎫 ACTION CORRECTIVE"}, {"Action: ", "Action : "}},
 };
 
@@ -351,7 +351,7 @@ static void add_ticket(struct letter *l)
 static void add_body(struct letter *l)
 {
     add_title(l);
-    if (l->kind == KIND_REMINDER || l->kind == KIND_TICKET) { /* the incident is over: nothing is unavailable any more */
+    if (l->kind == KIND_CHECKLIST || l->kind == KIND_TICKET) { /* the incident is over: nothing is unavailable any more */
         if (l->kind == KIND_TICKET)
             add_ticket(l);
         else

@@ -22,6 +22,6 @@ struct message_facts {
 };
 
 /* `stage` is the name of a stage of the severity, or one of "update", "resolved", "blocked", "approval", "monitoring", "relapse",
-   "reminder" (of `late`), "ticket" (order_text: the action, with its owner and date). */
+   "checklist" (a reminder of `late`), "ticket" (order_text: the action, with its owner and date). */
 struct message message_render(struct arena *arena, enum language language, const struct config *config, const struct service *service,
                               const struct incident *incident, const char *stage, const char *order_text, const struct message_facts *facts);
