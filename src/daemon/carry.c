@@ -334,7 +334,7 @@ static void end_of_one_playbook(struct daemon *d, const struct order *order)
 void daemon_leave_when_told(struct daemon *d)
 {
     size_t left = outbox_pending(d->outbox);
-    if (!d->leave_at_boot_ms || (left && clock_boot_ms() < d->leave_at_boot_ms))
+    if (!d->leave_at_boot_ms || ((left || pages_busy(d->pages)) && clock_boot_ms() < d->leave_at_boot_ms))
         return;
     if (left)
         log_line(LOG_WARNING, "%zu messages were not handed over yet; `bascule serve` goes on with them", left);
@@ -385,8 +385,10 @@ void daemon_carry_out(struct daemon *d, const struct order *orders, size_t count
     }
     if (first == d->last_seq + 1) /* else rows of others stand between, and will be read: orders among them are passed over */
         d->last_seq = first + (int64_t)count - 1;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         show(d, arena, &records[i]);
+        pages_row(d->pages, &records[i]);
+    }
     d->carrying = true;
     for (size_t i = 0; i < count && !d->stopping; i++)
         carry_out_one(d, &orders[i], &records[i]);

@@ -165,6 +165,7 @@ static bool open_stages(struct daemon *d, struct err *err)
     d->upkeep = upkeep_open(d);
     d->alerts = alerts_open(d);
     d->pulse = pulse_open(d);
+    d->pages = pages_open(d);
     d->upkeep_timer = loop_timer_new(d->loop, on_upkeep_timer, d);
     d->journal_timer = loop_timer_new(d->loop, on_journal_timer, d);
     d->on_term = loop_signal_new(d->loop, SIGTERM, on_signal, d);
@@ -179,6 +180,7 @@ static void close_stages(struct daemon *d)
     observe_close(&d->observe);
     outbox_close(&d->outbox);
     runner_close(&d->runner);
+    pages_close(&d->pages);
     loop_timer_free(&d->decide_timer);
     loop_timer_free(&d->judge_timer);
     loop_timer_free(&d->journal_timer);
@@ -209,6 +211,7 @@ static void begin(struct daemon *d)
     observe_begin(d->observe);
     alerts_begin(d->alerts);
     pulse_begin(d->pulse);
+    pages_begin(d->pages);
     on_journal_timer(d);
     daemon_wake(d);
     log_line(LOG_INFO, "watching %zu checks; state in \"%s\"", observe_count(d->observe), d->config->state_dir);

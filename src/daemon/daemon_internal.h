@@ -3,6 +3,7 @@
 #include "act/runner.h"
 #include "daemon/alerts.h"
 #include "daemon/daemon.h"
+#include "daemon/pages.h"
 #include "daemon/pulse.h"
 #include "daemon/upkeep.h"
 #include "decide/decide.h"
@@ -44,6 +45,7 @@ struct daemon {
     struct upkeep *upkeep;
     struct alerts *alerts;
     struct pulse *pulse;
+    struct pages *pages;       /* NULL: the configuration names none */
     struct loop_timer *decide_timer, *judge_timer, *journal_timer, *upkeep_timer;
     struct loop_signal *on_term, *on_int;
     struct orders orders;      /* reused for every event */

@@ -43,6 +43,7 @@ static int64_t taken_over(const struct daemon *d, const struct event *event)
 static void take_row(struct daemon *d, const struct record *record)
 {
     d->last_seq = record->seq;
+    pages_row(d->pages, record);
     if (record->is_order)
         return; /* our own: carried out when it was made */
     struct event event = event_of_record(record);

@@ -88,7 +88,8 @@ enum event_kind { EVENT_KINDS(MODEL_ENUM_MEMBER) EVENT_MAX };
     X(ORDER_BLOCKED, "blocked")           /* subject: run id; text: why, and the command that unblocks */              \
     X(ORDER_PLAYBOOK_END, "playbook.ended") /* subject: playbook; number: outcome */                                   \
     X(ORDER_ACTIVE, "site.active")        /* subject: site that now serves the users */                                \
-    X(ORDER_PUBLIC, "public")             /* subject: phase (PUBLIC_PHASES); text: headline; detail: by language */    \
+    X(ORDER_PUBLIC, "public")             /* subject: phase (PUBLIC_PHASES); ref: when the next one comes, at the \
+                                             latest, wall ms, or 0; text: reason; detail: by language */               \
     X(ORDER_PAGE, "page")                 /* subject: tier-N; number: which page of the incident; text: why now */     \
     X(ORDER_WITHDRAW, "withdrawn")        /* subject: notice key, not to be tried again; text: why */                  \
     X(ORDER_UNACK, "ack.void")            /* who: whose acknowledgement counts no more; text: why */                   \

@@ -237,7 +237,7 @@ static void fold_public(struct fold *f, struct told *t, const struct record *r)
     else if (!i->monitoring_wall_ms)
         i->monitoring_wall_ms = r->wall_ms;
     i->resolved_wall_ms = phase == PUBLIC_RESOLVED ? r->wall_ms : 0;
-    i->next_update_wall_ms = phase == PUBLIC_RESOLVED ? 0 : page_next_update(f->config, i->service, t->severity, r);
+    i->next_update_wall_ms = phase == PUBLIC_RESOLVED ? 0 : MAX_OF(r->ref, 0);
     f->page->changed_wall_ms = r->wall_ms;
 }
 

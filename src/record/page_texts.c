@@ -5,7 +5,7 @@
 
 #include "model/discreet.h"
 
-enum { LINE_MAX_BYTES = 255, BODY_MAX_BYTES = 8 * 1024, PUBLIC_EVERY_MS = 20 * MS_MINUTE };
+enum { LINE_MAX_BYTES = 255, BODY_MAX_BYTES = 8 * 1024 };
 
 const struct json *page_detail(struct arena *arena, const struct record *record)
 {
@@ -79,14 +79,6 @@ struct page_update page_update_of(struct arena *arena, const struct config *conf
         update.headline = always[phase];
     update.body = page_text_of(arena, config, detail, "body", "", true);
     return update;
-}
-
-int64_t page_next_update(const struct config *config, const char *service, enum severity severity, const struct record *record)
-{
-    (void)config;
-    (void)service;
-    (void)severity;
-    return record->wall_ms + PUBLIC_EVERY_MS;
 }
 
 const char *page_slug(struct arena *arena, const char *service, const char *title)

@@ -10,7 +10,5 @@ const struct json *page_detail(struct arena *arena, const struct record *record)
 struct text2 page_text_of(struct arena *arena, const struct config *config, const struct json *detail, const char *key, const char *fallback, bool lines);
 /* A row's text is our own word for what happened and not for the public: only its detail is told, else what its phase always means. */
 struct page_update page_update_of(struct arena *arena, const struct config *config, const struct record *record, enum public_phase phase);
-/* When the public will hear more, at the latest. */
-int64_t page_next_update(const struct config *config, const char *service, enum severity severity, const struct record *record);
 /* "akig", "User Dashboard" -> "akig-user-dashboard": an id that programs keep. */
 const char *page_slug(struct arena *arena, const char *service, const char *title);

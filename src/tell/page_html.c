@@ -78,14 +78,17 @@ static int64_t lasted_ms(const struct page_incident *incident)
 
 /* ---- updates ---- */
 
-static void put_update(const struct page_out *o, const struct page_update *update, bool own_page)
+static void put_update(const struct page_out *o, const struct page_update *update, const char *title, bool own_page)
 {
     buf_puts(o->out, own_page ? arena_printf(o->arena, "<li id=\"u%" PRId64 "\">", update->serial) : "<li>");
     buf_printf(o->out, "<p><span class=\"phase\">%s</span> <span class=\"dim\">", text_in(page_phase_title(update->phase), o->language));
     put_moment(o, update->wall_ms);
-    buf_puts(o->out, "</span></p>\n<p class=\"name\" dir=\"auto\">");
-    put_escaped(o->out, text_in(update->headline, o->language));
-    buf_puts(o->out, "</p>\n");
+    buf_puts(o->out, "</span></p>\n");
+    if (!same(text_in(update->headline, o->language), title)) { /* else it stands above already */
+        buf_puts(o->out, "<p class=\"name\" dir=\"auto\">");
+        put_escaped(o->out, text_in(update->headline, o->language));
+        buf_puts(o->out, "</p>\n");
+    }
     put_paragraphs(o->out, text_in(update->body, o->language), own_page ? BODY_MAX : SHOWN_BODY);
     buf_puts(o->out, "</li>\n");
 }
@@ -95,7 +98,7 @@ static void put_updates(const struct page_out *o, const struct page_incident *in
     size_t n = MIN_OF(incident->updates.n, most);
     buf_puts(o->out, "<ol class=\"updates\" reversed>\n");
     for (size_t i = 0; i < n; i++)
-        put_update(o, &incident->updates.p[incident->updates.n - 1 - i], own_page);
+        put_update(o, &incident->updates.p[incident->updates.n - 1 - i], text_in(newest(incident)->headline, o->language), own_page);
     buf_puts(o->out, "</ol>\n");
     if (n == incident->updates.n)
         return;

@@ -1,11 +1,16 @@
 /* tell/page_write.c -- Which files a status page has, and how they come to lie in a folder: each is whole or the one before it, and what has
    not changed is not touched, so that caches and CDNs keep it. */
+#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include "sys/clock.h"
 #include "sys/file.h"
 #include "tell/page_internal.h"
+
+enum { LEFT_OVER_MS = 10 * MS_MINUTE };
 
 static void add(struct arena *arena, struct page_files *to, const char *path, const struct buf *text)
 {
@@ -76,12 +81,31 @@ static bool make_folders(struct arena *arena, const char *folder, const char *pa
     return true;
 }
 
+/* What a killed writer left: temporary files, which nobody writes for so long. */
+static void sweep(struct arena *arena, const char *folder)
+{
+    DIR *dir = opendir(folder);
+    struct stat st;
+    for (struct dirent *e; dir && (e = readdir(dir));) {
+        const char *dot = strrchr(e->d_name, '.');
+        bool ours = e->d_name[0] == '.' && dot && strlen(dot) == 7 && (strstr(e->d_name, ".html.") || strstr(e->d_name, ".json.") || strstr(e->d_name, ".atom."));
+        const char *path = ours ? file_join(arena, folder, e->d_name) : NULL;
+        if (path && lstat(path, &st) == 0 && S_ISREG(st.st_mode) && clock_wall_ms() - st.st_mtim.tv_sec * MS_SECOND > LEFT_OVER_MS)
+            (void)unlink(path);
+    }
+    if (dir)
+        closedir(dir);
+}
+
 bool page_write(const char *folder, const struct page_files *files, size_t *ret_written, struct err *err)
 {
     SCOPED(arena_close) struct arena *arena = arena_open();
     size_t written = 0;
     for (size_t i = 0; i < files->n; i++) {
         const struct page_file *file = &files->p[i];
+        const char *name = file_name_of(file->path);
+        if (same(name, "index.html") || same(name, "status.json")) /* one of each folder that has many writings */
+            sweep(arena, file_join(arena, folder, arena_strndup(arena, file->path, (size_t)(name - file->path))));
         if (lies_there(arena, folder, file))
             continue;
         if (!make_folders(arena, folder, file->path, err) || !file_write(file_join(arena, folder, file->path), file->text.p, file->text.n, 0644, err))

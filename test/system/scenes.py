@@ -86,7 +86,7 @@ class Scene:
 
     def public(self, ago: int, incident: int, serial: int, phase: str, texts: tuple[str, str, str, str] | None = None) -> None:
         en, fr, en_body, fr_body = texts or TEXTS[phase]
-        self.row(ago, "public", True, incident=incident, subject=phase, number=serial, text="for our own eyes: pgmain7.akig-intern.net",
+        self.row(ago, "public", True, incident=incident, subject=phase, number=serial, ref=0 if phase == "resolved" else self.now - ago + 20 * MINUTE, text="for our own eyes: pgmain7.akig-intern.net",
                  detail={"en": {"headline": en, "body": en_body}, "fr": {"headline": fr, "body": fr_body}, "by": "machine"})
 
     def opened(self, ago: int, severity: int, good: int | None = None, title: str = "database down on 10.31.7.12") -> int:

@@ -60,7 +60,7 @@ static void opens(struct fixture *f, int64_t ago, int64_t incident, enum severit
 
 static void told(struct fixture *f, int64_t ago, int64_t incident, int64_t serial, const char *phase)
 {
-    ORDER(ago, ORDER_PUBLIC, incident, .subject = phase, .number = serial, .text = "secret words", .detail = TOLD("Head"));
+    ORDER(ago, ORDER_PUBLIC, incident, .subject = phase, .number = serial, .ref = NOW - ago + 20 * MS_MINUTE, .text = "secret words", .detail = TOLD("Head"));
 }
 
 static struct page reads(struct fixture *f, int64_t now, bool watched)
