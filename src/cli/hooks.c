@@ -7,6 +7,7 @@
 #include "decide/decide.h"
 #include "observe/check.h"
 #include "tell/channel.h"
+#include "tell/templates.h"
 
 static bool check_is_valid(const void *ops, const struct check_conf *conf, const struct service *service, struct err *err)
 {
@@ -60,6 +61,7 @@ const struct config_hooks *cli_config_hooks(void)
         .store_valid = store_is_valid,
         .traffic_valid = traffic_is_valid,
         .condition_valid = condition_valid,
+        .template_valid = template_valid,
         .lint = lint,
     };
     if (hooks.driver_count)

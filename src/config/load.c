@@ -4,6 +4,7 @@
 
 #include "config/rules.h"
 #include "config/tables.h"
+#include "config/templates.h"
 #include "config/walk.h"
 
 #ifndef BASCULE_SHARE
@@ -186,7 +187,9 @@ static bool load_doc(struct arena *arena, const char *path, struct yaml_doc *doc
             load_playbooks(&w, path, &config->services.p[i]);
             load_checklists(&w, path, &config->services.p[i]);
         }
+        templates_load(&w, config);
         bool values_right = problems.errors == 0;
+        templates_check(&w, config);
         rules_config(&w, config, values_right);
         for (size_t i = 0; i < config->services.n; i++) {
             rules_playbooks(&w, &config->services.p[i], values_right);

@@ -24,6 +24,7 @@ struct config_hooks {
     bool (*traffic_valid)(const void *ops, const struct traffic_conf *conf, const struct service *service,
                           struct err *err);
     bool (*condition_valid)(const char *text, const struct service *service, struct err *err);
+    bool (*template_valid)(const struct config *config, const struct message_template *template, struct err *err); /* NULL: not asked */
     /* Adds problems of playbooks to `problems` in the same form; returns how many were fatal. */
     size_t (*lint)(struct arena *arena, const struct service *service, struct buf *problems);
     /* Does this action of a step exist, and are its words right for this service? NULL: not asked here, the lint says

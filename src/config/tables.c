@@ -289,6 +289,7 @@ static const struct option page_options[] = {
 const struct option config_options[] = {
     {"state_dir", OPTION_PATH, AT(config, state_dir), .fallback = "/var/lib/bascule", .help = "the journal and what else must survive a restart; on a local disk"},
     {"language", OPTION_ENUM, AT(config, language), .fallback = "en", .names = language_names, .help = "of messages to contacts that name none"},
+    {"templates", OPTION_PATH, AT(config, templates_dir), .help = "folder of message templates that stand in the place of those that ship: update.fr.mustache, ... (docs/messages.md)", .sample = "/etc/bascule/templates"},
     {"channels", OPTION_LIST, AT(config, channels), LIST_OF(channel_conf, channel_options), .required = true, .help = "ways out of here"},
     {"contacts", OPTION_LIST, AT(config, contacts), LIST_OF(contact, contact_options), .required = true, .help = "who can be told"},
     {"groups", OPTION_LIST, AT(config, groups), LIST_OF(contact_group, group_options), .help = "contacts that are told together"},

@@ -4,7 +4,7 @@
 #include "daemon/daemon_internal.h"
 #include "record/story.h"
 #include "sys/log.h"
-#include "tell/public.h"
+#include "tell/message.h"
 
 enum { LAST_MESSAGES_MS = 10 * MS_SECOND, LATE_TOLD = 8 };
 
@@ -49,12 +49,13 @@ static int64_t fact_number(const struct daemon *d, int64_t incident, const char 
     return -1;
 }
 
-static struct message_facts facts_for(const struct daemon *d, struct arena *arena, const struct incident *incident, enum language language)
+struct message_facts daemon_facts(const struct daemon *d, struct arena *arena, const struct incident *incident, enum language language)
 {
     struct message_facts facts = {
         .now_ms = daemon_now(d),
         .now_wall_ms = clock_wall_ms(),
         .eta_ms = -1,
+        .eta_most_ms = -1,
         .loss_ms = -1,
         .loss_rows = fact_number(d, incident->id, "loss.rows"),
         .next_update_ms = -1,
@@ -75,10 +76,8 @@ static struct message_facts facts_for(const struct daemon *d, struct arena *aren
         facts.step = text_in(step->title, language);
         facts.step_number = (int)(step - playbook->steps.p) + 1;
         facts.step_count = (int)playbook->steps.n;
-        facts.eta_ms = 0;
-        for (const struct step *s = step; s < playbook->steps.p + playbook->steps.n; s++)
-            facts.eta_ms += s->budget_ms;
     }
+    daemon_add_measures(d, arena, incident, &facts);
     return facts;
 }
 
@@ -115,47 +114,10 @@ static void render(struct daemon *d, struct arena *arena, const struct order *or
     if (!incident || !service)
         return; /* cannot be: decide orders notices of its own incidents only */
     enum language language = contact ? (enum language)contact->language : (enum language)d->config->language;
-    struct message_facts facts = facts_for(d, arena, incident, language);
+    struct message_facts facts = daemon_facts(d, arena, incident, language);
     struct message message = message_render(arena, language, d->config, service, incident, order->stage, order->text, &facts);
     record->text = message.subject;
-    record->detail = message.body;
-}
-
-/* The words of a person, by incident and number of the message that decide made of them; NULL: the machine speaks. */
-static const char *words_said(const struct daemon *d, const struct order *order)
-{
-    for (size_t i = d->said.n; i-- > 0;)
-        if (d->said.p[i].incident == order->incident && d->said.p[i].number == order->number)
-            return d->said.p[i].words;
-    return NULL;
-}
-
-void daemon_keep_words(struct daemon *d, const struct record *said, const struct order *orders, size_t count)
-{
-    if (said->is_order || said->kind != EVENT_SAY)
-        return;
-    for (size_t i = 0; i < count; i++) {
-        const struct order *order = &orders[i];
-        if (order->kind != ORDER_PUBLIC || !same(order->stage, "person") || words_said(d, order))
-            continue;
-        struct said *kept = vec_add(d->arena, &d->said);
-        *kept = (struct said){.incident = order->incident, .number = order->number, .words = public_words(d->arena, said->text, said->detail)};
-    }
-}
-
-static void render_public(struct daemon *d, struct arena *arena, const struct order *order, struct record *record)
-{
-    const struct incident *incident = decide_incident(d->decide, order->incident);
-    const struct service *service = config_service(d->config, order->service);
-    if (!incident || !service)
-        return;
-    struct message_facts facts = facts_for(d, arena, incident, (enum language)d->config->language);
-    struct incident then = *incident; /* after a restart it may have moved on */
-    if (!public_phase_of(order->subject, &then.public_phase))
-        return;
-    struct public_message message = public_render(arena, d->config, service, &then, order->who, words_said(d, order), &facts);
-    record->text = message.headline;
-    record->detail = message.detail;
+    record->detail = notice_pack(arena, message.body, message.brief, message.html);
 }
 
 static void undeliverable(struct daemon *d, const struct notice *notice, int64_t next_try_ms, const char *text)
@@ -219,7 +181,8 @@ static void feed_about_run(struct daemon *d, enum event_kind kind, const char *r
 
 static void on_progress(void *arg, const char *run, const struct report_line *line)
 {
-    const struct daemon *d = arg;
+    struct daemon *d = arg;
+    daemon_measure_progress(d, run, line->eta_ms);
     if (!d->spec->live)
         return;
     SCOPED(arena_close) struct arena *arena = arena_open();
@@ -376,7 +339,7 @@ void daemon_carry_out(struct daemon *d, const struct order *orders, size_t count
         if (orders[i].kind == ORDER_NOTIFY)
             render(d, arena, &orders[i], &records[i]);
         else if (orders[i].kind == ORDER_PUBLIC)
-            render_public(d, arena, &orders[i], &records[i]);
+            daemon_render_public(d, arena, &orders[i], &records[i]);
     }
     struct err err = {0};
     if (!journal_append(d->journal, records, count, &first, &err)) {
@@ -386,6 +349,7 @@ void daemon_carry_out(struct daemon *d, const struct order *orders, size_t count
     if (first == d->last_seq + 1) /* else rows of others stand between, and will be read: orders among them are passed over */
         d->last_seq = first + (int64_t)count - 1;
     for (size_t i = 0; i < count; i++) {
+        daemon_measure_order(d, &records[i]);
         show(d, arena, &records[i]);
         pages_row(d->pages, &records[i]);
     }

@@ -14,6 +14,7 @@
 #include "record/journal.h"
 #include "sys/clock.h"
 #include "sys/loop.h"
+#include "tell/message.h"
 #include "tell/outbox.h"
 
 /* A fact that an action measured, as later messages need it. */
@@ -26,6 +27,23 @@ struct known_fact {
 struct said {
     int64_t incident, number;
     const char *words;
+};
+
+/* How long a command took when it succeeded, newest last. */
+enum { TIMES_KEPT = 8 };
+struct measured {
+    const char *service, *words;
+    int64_t took_ms[TIMES_KEPT];
+    int count;
+};
+struct begun { /* a command whose end is not on record yet */
+    char run[MODEL_ID_SIZE];
+    const char *words;
+    int64_t at_ms;
+};
+struct failing { /* a message that nobody has taken yet */
+    int64_t incident;
+    char key[MODEL_ID_SIZE], contact[MODEL_ID_SIZE], channel[MODEL_ID_SIZE], why[MODEL_TEXT_SIZE];
 };
 
 struct daemon {
@@ -51,6 +69,13 @@ struct daemon {
     struct orders orders;      /* reused for every event */
     VEC(struct known_fact) facts;
     VEC(struct said) said;
+    VEC(struct measured) measured;
+    VEC(struct begun) begun;
+    VEC(struct failing) failing;
+    struct {
+        char run[MODEL_ID_SIZE];
+        int64_t left_ms, at_ms;
+    } progress;                /* what the command that runs says of its own end */
     int64_t last_seq;          /* newest row that decide has seen, or that it made */
     int64_t mine;              /* one-playbook life: the incident it runs; 0: not known yet */
     int64_t leave_at_boot_ms;  /* one-playbook life: it is over, and the last messages have until then; 0: it goes on */
@@ -78,6 +103,16 @@ struct notice daemon_notice(const struct daemon *d, struct arena *arena, const s
 void daemon_keep_fact(struct daemon *d, int64_t incident, const char *run, const char *name, const char *value);
 void daemon_forget_facts(struct daemon *d, const char *run); /* of a run of no incident, which nobody tells anybody of later */
 bool daemon_knows_fact(const struct daemon *d, int64_t incident, const char *run, const char *name, const char *value);
+struct message_facts daemon_facts(const struct daemon *d, struct arena *arena, const struct incident *incident, enum language language);
+
+/* measure.c: what later messages need to know of what has happened. Fed alike by life and by replay. */
+void daemon_measure_order(struct daemon *d, const struct record *order);
+void daemon_measure_event(struct daemon *d, const struct event *event);
+void daemon_measure_progress(struct daemon *d, const char *run, int64_t left_ms);
+void daemon_add_measures(const struct daemon *d, struct arena *arena, const struct incident *incident, struct message_facts *facts);
+
+/* bulletin.c: messages to the public. */
+void daemon_render_public(const struct daemon *d, struct arena *arena, const struct order *order, struct record *record);
 /* The orders that decide made of a person's words carry no words: they are found again by these. */
 void daemon_keep_words(struct daemon *d, const struct record *said, const struct order *orders, size_t count);
 extern const struct runner_callbacks daemon_runner_callbacks;

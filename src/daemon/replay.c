@@ -78,6 +78,7 @@ static void replay_event(struct replay *r, const struct record *record, const st
     else if (event->kind == EVENT_DELIVERED || event->kind == EVENT_UNDELIVERED)
         settle_notice(r, event);
     upkeep_event(d->upkeep, event);
+    daemon_measure_event(d, event);
     if (event->kind == EVENT_OUTCOME && !event->incident)
         daemon_forget_facts(d, event->subject);
     d->orders.n = 0;
@@ -93,6 +94,7 @@ static bool replay_row(void *arg, const struct record *record)
     r->d->last_seq = record->seq;
     if (record->is_order) {
         meet_order(r, record);
+        daemon_measure_order(r->d, record);
         if (record->kind == ORDER_NOTIFY)
             remember_notice(r, record);
     } else {

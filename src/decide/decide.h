@@ -54,6 +54,19 @@ struct alert_state {
 bool decide_alert(const struct decide *decide, const char *key, struct alert_state *ret); /* false: it does not fire */
 size_t decide_alerts(const struct decide *decide);
 void decide_each_alert(const struct decide *decide, void (*each)(void *arg, const char *key, const struct alert_state *state), void *arg);
+/* What is known of how long commands take; NULL: nothing. */
+struct took {
+    int64_t (*before)(const void *arg, const char *service, const char *words); /* when it last succeeded; -1: never seen. May be NULL. */
+    const void *arg;
+    int64_t left_ms; /* what the command that runs says of its own end; -1: nothing */
+};
+struct remaining {
+    int64_t likely_ms; /* by what is known, else by the budgets */
+    int64_t most_ms;   /* by the budgets */
+};
+/* How long the recovery will still take if all goes well, as of the last event; -1: nobody can know, since nothing runs or a person is
+   awaited. */
+struct remaining decide_remaining(const struct decide *decide, const struct incident *incident, const struct took *took);
 /* Was the command that runs now cancelled, so that only its end is awaited? */
 bool decide_stopping(const struct decide *decide, const struct incident *incident);
 

@@ -275,8 +275,16 @@ struct status_page {
     int64_t refresh_ms;        /* written at least this often, so that its age shows whether somebody still watches */
 };
 
+/* A text that people wrote in the place of one that ships: "update.fr". */
+struct message_template {
+    struct mark mark;
+    const char *name, *text;
+};
+
 struct config {
     const char *path;          /* the file it was read from */
+    const char *templates_dir; /* NULL: the texts that ship */
+    struct { struct message_template *p; size_t n, cap; } templates;
     const char *state_dir;
     int language;              /* enum language */
     struct { struct service *p; size_t n, cap; } services;

@@ -1,98 +1,26 @@
-/* tell/public.c -- The texts of the status page, made of the phase, the clock and what the configuration calls the service's parts. */
+/* tell/public.c -- The texts of the status page: phase, clock, what the configuration calls the service's parts, or a person's words. */
 #include "tell/public.h"
 
 #include "base/jsonout.h"
 #include "io/json.h"
+#include "model/discreet.h"
+#include "tell/message_values.h"
+#include "tell/templates.h"
 #include "tell/wording.h"
 
-enum { DETAIL_MAX = 32 * 1024, BODY_MAX = 8 * 1024 };
-
-#define IN(language, en_text, fr_text) ((language) == LANGUAGE_FR ? (fr_text) : (en_text))
-
-static const struct text2 names[SEVERITY_MAX] = {
-    [SEVERITY_P1] = {"service unavailable", "service indisponible"},
-    [SEVERITY_P2] = {"some functions are disrupted", "certaines fonctions sont perturbées"},
-    [SEVERITY_P3] = {"minor degradation", "dégradation mineure"},
-};
+enum { DETAIL_MAX = 96 * 1024 };
 
 struct bulletin {
     struct arena *arena;
     enum language language;
+    const struct config *config;
     const struct service *service;
     const struct incident *incident;
     const struct message_facts *facts;
-    struct buf body;
+    const struct json *words; /* NULL: the machine speaks */
 };
 
-/* "15:34 UTC" */
-static const char *clock_of(struct arena *arena, int64_t wall_ms)
-{
-    const char *whole = moment_minute(arena, wall_ms), *blank = strchr(whole, ' ');
-    return blank ? blank + 1 : whole;
-}
-
-static const char *headline(struct arena *arena, enum language language, const struct service *service, const struct incident *incident)
-{
-    return arena_printf(arena, IN(language, "%s: %s", "%s : %s"), say_line(arena, text_in(service->title, language)),
-                        text_in(names[incident->severity], language));
-}
-
-static void add_affected(struct bulletin *b)
-{
-    struct str rest = str_of(text_in(b->service->affected, b->language)), line;
-    bool first = true;
-    while (str_next(&rest, '\n', &line)) {
-        line = str_trim(line);
-        if (!line.n)
-            continue;
-        buf_printf(&b->body, "%s" STR_FMT, first ? IN(b->language, "Affected: ", "Composants touchés : ") : ", ", STR_ARG(line));
-        first = false;
-    }
-    if (!first)
-        buf_puts(&b->body, ".\n");
-}
-
-static int64_t began_wall_ms(const struct incident *i)
-{
-    return i->good_wall_ms > 0 && i->good_wall_ms < i->opened_wall_ms ? i->good_wall_ms : i->opened_wall_ms;
-}
-
-static void add_state(struct bulletin *b)
-{
-    const struct incident *i = b->incident;
-    const char *since = clock_of(b->arena, began_wall_ms(i));
-    switch (i->public_phase) {
-    case PUBLIC_INVESTIGATING:
-        buf_printf(&b->body, IN(b->language, "Since %s we see a disruption and are investigating it.\n",
-                                "Depuis %s nous constatons une perturbation et en cherchons la cause.\n"), since);
-        break;
-    case PUBLIC_IDENTIFIED:
-        buf_printf(&b->body, i->public_relapse
-                       ? IN(b->language, "The service, disrupted since %s, has failed again; we are working on its recovery.\n",
-                            "Le service, perturbé depuis %s, est de nouveau en panne ; nous travaillons à son rétablissement.\n")
-                       : IN(b->language, "The disruption since %s is located; we are working on the recovery.\n",
-                            "La perturbation constatée depuis %s est localisée ; nous travaillons au rétablissement.\n"), since);
-        break;
-    case PUBLIC_MONITORING:
-        buf_puts(&b->body, IN(b->language, "The service is back; we are watching it before we call this over.\n",
-                              "Le service est rétabli ; nous l'observons avant de clore cet incident.\n"));
-        break;
-    default:
-        buf_puts(&b->body, IN(b->language, "The service is restored.\n", "Le service est rétabli.\n"));
-        break;
-    }
-}
-
-static void add_end(struct bulletin *b)
-{
-    const struct incident *i = b->incident;
-    if (i->public_late_ms > 0)
-        buf_printf(&b->body, IN(b->language, "This message comes %s later than promised.\n", "Ce message arrive %s plus tard que promis.\n"),
-                   say_duration(b->arena, b->language, i->public_late_ms));
-    if (i->public_due_ms != TIME_NEVER && i->public_phase != PUBLIC_RESOLVED)
-        buf_printf(&b->body, IN(b->language, "Next update by %s.\n", "Prochaine information au plus tard à %s.\n"),
-                   clock_of(b->arena, i->public_wall_ms + (i->public_due_ms - i->public_at_ms)));
-}
+static const char *const language_keys[] = {[LANGUAGE_EN] = "en", [LANGUAGE_FR] = "fr"};
 
 char *public_words(struct arena *arena, const char *text, const char *detail)
 {
@@ -108,50 +36,125 @@ char *public_words(struct arena *arena, const char *text, const char *detail)
     return arena_strdup(arena, buf_text(&out));
 }
 
-static const char *words_in(const struct json *words, enum language language)
+static const char *words_in(const struct bulletin *b)
 {
-    const char *own = json_string(json_get(words, language == LANGUAGE_FR ? "fr" : "en"));
-    return own && *own ? own : json_string(json_get(words, language == LANGUAGE_FR ? "en" : "fr"));
+    const char *own = json_string(json_get(b->words, language_keys[b->language]));
+    if (own && *own)
+        return own;
+    return json_string(json_get(b->words, language_keys[b->language == LANGUAGE_FR ? LANGUAGE_EN : LANGUAGE_FR]));
 }
 
-static const char *body(struct bulletin *b, const struct json *words)
+/* "15:34 UTC", and the day when that is another one. */
+static const char *clock_of(const struct bulletin *b, int64_t wall_ms)
 {
-    const char *own = words_in(words, b->language);
-    b->body = (struct buf){.max = BODY_MAX};
-    if (own) {
-        buf_printf(&b->body, "%s\n", own);
-    } else {
-        add_state(b);
-        if (b->incident->public_phase < PUBLIC_MONITORING)
-            add_affected(b);
+    const char *whole = moment_minute(b->arena, wall_ms), *now = moment_minute(b->arena, b->incident->public_wall_ms);
+    const char *blank = strchr(whole, ' ');
+    bool today = blank && strncmp(whole, now, (size_t)(blank - whole)) == 0;
+    return today ? blank + 1 : whole;
+}
+
+static const char *duration(const struct bulletin *b, int64_t ms)
+{
+    return say_duration(b->arena, b->language, ms < MS_MINUTE ? ms : (ms + MS_MINUTE / 2) / MS_MINUTE * MS_MINUTE); /* seconds mean nothing here */
+}
+
+static int64_t began_wall_ms(const struct incident *i)
+{
+    return i->good_wall_ms > 0 && i->good_wall_ms < i->opened_wall_ms ? i->good_wall_ms : i->opened_wall_ms;
+}
+
+static void put_affected_list(const struct bulletin *b, struct mustache_value *root)
+{
+    struct str rest = str_of(text_in(b->service->affected, b->language)), line;
+    const char *list = "";
+    while (str_next(&rest, '\n', &line)) {
+        line = str_trim(line);
+        if (line.n)
+            list = arena_printf(b->arena, "%s%s" STR_FMT, list, *list ? ", " : "", STR_ARG(line));
     }
-    add_end(b);
-    const char *text = arena_strdup(b->arena, buf_text(&b->body));
-    buf_done(&b->body);
-    return text;
+    mustache_put(b->arena, root, "affected_list", say_line(b->arena, list));
+}
+
+static void put_times(const struct bulletin *b, const struct letter *l, struct mustache_value *root)
+{
+    const struct incident *i = b->incident;
+    bool back = i->public_phase >= PUBLIC_MONITORING, promised = i->public_due_ms != TIME_NEVER && i->public_phase != PUBLIC_RESOLVED;
+    const char *outage = duration(b, letter_outage_ms(l));
+    mustache_put(b->arena, root, "since", clock_of(b, began_wall_ms(i)));
+    mustache_put(b->arena, root, "lasting", back ? NULL : outage);
+    mustache_put(b->arena, root, "lasted", back && i->monitoring_at_ms > 0 ? outage : NULL);
+    mustache_put(b->arena, root, "late", i->public_late_ms > 0 ? duration(b, i->public_late_ms) : NULL);
+    mustache_put(b->arena, root, "next_by", promised ? clock_of(b, i->public_wall_ms + (i->public_due_ms - i->public_at_ms)) : NULL);
+}
+
+/* Only what the public may know: nothing else is in reach of these templates. */
+static void put_all(const struct bulletin *b, const char *reason, struct mustache_value *root)
+{
+    static const char *const stages[] = {[PUBLIC_MONITORING] = "monitoring", [PUBLIC_RESOLVED] = "resolved"};
+    const struct incident *i = b->incident;
+    const char *stage = i->public_phase >= PUBLIC_MONITORING ? stages[i->public_phase] : "";
+    struct letter l = {.arena = b->arena, .language = b->language, .service = b->service, .incident = i, .facts = b->facts, .stage = stage, .order_text = ""};
+    int64_t lost = b->facts->loss_ms, rows = b->facts->loss_rows;
+    mustache_put(b->arena, root, "service", say_line(b->arena, text_in(b->service->title, b->language)));
+    mustache_put(b->arena, root, "status_page", b->service->status_page);
+    letter_put_severity(&l, root);
+    letter_put_affected(&l, root);
+    put_affected_list(b, root);
+    put_times(b, &l, root);
+    mustache_put_bool(b->arena, root, "first", i->public_serial <= 1);
+    mustache_put_bool(b->arena, root, "again", same(reason, "floor"));
+    mustache_put_bool(b->arena, root, "relapse", i->public_relapse);
+    mustache_put_bool(b->arena, root, "nothing_lost", (lost >= 0 || rows >= 0) && lost <= 0 && rows <= 0);
+    mustache_put(b->arena, root, "lost", lost > 0 ? duration(b, lost) : NULL);
+    mustache_put_bool(b->arena, root, "loss_unknown", b->facts->moved && lost < 0 && rows < 0);
+    const char *words = b->words ? words_in(b) : NULL;
+    mustache_put(b->arena, root, "words", words ? say_text(b->arena, words) : NULL);
+}
+
+struct told {
+    const char *headline, *body;
+};
+
+/* The first line of the template is the headline. */
+static struct told tell_in(const struct bulletin *b, const char *reason)
+{
+    struct mustache_value root = {.kind = MUSTACHE_MAP};
+    put_all(b, reason, &root);
+    const char *name = b->words ? "words" : public_phase_name(b->incident->public_phase);
+    char *text = template_fill(b->arena, b->config, arena_printf(b->arena, "public-%s", name), b->language, &root);
+    char *end = text ? strchr(text, '\n') : NULL;
+    if (!end)
+        return (struct told){.headline = discreet(b->arena, b->config, say_line(b->arena, text_in(b->service->title, b->language))), .body = ""};
+    const char *body = end + strspn(end, "\n");
+    *end = 0;
+    return (struct told){.headline = discreet(b->arena, b->config, text), .body = discreet(b->arena, b->config, body)};
 }
 
 struct public_message public_render(struct arena *arena, const struct config *config, const struct service *service,
-                                    const struct incident *incident, const char *by, const char *words, const struct message_facts *facts)
+                                    const struct incident *incident, const char *reason, const char *by, const char *words,
+                                    const struct message_facts *facts)
 {
-    static const char *const keys[] = {[LANGUAGE_EN] = "en", [LANGUAGE_FR] = "fr"};
     SCOPED(buf_done) struct buf out = {.max = DETAIL_MAX};
-    const struct json *root = NULL;
+    struct public_message message = {.headline = ""};
+    struct bulletin b = {.arena = arena, .config = config, .service = service, .incident = incident, .facts = facts};
     struct err err = {0};
-    if (words && *words && !json_parse(arena, str_of(words), &root, &err))
-        root = NULL;
+    if (words && !json_parse(arena, str_of(words), &b.words, &err))
+        b.words = NULL;
     struct jsonout j = jsonout(&out);
     json_object(&j);
     for (int language = LANGUAGE_EN; language <= LANGUAGE_FR; language++) {
-        struct bulletin b = {.arena = arena, .language = (enum language)language, .service = service, .incident = incident, .facts = facts};
-        json_key(&j, keys[language]);
+        b.language = (enum language)language;
+        struct told told = tell_in(&b, reason);
+        json_key(&j, language_keys[language]);
         json_object(&j);
-        json_put_text(&j, "headline", headline(arena, b.language, service, incident));
-        json_put_text(&j, "body", body(&b, root));
+        json_put_text(&j, "headline", told.headline);
+        json_put_text(&j, "body", told.body);
         json_object_end(&j);
+        if (language == config->language)
+            message.headline = told.headline;
     }
     json_put_text(&j, "by", by && *by ? by : "machine");
     json_object_end(&j);
-    return (struct public_message){.headline = headline(arena, (enum language)config->language, service, incident),
-                                   .detail = arena_strdup(arena, buf_text(&out))};
+    message.detail = arena_strdup(arena, buf_text(&out));
+    return message;
 }

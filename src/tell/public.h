@@ -11,7 +11,9 @@ struct public_message {
 /* The words of EVENT_SAY as public_render wants them: its detail when that holds words by language, else its text for both. */
 char *public_words(struct arena *arena, const char *text, const char *detail);
 
-/* About the incident as it stands after decide ordered it: phase, promise and lateness are read there. `words`: NULL, or what a person
+/* About the incident as it stands after decide ordered it: phase, promise and lateness are read there. `reason` is that of the
+   order. `words`: NULL, or what a person
    wants said in their own words, {"en": TEXT, "fr": TEXT}; a language without words gets those of the other. */
 struct public_message public_render(struct arena *arena, const struct config *config, const struct service *service,
-                                    const struct incident *incident, const char *by, const char *words, const struct message_facts *facts);
+                                    const struct incident *incident, const char *reason, const char *by, const char *words,
+                                    const struct message_facts *facts);
