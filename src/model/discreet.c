@@ -31,6 +31,18 @@ static void add_name(struct names *names, struct strs *to, struct str name)
         *vec_add(names->arena, to) = str_dup(names->arena, name);
 }
 
+/* "pgmain7" of "pgmain7.example.net" is how people call it; "production" of "production.example.net" is a word. */
+static void add_host(struct names *names, struct str host)
+{
+    size_t n = 0;
+    bool telling = false;
+    add_name(names, &names->secret, host);
+    for (; n < host.n && host.p[n] != '.'; n++)
+        telling |= isdigit((unsigned char)host.p[n]) || host.p[n] == '-';
+    if (telling && n < host.n && !isdigit((unsigned char)host.p[0]))
+        add_name(names, &names->secret, (struct str){host.p, n});
+}
+
 static void add_unit(struct names *names, const struct unit *unit)
 {
     /* A unit called as people call the service ("akig") is no secret; "postgresql@15-main" is. */
@@ -40,10 +52,10 @@ static void add_unit(struct names *names, const struct unit *unit)
 
 static void add_site(struct names *names, const struct site *site)
 {
-    add_name(names, &names->secret, str_of(site->host.address));
-    add_name(names, &names->secret, host_of_url(site->database.at.host));
-    add_name(names, &names->secret, host_of_url(site->application.url));
-    add_name(names, &names->secret, host_of_url(site->application.upstream));
+    add_host(names, str_of(site->host.address));
+    add_host(names, host_of_url(site->database.at.host));
+    add_host(names, host_of_url(site->application.url));
+    add_host(names, host_of_url(site->application.upstream));
     add_unit(names, &site->database.unit);
     add_unit(names, &site->application.unit);
 }

@@ -131,7 +131,7 @@ static void put_unwatched(const struct page_out *o)
 static void put_banner(const struct page_out *o)
 {
     const struct page *page = o->page;
-    buf_printf(o->out, "<div class=\"banner %s\">\n<h1>", page_impact_name(page->impact));
+    buf_printf(o->out, "<div class=\"banner %s%s\">\n<h1>", page_impact_name(page->impact), page->watched_wall_ms < page->made_wall_ms ? " old" : "");
     put_icon(o, page->impact == IMPACT_NONE);
     put_escaped(o->out, text_in(page_headline(page), o->language));
     buf_puts(o->out, "</h1>\n<p>");
@@ -221,7 +221,7 @@ static void put_component(const struct page_out *o, const struct page_component 
     put_icon(o, c->state == COMPONENT_OPERATIONAL);
     buf_printf(o->out, "%s</span></div>\n", text_in(page_component_title(c->state), o->language));
     put_bars(o, c);
-    buf_printf(o->out, "<div class=\"row dim\"><span>%s</span> <span>", page_word(o, "90 days ago", "il y a 90 jours"));
+    buf_printf(o->out, "<div class=\"row legend dim\"><span>%s</span> <span>", page_word(o, "90 days ago", "il y a 90 jours"));
     put_escaped(o->out, uptime(o, c));
     buf_printf(o->out, "</span> <span>%s</span></div>\n</li>\n", page_word(o, "today", "aujourd'hui"));
 }

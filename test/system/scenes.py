@@ -3,10 +3,16 @@
 Each scene is a state folder made in a second, so that a test or a picture may have 90 days of history without waiting for them."""
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
+import os
 import subprocess
+import sys
+import tempfile
 import time
 from pathlib import Path
+from typing import Iterator
 
 DAY, HOUR, MINUTE, SECOND = 86_400_000, 3_600_000, 60_000, 1000
 
@@ -117,6 +123,8 @@ class Scene:
                                    "fr": {"title": "Mise à jour de PostgreSQL", "body": "La plateforme sera en lecture seule pendant dix minutes environ."}})
 
     def save(self) -> None:
+        if not self.rows:
+            return
         lines = "\n".join(json.dumps(r, ensure_ascii=False) for r in sorted(self.rows, key=lambda r: r["wall_ms"])) + "\n"
         subprocess.run([str(self.build / "test" / "seed_journal"), str(self.state)], input=lines, text=True, check=True, timeout=60)
         self.rows.clear()
@@ -124,9 +132,17 @@ class Scene:
     def bascule(self, *words: str, lang: str = "en") -> subprocess.CompletedProcess:
         return subprocess.run([str(self.program), "--lang", lang, "-c", str(self.config), *words], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60)
 
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[None]:
+        """As if a controller ran: it is known by its lock."""
+        with open(self.state / "controller.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+
     def write(self) -> Path:
         self.save()
-        done = self.bascule("page", "write")
+        with self.watched():
+            done = self.bascule("page", "write")
         assert done.returncode == 0, done.stderr
         return self.page
 
@@ -147,3 +163,24 @@ def p1(scene: Scene) -> int:
     scene.public(10 * MINUTE + 40 * SECOND, n, 1, "investigating")
     scene.public(6 * MINUTE, n, 2, "identified")
     return n
+
+
+def pictures(build: Path, to: Path) -> None:
+    """docs/pictures, taken anew: `python3 test/system/scenes.py`."""
+    with tempfile.TemporaryDirectory() as name:
+        program = build / "src" / "cli" / "bascule"
+        well, sick = Scene(Path(name) / "well", build, program), Scene(Path(name) / "p1", build, program)
+        history(well)
+        well.maintenance(DAY, "pg-update", 3 * DAY, 3 * DAY + 2 * HOUR)
+        p1(sick)
+        folders = {"well": well.write(), "p1": sick.write()}
+        of = {"well": "well", "dark": "p1", "p1": "p1", "phone": "p1", "french": "p1", "incident": "p1", "history": "well", "stale": "well"}
+        subprocess.run([str(Path(__file__).parents[2] / "tools" / "check-page"), "--pictures", str(to), *(f"{folders[scene]}={picture}" for picture, scene in of.items())],
+                       check=True, env={**os.environ, "BASCULE_BUILD": str(build)})
+
+
+if __name__ == "__main__":
+    root = Path(__file__).resolve().parents[2]
+    target = root / "docs" / "pictures" if len(sys.argv) < 2 else Path(sys.argv[1])
+    target.mkdir(parents=True, exist_ok=True)
+    pictures(Path(os.environ.get("BASCULE_BUILD", root / "build")).absolute(), target)

@@ -48,6 +48,7 @@ static void secrets_are_left_out(void **state)
         {"pgmain7: out of memory", "[…]: out of memory"},
         {"ssh ops@pgmain7", "ssh […]"},
         {"db1.prod.akig.com refused", "[…] refused"},
+        {"db1 and DB1:5432 refused, so did db1s", "[…] and […] refused, so did db1s"},
         {"see http://app-three:8080/api", "see […]"},
         {"replica7.internal and web.corp", "[…] and […]"},
         {"unit postgresql@15-main stopped", "unit […] stopped"},
