@@ -144,7 +144,7 @@ static void put_story(const struct cli *cli, const struct story *s, struct buf *
     buf_printf(out, "\n  bascule incident timeline %" PRId64 "\n  bascule incident report %" PRId64 "\n", s->incident, s->incident);
 }
 
-static int run_show(struct cli *cli, struct journal *journal, int64_t number)
+static int run_show(struct cli *cli, struct journal *journal, int64_t number, const struct incident_args *args UNUSED)
 {
     struct story story;
     struct err err = {0};
@@ -162,7 +162,7 @@ static int run_show(struct cli *cli, struct journal *journal, int64_t number)
 
 /* ---- timeline, report ---- */
 
-static int run_timeline(struct cli *cli, struct journal *journal, int64_t number)
+static int run_timeline(struct cli *cli, struct journal *journal, int64_t number, const struct incident_args *args UNUSED)
 {
     struct story story;
     struct err err = {0};
@@ -178,15 +178,27 @@ static int run_timeline(struct cli *cli, struct journal *journal, int64_t number
     return cli_print(&out);
 }
 
-static int run_report(struct cli *cli, struct journal *journal, int64_t number)
+static int run_report(struct cli *cli, struct journal *journal, int64_t number, const struct incident_args *args)
 {
     struct err err = {0};
     SCOPED(buf_done) struct buf out = {.max = OUT_MAX};
+    SCOPED(buf_done) struct buf page = {.max = OUT_MAX};
+    const char *format = args->format ? args->format : "md";
+    bool paper = same(format, "pdf-ready");
     if (cli->json)
-        return run_show(cli, journal, number);
+        return run_show(cli, journal, number, args);
+    if (!paper && !same(format, "md") && !same(format, "html"))
+        return cli_usage(&cmd_incident, _("\"%s\" is no format; md, html or pdf-ready"), format);
     if (!story_report(journal, cli->config, number, cli->language, &out, &err))
         return cli_fail(&err);
-    return cli_print(&out);
+    if (same(format, "md"))
+        return cli_print(&out);
+    story_html(&out, paper, cli->language, &page);
+    if (page.over) {
+        err_set(&err, ERR_LIMIT, _("the report is longer than %d bytes"), OUT_MAX);
+        return cli_fail(&err);
+    }
+    return cli_print(&page);
 }
 
 /* ---- the command ---- */
@@ -196,7 +208,9 @@ static bool take_args(int argc, char **argv, struct arena *a, struct incident_ar
     const struct {
         const char *name;
         const char **to;
-    } options[] = {{"--by", &ret->by}, {"--playbook", &ret->playbook}, {"--severity", &ret->severity}, {"--accept-loss", &ret->accept_loss}};
+    } options[] = {{"--by", &ret->by}, {"--playbook", &ret->playbook}, {"--severity", &ret->severity}, {"--accept-loss", &ret->accept_loss},
+                 {"--file", &ret->file}, {"--owner", &ret->owner}, {"--due", &ret->due}, {"--horizon", &ret->horizon}, {"--ticket", &ret->ticket},
+                 {"--format", &ret->format}};
     bool plain = false; /* after "--" everything is a word */
     for (int i = 2; i < argc; i++) {
         const char **to = NULL;
@@ -207,6 +221,8 @@ static bool take_args(int argc, char **argv, struct arena *a, struct incident_ar
             plain = true;
         else if (!plain && same(argv[i], "--all"))
             ret->all = true;
+        else if (!plain && same(argv[i], "--drop"))
+            ret->drop = true;
         else if (to && i + 1 < argc)
             *to = argv[++i];
         else if (!plain && strncmp(argv[i], "--", 2) == 0)
@@ -221,13 +237,13 @@ static int run_reading(struct cli *cli, const char *verb, const struct incident_
 {
     static const struct {
         const char *name;
-        int (*run)(struct cli *cli, struct journal *journal, int64_t number);
+        int (*run)(struct cli *cli, struct journal *journal, int64_t number, const struct incident_args *args);
     } readers[] = {{"show", run_show}, {"timeline", run_timeline}, {"report", run_report}};
     SCOPED(journal_close) struct journal *journal = NULL;
     struct err err = {0};
     int64_t number = 0;
     bool list = same(verb, "list");
-    int (*run)(struct cli *, struct journal *, int64_t) = NULL;
+    int (*run)(struct cli *, struct journal *, int64_t, const struct incident_args *) = NULL;
     for (size_t i = 0; i < COUNT_OF(readers); i++)
         if (same(verb, readers[i].name))
             run = readers[i].run;
@@ -239,7 +255,7 @@ static int run_reading(struct cli *cli, const char *verb, const struct incident_
         return cli_usage(&cmd_incident, _("unknown argument \"%s\""), args->words.p[0]);
     if (!journal_open(cli->config->state_dir, JOURNAL_READ, true, &journal, &err))
         return cli_fail(&err);
-    return list ? run_list(cli, journal, args) : run(cli, journal, number);
+    return list ? run_list(cli, journal, args) : run(cli, journal, number, args);
 }
 
 static int run_incident(struct cli *cli, int argc, char **argv)
@@ -251,18 +267,24 @@ static int run_incident(struct cli *cli, int argc, char **argv)
         return cli_usage(&cmd_incident, "%s", _("an option is unknown or wants a value"));
     if (same(argv[1], "open"))
         return incident_open(cli, &args);
+    if (same(argv[1], "write"))
+        return incident_write(cli, &args);
     int status = incident_speak(cli, argv[1], &args);
     return status >= 0 ? status : run_reading(cli, argv[1], &args);
 }
 
 const struct command cmd_incident = {
     .name = "incident",
-    .usage = "incident list [--all] | show N | timeline N | report N\n"
+    .usage = "incident list [--all] | show N | timeline N | report N [--format md|html|pdf-ready]\n"
              "       bascule incident open [--playbook P] [--severity P2] TEXT | ack N | note N TEXT | resolve N | review N\n"
+             "       bascule incident write N [FIELD TEXT | FIELD --file FILE | action TEXT --owner NAME --due DATE | action.K ... | action.K --drop]\n"
              "       bascule incident approve N | deny N | retry N | certify N SITE --accept-loss TEXT      (all: [--by NAME])",
     .summary = N_("shows incidents, and tells the controller what a person decides about them"),
     .details = N_("list, show, timeline and report read the journal, so they work when the controller is dead. report prints the\n"
-                  "post-incident report in Markdown; `--lang fr` prints it in French.\n"
+                  "post-incident report; `--lang fr` prints it in French, `--format html` as a page, pdf-ready as one to be printed.\n"
+                  "write puts what only people know into the report; without FIELD it shows what is there and what is missing. A corrective\n"
+                  "action has an owner and a date (2026-12-01, +7d), may have --horizon same-day, week, month or longer, and --ticket.\n"
+                  "review approves the report; it is refused while something is missing.\n"
                   "ack takes the incident; approve and deny answer the step that asks; retry tries a blocked step again; certify says\n"
                   "that a site accepts no more writes, for which the person answers, with the loss of data they accept.\n"
                   "What a person says is written to the journal first, and the controller acts on it, at once or when it starts."),

@@ -153,7 +153,8 @@ int incident_speak(struct cli *cli, const char *name, const struct incident_args
     /* Read first, so that a question about an incident that is not there makes no journal. */
     if (!incident_number(args->words.p[0], &number) || !journal_open(cli->config->state_dir, JOURNAL_READ, true, &journal, &err) ||
         !story_read(cli->arena, journal, cli->config, number, &story, &err) || !verb->may(&story, &err) ||
-        !fill(cli, verb, args, &story, &event, &err))
+        !fill(cli, verb, args, &story, &event, &err) ||
+        (verb->kind == EVENT_REVIEW && !incident_reviewable(cli, journal, &story, &err)))
         return cli_fail(&err);
     journal_close(&journal);
     if (!journal_open(cli->config->state_dir, JOURNAL_APPEND, true, &journal, &err) || !person_says(journal, &event, NULL, &seq, &err))

@@ -34,21 +34,39 @@ bool controller_runs(const struct cli *cli)
     return false;
 }
 
-bool person_says(struct journal *journal, struct event *event, const char *detail, int64_t *ret_seq, struct err *err)
+static bool clock_now(struct journal *journal, int64_t wall_ms, struct core_clock *ret, struct err *err)
 {
     struct journal_clock last;
     char boot_id[64];
     clock_boot_id(boot_id, sizeof(boot_id));
+    if (!journal_clock(journal, &last, err))
+        return false;
+    *ret = last.any ? core_clock_resume(same(last.boot_id, boot_id), last.offset_ms, last.core_ms, last.wall_ms, clock_boot_ms(), wall_ms)
+                    : (struct core_clock){0};
+    return true;
+}
+
+bool person_clock(struct journal *journal, int64_t *ret_at_ms, struct err *err)
+{
+    struct core_clock clock;
+    if (!clock_now(journal, clock_wall_ms(), &clock, err))
+        return false;
+    *ret_at_ms = core_now_ms(&clock);
+    return true;
+}
+
+bool person_says(struct journal *journal, struct event *event, const char *detail, int64_t *ret_seq, struct err *err)
+{
+    struct core_clock clock;
+    char boot_id[64];
+    clock_boot_id(boot_id, sizeof(boot_id));
     if (!journal_hold(journal, err))
         return false;
-    if (!journal_clock(journal, &last, err)) {
+    event->wall_ms = clock_wall_ms();
+    if (!clock_now(journal, event->wall_ms, &clock, err)) {
         journal_let_go(journal);
         return false;
     }
-    event->wall_ms = clock_wall_ms();
-    struct core_clock clock = last.any ? core_clock_resume(same(last.boot_id, boot_id), last.offset_ms, last.core_ms, last.wall_ms,
-                                                           clock_boot_ms(), event->wall_ms)
-                                       : (struct core_clock){0};
     event->at_ms = core_now_ms(&clock);
     journal_set_clock(journal, boot_id, clock.offset_ms);
     struct record record = record_of_event(event, detail);

@@ -9,5 +9,7 @@ const char *person_name(struct arena *arena); /* $SUDO_USER, else the login name
 bool controller_runs(const struct cli *cli);  /* is its lock held? */
 /* Fills in both clocks, and appends. detail: long words, NULL when there are none. The moment is never before that of the newest row. */
 MUST_USE bool person_says(struct journal *journal, struct event *event, const char *detail, int64_t *ret_seq, struct err *err);
+/* The controller's clock, also where none runs; that of the newest row at least. */
+MUST_USE bool person_clock(struct journal *journal, int64_t *ret_at_ms, struct err *err);
 /* "recorded as #12; ...", or as JSON; the exit status. */
 int person_was_heard(const struct cli *cli, int64_t seq);

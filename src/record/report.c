@@ -26,14 +26,61 @@ void put_heading(const struct report_out *r, const char *en, const char *fr)
     buf_printf(r->out, "\n## %s\n\n", tr(r, en, fr));
 }
 
-void put_ask(const struct report_out *r, const char *en, const char *fr)
+/* A line that begins like a heading, a list or a number would be one. */
+static void put_words_line(const struct report_out *r, struct str line)
 {
-    buf_printf(r->out, "\n> **%s** %s\n", tr(r, "To write:", "À écrire :"), tr(r, en, fr));
+    bool item = str_starts(line, "- ");
+    if (item) {
+        line.p += 2;
+        line.n -= 2;
+    }
+    const char *text = markdown(r->a, str_dup(r->a, str_trim(line)));
+    bool begins = !item && strchr("#+-=0123456789", *text) && *text;
+    bool digit = begins && *text >= '0' && *text <= '9';
+    buf_printf(r->out, "%s%s%s\n", item ? "- " : "", begins && !digit ? "\\" : "", text);
+}
+
+void put_words(const struct report_out *r, const char *text)
+{
+    struct str rest = str_of(text), line;
+    bool list = false;
+    while (str_next(&rest, '\n', &line)) {
+        line = str_trim(line);
+        if (!line.n)
+            continue;
+        bool item = str_starts(line, "- ");
+        if (!(list && item))
+            buf_putc(r->out, '\n');
+        put_words_line(r, line);
+        list = item;
+    }
+}
+
+void put_field(const struct report_out *r, const char *name)
+{
+    const struct report_field *field = report_field(name);
+    const struct written *w = written_field(r->written, name);
+    if (w) {
+        put(r, "\n**%s** (%s, %s)%s\n", "\n**%s** (%s, %s)%s\n", text_in(field->title, r->language), md(r, w->who), moment(r, w->wall_ms), cite(r, w->seq));
+        put_words(r, w->text);
+        return;
+    }
+    bool wanted = field_required(field, r->story->severity);
+    put(r, "\n> **%s** %s `bascule incident write %" PRId64 " %s`\n", "\n> **%s** %s `bascule incident write %" PRId64 " %s`\n",
+        wanted ? tr(r, "To write:", "À écrire :") : tr(r, "To write, if there is something:", "À écrire, s'il y a lieu :"), text_in(field->question, r->language),
+        r->story->incident, name);
 }
 
 const char *cite(const struct report_out *r, int64_t seq)
 {
-    return seq ? arena_printf(r->a, " [#%" PRId64 "]", seq) : "";
+    if (!seq)
+        return "";
+    bool known = false;
+    for (size_t i = r->cited->n; i-- > 0 && !known;)
+        known = r->cited->p[i] == seq;
+    if (!known)
+        *vec_add(r->a, r->cited) = seq;
+    return arena_printf(r->a, " [#%" PRId64 "]", seq);
 }
 
 const char *moment(const struct report_out *r, int64_t wall_ms)
@@ -91,8 +138,8 @@ static void put_summary(const struct report_out *r)
             s->resolved_seq ? arena_printf(r->a, "%s%s", moment(r, s->resolved_wall_ms), cite(r, s->resolved_seq)) : tr(r, "not yet", "pas encore"));
     put_row(r, "playbook", "scénario", md(r, s->playbook));
     put_row(r, "impact on users", "impact pour les utilisateurs", md(r, r->severity ? text_in(r->severity->users, r->language) : NULL));
-    put_ask(r, "author; in two sentences, what the users could and could not do.",
-            "auteur ; en deux phrases, ce que les utilisateurs pouvaient et ne pouvaient pas faire.");
+    put_field(r, "author");
+    put_field(r, "summary");
 }
 
 static void put_milestone(const struct report_out *r, const char *en, const char *fr, int64_t wall_ms, int64_t after_ms, int64_t seq)
@@ -122,8 +169,7 @@ static void put_detection(const struct report_out *r)
         s->acked_seq ? arena_printf(r->a, tr(r, "by %s, %s after the opening", "par %s, %s après l'ouverture"), md(r, s->acked_by), duration(r, s->ack_ms))
                      : tr(r, "by nobody", "par personne"),
         cite(r, s->acked_seq));
-    put_ask(r, "confirm the true start: did anything show before the last proof of life, in logs or to users?",
-            "confirmer le vrai début : quelque chose se voyait-il avant la dernière preuve de vie, dans les journaux ou chez les utilisateurs ?");
+    put_field(r, "true-start");
 }
 
 static const char *judged(const struct report_out *r, int64_t achieved, int64_t target)
@@ -193,12 +239,15 @@ static void put_all(const struct report_out *r)
     put_fence(r);
     put_facts(r);
     put_communications(r);
+    put_public(r);
+    put_checklists(r);
     put_timeline(r);
     put_impact(r);
     put_causes(r);
     put_lessons(r);
     put_actions(r);
     put_sign_off(r);
+    put_records(r);
 }
 
 bool story_report(struct journal *journal, const struct config *config, int64_t incident, enum language language, struct buf *out, struct err *err)
@@ -210,7 +259,14 @@ bool story_report(struct journal *journal, const struct config *config, int64_t 
     spoken.language = (int)language;
     if (!story_read(a, journal, &spoken, incident, &story, err) || !history_read(a, journal, incident, &history, err))
         return false;
-    struct report_out r = {.a = a, .journal = journal, .config = &spoken, .story = &story, .history = &history, .language = language, .out = out};
+    struct written_all written;
+    struct checklists lists;
+    struct cited cited = {0};
+    written_of(a, &history, &written);
+    if (!story_checklists(a, journal, &spoken, incident, &lists, err))
+        return false;
+    struct report_out r = {.a = a, .journal = journal, .config = &spoken, .story = &story, .history = &history, .written = &written, .lists = &lists,
+                           .language = language, .out = out, .cited = &cited};
     r.service = config_service(&spoken, story.service);
     r.severity = r.service ? service_severity(r.service, story.severity) : NULL;
     put_all(&r);

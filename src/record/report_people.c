@@ -101,8 +101,9 @@ void put_impact(const struct report_out *r)
     put_sla(r);
     put(r, "\nEstimates multiply what the configuration states (users, revenue an hour) by the measured duration.\n",
         "\nLes estimations multiplient ce que dit la configuration (utilisateurs, recette horaire) par la durée mesurée.\n");
-    put_ask(r, "business impact (users who complained, tickets, revenue truly lost), technical impact, impact on the team.",
-            "impact métier (utilisateurs qui se sont plaints, tickets, recettes vraiment perdues), impact technique, impact sur l'équipe.");
+    put_field(r, "business-impact");
+    put_field(r, "technical-impact");
+    put_field(r, "team-impact");
 }
 
 /* ---- causes ---- */
@@ -117,10 +118,9 @@ void put_causes(const struct report_out *r)
         if (fact)
             put(r, "\nDiagnosis: %s%s\n", "\nDiagnostic : %s%s\n", md(r, fact->value), cite(r, fact->seq));
     }
-    put_ask(r, "five times why, and the root cause.", "cinq fois pourquoi, et la cause racine.");
-    buf_putc(r->out, '\n');
-    for (int i = 1; i <= 5; i++)
-        put(r, "%d. Why? …\n", "%d. Pourquoi ? …\n", i);
+    static const char *const fields[] = {"why-1", "why-2", "why-3", "why-4", "why-5", "root-cause"};
+    for (size_t i = 0; i < COUNT_OF(fields); i++)
+        put_field(r, fields[i]);
 }
 
 /* ---- lessons and actions, from the same facts ---- */
@@ -230,25 +230,41 @@ void put_lessons(const struct report_out *r)
 {
     put_heading(r, "What went well", "Ce qui a bien marché");
     all_found(r, put_good);
-    put_ask(r, "what people did well, and where luck helped.", "ce que les personnes ont bien fait, et où la chance a aidé.");
+    put_field(r, "went-well");
     put_heading(r, "What did not go well", "Ce qui a mal marché");
     all_found(r, put_bad);
-    put_ask(r, "what was hard to see, to decide or to do.", "ce qui a été difficile à voir, à décider ou à faire.");
+    put_field(r, "went-badly");
+}
+
+static void put_action(const struct report_out *r, const struct written_action *a)
+{
+    const char *horizon = a->horizon == HORIZON_MAX ? "–" : text_in(horizon_title(a->horizon), r->language);
+    const char *wanted = tr(r, "**to write**", "**à écrire**");
+    const char *ticket = a->ticket ? md(r, a->ticket) : a->told_seq ? arena_printf(r->a, "%s%s", tr(r, "sent", "envoyé"), cite(r, a->told_seq)) : "–";
+    buf_printf(r->out, "| %d | %s | %s | %s | %s | %s |%s |\n", a->number, horizon, md(r, a->text), a->owner ? md(r, a->owner) : wanted,
+               a->due ? md(r, a->due) : wanted, ticket, cite(r, a->seq));
 }
 
 void put_actions(const struct report_out *r)
 {
+    const struct written_all *w = r->written;
     put_heading(r, "Corrective actions", "Actions correctives");
-    put(r, "Candidates, one for each finding above; keep, change or strike out:\n\n| finding | owner | due |\n| --- | --- | --- |\n",
-        "Candidates, une par constat ci-dessus ; à garder, changer ou rayer :\n\n| constat | responsable | échéance |\n| --- | --- | --- |\n");
-    all_found(r, put_candidate);
-    static const struct text2 horizons[] = {
-        {"same day", "le jour même"}, {"under a week", "moins d'une semaine"}, {"under a month", "moins d'un mois"}, {"longer", "plus long"}};
-    put(r, "\n| horizon | action | owner | due |\n| --- | --- | --- | --- |\n", "\n| horizon | action | responsable | échéance |\n| --- | --- | --- | --- |\n");
-    for (size_t i = 0; i < COUNT_OF(horizons); i++)
-        buf_printf(r->out, "| %s | | | |\n", text_in(horizons[i], r->language));
-    put_ask(r, "an owner and a date for every action; without them the report cannot be approved.",
-            "un responsable et une date pour chaque action ; sans eux le rapport ne peut pas être approuvé.");
+    if (!w->actions.n) {
+        put(r, "Candidates, one for each finding above:\n\n| finding | owner | due |\n| --- | --- | --- |\n",
+            "Candidates, une par constat ci-dessus :\n\n| constat | responsable | échéance |\n| --- | --- | --- |\n");
+        all_found(r, put_candidate);
+        put(r, "\n> **To write:** every action with an owner and a date; without them the report cannot be approved. "
+               "`bascule incident write %" PRId64 " action \"...\" --owner NAME --due DATE`\n",
+            "\n> **À écrire :** chaque action avec un responsable et une date ; sans eux le rapport ne peut pas être approuvé. "
+            "`bascule incident write %" PRId64 " action \"...\" --owner NOM --due DATE`\n", r->story->incident);
+        return;
+    }
+    put(r, "| no. | horizon | action | owner | due | ticket | record |\n| --- | --- | --- | --- | --- | --- | --- |\n",
+        "| n° | horizon | action | responsable | échéance | ticket | ligne |\n| --- | --- | --- | --- | --- | --- | --- |\n");
+    for (int horizon = 0; horizon <= HORIZON_MAX; horizon++)
+        for (size_t i = 0; i < w->actions.n; i++)
+            if ((int)w->actions.p[i].horizon == horizon)
+                put_action(r, &w->actions.p[i]);
 }
 
 /* ---- sign-off ---- */
@@ -264,11 +280,33 @@ static const char *retention(const struct report_out *r)
     return arena_printf(r->a, "%04" PRId64 "%s", year + RETENTION_YEARS, rest);
 }
 
+static const struct record *approval(const struct report_out *r)
+{
+    for (size_t i = r->history->n; i-- > 0;)
+        if (!r->history->p[i].is_order && r->history->p[i].kind == EVENT_REVIEW)
+            return &r->history->p[i];
+    return NULL;
+}
+
+static void put_signature(const struct report_out *r, const char *en, const char *fr, const char *who, int64_t wall_ms, int64_t seq)
+{
+    if (who)
+        buf_printf(r->out, "| %s | %s | %s |%s |\n", tr(r, en, fr), md(r, who), moment(r, wall_ms), cite(r, seq));
+    else
+        buf_printf(r->out, "| %s | – | – | – |\n", tr(r, en, fr));
+}
+
 void put_sign_off(const struct report_out *r)
 {
-    put_heading(r, "Sign-off", "Signatures");
-    put(r, "| | name | date |\n| --- | --- | --- |\n| prepared | | |\n| reviewed | | |\n| approved | | |\n",
-        "| | nom | date |\n| --- | --- | --- |\n| préparé | | |\n| relu | | |\n| approuvé | | |\n");
-    put_ask(r, "who prepared, reviewed and approved this report, and when.", "qui a préparé, relu et approuvé ce rapport, et quand.");
+    const struct written *author = written_field(r->written, "author"), *reviewed = written_field(r->written, "reviewed");
+    const struct record *approved = approval(r);
+    put_heading(r, "Follow-up and sign-off", "Suivi et signatures");
+    put_field(r, "meeting");
+    put_field(r, "documentation");
+    put_field(r, "reviewed");
+    put(r, "\n| | name | date | record |\n| --- | --- | --- | --- |\n", "\n| | nom | date | ligne |\n| --- | --- | --- | --- |\n");
+    put_signature(r, "prepared", "préparé", author ? author->text : NULL, author ? author->wall_ms : 0, author ? author->seq : 0);
+    put_signature(r, "reviewed", "relu", reviewed ? reviewed->who : NULL, reviewed ? reviewed->wall_ms : 0, reviewed ? reviewed->seq : 0);
+    put_signature(r, "approved", "approuvé", approved ? approved->who : NULL, approved ? approved->wall_ms : 0, approved ? approved->seq : 0);
     put(r, "\nTo be kept until %s (%d years).\n", "\nÀ conserver jusqu'au %s (%d ans).\n", retention(r), (int)RETENTION_YEARS);
 }

@@ -31,7 +31,7 @@ static const struct text2 event_templates[EVENT_MAX] = {
     [EVENT_SAY] = {"{person} said ({subject}){: text}", "{person} a dit ({subject}){: text}"},
     [EVENT_ESCALATE] = {"{person} escalated the incident{: text}", "{person} a fait monter l'incident{: text}"},
     [EVENT_OVERRIDE] = {"{person} put {text} on call for \"{subject}\"", "{person} a mis {text} d'astreinte pour « {subject} »"},
-    [EVENT_TICK_ITEM] = {"{person} ticked \"{subject}\"{: text}", "{person} a coché « {subject} »{: text}"},
+    [EVENT_TICK_ITEM] = {"{person} {ticked} \"{subject}\"{: text}", "{person} a {ticked} « {subject} »{: text}"},
     [EVENT_WRITE] = {"{person} wrote \"{subject}\" of the report{: text}", "{person} a écrit « {subject} » du rapport{: text}"},
     [EVENT_MAINTENANCE] = {"{person} {announced} maintenance \"{subject}\"{: text}", "{person} a {announced} la maintenance « {subject} »{: text}"},
     [EVENT_ALERT] = {"alert \"{subject}\" came in{: text}", "l'alerte « {subject} » est arrivée{: text}"},
@@ -167,6 +167,13 @@ static const char *fill_severity(const struct filling *f)
     return severity_name((enum severity)f->r->number);
 }
 
+static const char *fill_ticked(const struct filling *f)
+{
+    static const struct text2 texts[] = {
+        [TICK_DONE] = {"ticked", "coché"}, [TICK_TAKEN_BACK] = {"took back the tick of", "décoché"}, [TICK_WAIVED] = {"waived", "écarté"}, [TICK_ASSIGNED] = {"assigned", "confié"}};
+    return f->r->number >= 0 && f->r->number < (int64_t)COUNT_OF(texts) ? text_in(texts[f->r->number], f->language) : "?";
+}
+
 static const char *fill_number_duration(const struct filling *f)
 {
     return word_duration(f->a, f->r->number, f->language);
@@ -225,6 +232,7 @@ static const struct {
     {"ending", fill_ending},
     {"state", fill_state},
     {"severity", fill_severity},
+    {"ticked", fill_ticked},
     {"number duration", fill_number_duration},
     {"ref duration", fill_ref_duration},
     {" after took", fill_after_took},

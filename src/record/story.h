@@ -56,5 +56,7 @@ struct jsonout;
 void story_record_json(struct jsonout *j, const struct record *record);
 /* The post-incident report in Markdown. What a person must write is marked. */
 MUST_USE bool story_report(struct journal *journal, const struct config *config, int64_t incident, enum language language, struct buf *out, struct err *err);
+/* A report as a page of its own, for screens or for paper. */
+void story_html(const struct buf *markdown, bool for_paper, enum language language, struct buf *out);
 /* One sentence for a record, as the timeline and the live view print it; on one line, and harmless for a terminal. */
 const char *story_sentence(struct arena *arena, const struct record *record, enum language language);

@@ -13,10 +13,11 @@
 #include "cli/incident.h"
 #include "cli/person.h"
 #include "io/json.h"
+#include "model/field.h"
 #include "sys/file.h"
 #include "../record/script.h"
 
-extern const struct command cmd_journal;
+extern const struct command cmd_journal, cmd_checklist;
 
 /* ---- the rest of cli/ ---- */
 
@@ -183,6 +184,14 @@ static void wrong_words_write_nothing(void **state)
     assert_false(file_exists(fixture_path(f, "journal.db")));
 }
 
+/* All that a P1 wants, but for its actions. */
+static void write_fields(struct fixture *f)
+{
+    for (const struct report_field *field = report_fields; field->name; field++)
+        if (field_required(field, SEVERITY_P1))
+            assert_said(f, arena_printf(f->arena, "incident write 1 %s because of %s --by ana", field->name, field->name), EVENT_WRITE);
+}
+
 static void a_person_takes_and_closes_an_incident(void **state)
 {
     struct fixture *f = *state;
@@ -198,10 +207,157 @@ static void a_person_takes_and_closes_an_incident(void **state)
     add_order(f, ORDER_STATE, INCIDENT_RESOLVED, "", "a person resolved it");
     assert_int_equal(run(f, "incident resolve 1"), 1);
     assert_int_equal(run(f, "incident certify 1 production --accept-loss none"), 1);
+    assert_int_equal(run(f, "incident review 1"), 1);
+    assert_contains(failed.message, "cannot be approved while this is missing: author, summary");
+    assert_contains(failed.message, "why-5, root-cause");
+    assert_contains(failed.message, ", action");
+    write_fields(f);
+    assert_int_equal(run(f, "incident review 1"), 1);
+    assert_contains(failed.message, "is missing: action");
+    assert_said(f, "incident write 1 action test the disks", EVENT_WRITE);
+    assert_int_equal(run(f, "incident review 1"), 1);
+    assert_contains(failed.message, "is missing: action.1: owner, action.1: due");
+    assert_said(f, "incident write 1 action.1 --owner ana", EVENT_WRITE);
+    assert_int_equal(run(f, "incident review 1"), 1);
+    assert_contains(failed.message, "is missing: action.1: due");
+    assert_said(f, "incident write 1 action.1 --due 2099-12-01", EVENT_WRITE);
     assert_said(f, "incident review 1", EVENT_REVIEW);
     add_order(f, ORDER_STATE, INCIDENT_REVIEWED, "", "a person has reviewed it");
     assert_int_equal(run(f, "incident review 1"), 1);
+    assert_int_equal(run(f, "incident write 1 summary too late"), 1);
     assert_said(f, "incident note 1 notes are always taken", EVENT_NOTE);
+}
+
+static void what_people_write_is_kept(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = {0};
+    add_order(f, ORDER_OPEN, SEVERITY_P1, "database-down", "Database unavailable");
+    add_order(f, ORDER_STATE, INCIDENT_RESOLVED, "", "a person resolved it");
+    assert_said(f, "incident write INC-1 root-cause the disk lied --by ana", EVENT_WRITE);
+    struct record r = newest(f);
+    assert_string_equal(r.subject, "root-cause");
+    assert_string_equal(r.text, "the disk lied");
+    assert_string_equal(r.who, "ana");
+    assert_string_equal(r.detail, "");
+    const char *path = fixture_path(f, "words"), *words = "one\ntwo\n\n- three\n";
+    assert_true(file_write(path, words, strlen(words), 0600, &err));
+    assert_said(f, arena_printf(f->arena, "incident write 1 summary --file %s", path), EVENT_WRITE);
+    assert_string_equal(newest(f).detail, "one\ntwo\n\n- three");
+    assert_said(f, "incident write 1 action test the disks --owner ana --due 2099-12-01 --by bob", EVENT_WRITE);
+    r = newest(f);
+    assert_string_equal(r.subject, "action.1");
+    assert_string_equal(r.text, "test the disks; owner: ana; due: 2099-12-01");
+    assert_int_equal(r.number, ACTION_COMPLETE);
+    assert_string_equal(r.detail, "{\"text\":\"test the disks\",\"owner\":\"ana\",\"due\":\"2099-12-01\",\"horizon\":\"longer\",\"ticket\":null}");
+    assert_said(f, "incident write 1 action buy new ones", EVENT_WRITE);
+    assert_string_equal(newest(f).subject, "action.2");
+    assert_int_equal(newest(f).number, ACTION_DRAFT);
+    assert_said(f, "incident write 1 action.1 test all disks --ticket OPS-12 --horizon week", EVENT_WRITE);
+    r = newest(f);
+    assert_int_equal(r.number, ACTION_TICKETED);
+    assert_string_equal(r.detail, "{\"text\":\"test all disks\",\"owner\":\"ana\",\"due\":\"2099-12-01\",\"horizon\":\"week\",\"ticket\":\"OPS-12\"}");
+    assert_said(f, "incident write 1 action.2 --drop", EVENT_WRITE);
+    assert_int_equal(newest(f).number, ACTION_DROPPED);
+    assert_int_equal(run(f, "incident write 1 action.2 --owner ana"), 66); /* it is gone */
+    assert_said(f, "incident write 1 action another", EVENT_WRITE);
+    assert_string_equal(newest(f).subject, "action.3"); /* numbers are not used twice */
+    assert_int_equal(run(f, "incident write 1"), 0);
+    assert_contains(buf_text(&printed), "✓ root-cause");
+    assert_contains(buf_text(&printed), "✓ summary            one …");
+    assert_contains(buf_text(&printed), "✗ author");
+    assert_contains(buf_text(&printed), "✓ action.1           test all disks; owner: ana; due: 2099-12-01 [OPS-12]");
+    assert_contains(buf_text(&printed), "✗ action.3           another [no owner] [no date]");
+    const struct json *json;
+    assert_int_equal(run_command(f, &cmd_incident, true, "incident write 1"), 0);
+    assert_true(json_parse(f->arena, buf_str(&printed), &json, &err));
+    assert_string_equal(json_string(json_path(json, "fields.root-cause")), "the disk lied");
+    assert_string_equal(json_string(json_path(json, "actions.0.ticket")), "OPS-12");
+    assert_string_equal(json_string(json_path(json, "missing.0")), "author");
+}
+
+static void what_cannot_be_written_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    add_order(f, ORDER_OPEN, SEVERITY_P1, "database-down", "Database unavailable");
+    static const struct {
+        const char *line, *message;
+        int status;
+    } wrong[] = {
+        {"incident write", "", 64},
+        {"incident write 2 summary x", "there is no incident 2", 66},
+        {"incident write 1 sumary x", "no field \"sumary\"", 64},
+        {"incident write 1 summary", "the text is missing", 64},
+        {"incident write 1 summary x --owner ana", "only an action", 64},
+        {"incident write 1 summary 'a\x01b'", "", 64},
+        {"incident write 1 summary x --file /dev/null", "not both", 64},
+        {"incident write 1 summary --file /nowhere/at/all", "", 66},
+        {"incident write 1 action --owner ana", "say what is to be done", 64},
+        {"incident write 1 action.7 x", "has no action 7", 66},
+        {"incident write 1 action x --due tomorrow", "is no date", 64},
+        {"incident write 1 action x --due 2026-13-01", "is no date", 64},
+        {"incident write 1 action x --horizon soon", "is no horizon", 64},
+        {"incident report 1 --format pdf", "", 64},
+    };
+    for (size_t i = 0; i < COUNT_OF(wrong); i++) {
+        const char *line = arena_strdup(f->arena, wrong[i].line);
+        char *control = strstr((char *)(uintptr_t)line, "\\x01");
+        if (control)
+            memmove(control + 1, control + 4, strlen(control + 4) + 1), *control = 1;
+        int status = run(f, line);
+        if (status != wrong[i].status || (*wrong[i].message && !strstr(failed.message, wrong[i].message)))
+            fail_msg("%s: %d: %s", wrong[i].line, status, failed.message);
+    }
+}
+
+static void checklists_are_shown_and_ticked(void **state)
+{
+    struct fixture *f = *state;
+    const struct json *json;
+    struct err err = {0};
+    assert_int_equal(run_command(f, &cmd_checklist, false, "checklist show"), 66); /* nothing yet */
+    fixture_journal(f);
+    script_play(f);
+    fixture_close_journal(f);
+    assert_int_equal(run_command(f, &cmd_checklist, false, "checklist show"), 2); /* one is late by years */
+    assert_contains(buf_text(&printed), "P1 critical incident: 2 of 3 done, since T+00:00");
+    assert_contains(buf_text(&printed), "✓ Alert received  (p1/alerted)\n      T+00:05, 43 ms late: message \"alert\" handed over to ops by slack after 42 ms [#");
+    assert_contains(buf_text(&printed), "✗ People told  (p1/told)");
+    assert_contains(buf_text(&printed), "late (ana); due 2025-10-25 15:49 UTC");
+    assert_null(strstr(buf_text(&printed), "Other")); /* does not apply */
+    assert_int_equal(run_command(f, &cmd_checklist, false, "checklist show 1 --all"), 2);
+    assert_contains(buf_text(&printed), "Other: does not apply (severity P2)");
+    assert_int_equal(run_command(f, &cmd_checklist, true, "checklist show 1"), 2);
+    assert_true(json_parse(f->arena, buf_str(&printed), &json, &err));
+    assert_string_equal(json_string(json_path(json, "0.items.1.mark")), "proven");
+    assert_contains(json_string(json_path(json, "0.items.1.said")), "diagnose.summary");
+    assert_string_equal(json_string(json_path(json, "0.items.2.mark")), "open");
+    assert_int_equal(run_command(f, &cmd_checklist, false, "checklist tick 1 p1/told I rang them --by ana"), 0);
+    struct record r = newest(f);
+    assert_int_equal(r.kind, EVENT_TICK_ITEM);
+    assert_int_equal(r.incident, 1);
+    assert_string_equal(r.subject, "p1/told");
+    assert_string_equal(r.text, "I rang them");
+    assert_int_equal(run_command(f, &cmd_checklist, false, "checklist show"), 0);
+    assert_contains(buf_text(&printed), "ana ticked \"p1/told\": I rang them");
+    assert_int_equal(run_command(f, &cmd_checklist, false, "checklist tick p1/told"), 1);
+    assert_int_equal(run_command(f, &cmd_checklist, false, "checklist untick p1/told"), 0);
+    assert_int_equal(run_command(f, &cmd_checklist, false, "checklist show"), 2);
+    assert_int_equal(run_command(f, &cmd_checklist, false, "checklist untick p1/told"), 1);
+    assert_int_equal(run_command(f, &cmd_checklist, false, "checklist assign p1/told --owner carla --due 2099-01-01"), 0);
+    assert_int_equal(run_command(f, &cmd_checklist, false, "checklist show"), 0);
+    assert_contains(buf_text(&printed), "(carla), 2099-01-01 23:59 UTC");
+    assert_int_equal(run_command(f, &cmd_checklist, false, "checklist waive p1/told"), 64);
+    assert_int_equal(run_command(f, &cmd_checklist, false, "checklist waive p1/told nobody to tell"), 0);
+    assert_int_equal(run_command(f, &cmd_checklist, false, "checklist show"), 0);
+    assert_contains(buf_text(&printed), "– People told");
+    assert_int_equal(run_command(f, &cmd_checklist, false, "checklist tick p1/tolt"), 66);
+    assert_contains(failed.hint, "did you mean \"p1/told\"?");
+    assert_int_equal(run_command(f, &cmd_checklist, false, "checklist tick told"), 64);
+    assert_int_equal(run_command(f, &cmd_checklist, false, "checklist assign p1/told"), 64);
+    assert_int_equal(run_command(f, &cmd_checklist, false, "checklist sing"), 64);
+    assert_int_equal(run_command(f, &cmd_checklist, false, "checklist list"), 0);
+    assert_contains(buf_text(&printed), "  - cause: Cause identified (5 min)\n      fact diagnose.summary");
 }
 
 static void answers_name_the_run_that_asks(void **state)
@@ -279,6 +435,11 @@ static void reading_prints_what_is_on_record(void **state)
     assert_contains(buf_text(&printed), "step \"restart\" failed after 4.2 s");
     assert_int_equal(run(f, "incident report 1"), 0);
     assert_contains(buf_text(&printed), "# Post-incident report INC-1");
+    assert_int_equal(run(f, "incident report 1 --format html"), 0);
+    assert_contains(buf_text(&printed), "<!DOCTYPE html>");
+    assert_contains(buf_text(&printed), "prefers-color-scheme:dark");
+    assert_int_equal(run(f, "incident report 1 --format pdf-ready"), 0);
+    assert_contains(buf_text(&printed), "@page{size:A4");
     static const char *const as_json[] = {"incident list", "incident show 1", "incident timeline 1", "incident report 1"};
     for (size_t i = 0; i < COUNT_OF(as_json); i++) {
         assert_int_equal(run_command(f, &cmd_incident, true, as_json[i]), 0);
@@ -331,6 +492,9 @@ int main(void)
         TEST(opening_records_who_what_and_how_bad),
         TEST(wrong_words_write_nothing),
         TEST(a_person_takes_and_closes_an_incident),
+        TEST(what_people_write_is_kept),
+        TEST(what_cannot_be_written_is_refused),
+        TEST(checklists_are_shown_and_ticked),
         TEST(answers_name_the_run_that_asks),
         TEST(time_never_goes_back),
         TEST(a_running_controller_is_noticed),

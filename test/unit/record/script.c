@@ -37,6 +37,33 @@ static void add_playbooks(struct arena *a, struct service *s)
     p->steps.n = COUNT_OF(over);
 }
 
+static struct evidence proof_of(struct arena *a, const char *text)
+{
+    struct evidence proof = {0};
+    struct err err = {0};
+    if (!evidence_parse(a, text, &proof, &err))
+        fail_msg("%s", err.message);
+    return proof;
+}
+
+static void add_checklists(struct arena *a, struct service *s)
+{
+    static const struct checklist_item items[] = {
+        {.id = "alerted", .title = {"Alert received", "Alerte reçue"}, .due_ms = 5000, .proven_by = "delivered alert"},
+        {.id = "cause", .title = {"Cause identified", "Cause identifiée"}, .due_ms = 300000, .proven_by = "fact diagnose.summary"},
+        {.id = "told", .title = {"People told", "Communication faite"}, .due_ms = 900000, .proven_by = "delivered resolved"},
+    };
+    struct checklist *list = vec_add(a, &s->checklists);
+    *list = (struct checklist){.name = "p1", .title = {"P1 critical incident", "Incident critique P1"}, .applies_when = "severity P1"};
+    list->applies = proof_of(a, list->applies_when);
+    for (size_t i = 0; i < COUNT_OF(items); i++) {
+        struct checklist_item *item = vec_add(a, &list->items);
+        *item = items[i];
+        item->proof = proof_of(a, item->proven_by);
+    }
+    *vec_add(a, &s->checklists) = (struct checklist){.name = "other", .title = {"Other", "Autre"}, .applies_when = "severity P2", .applies = proof_of(a, "severity P2")};
+}
+
 const struct config *script_config(struct arena *a)
 {
     struct config *c = arena_new(a, struct config);
@@ -49,6 +76,7 @@ const struct config *script_config(struct arena *a)
     *vec_add(a, &p1->stages) = (struct stage){.name = "on-call", .after_ms = 120000, .notify = {(const char **)(uintptr_t)names, 1, 1}};
     *vec_add(a, &p1->stages) = (struct stage){.name = "management", .after_ms = 600000, .notify = {(const char **)(uintptr_t)names, 2, 2}};
     add_playbooks(a, s);
+    add_checklists(a, s);
     return c;
 }
 
@@ -136,6 +164,21 @@ static void play_all(struct fixture *f)
     ORDER(124000, ORDER_STATE, .number = INCIDENT_MONITORING, .text = "the playbook succeeded; the service is watched");
     script_row(f, 124500, (struct record){.kind = EVENT_VERDICT, .subject = "public", .number = VERDICT_UP, .text = "200 in 12 ms"});
     ORDER(154000, ORDER_STATE, .number = INCIDENT_RESOLVED, .text = "the service stayed well for as long as was asked");
+    ORDER(5001, ORDER_PUBLIC, .subject = "investigating", .number = 1, .text = "We are looking into a problem", .stage = "stage");
+    ORDER(154000, ORDER_PUBLIC, .subject = "resolved", .number = 2, .text = "The service works again", .stage = "change",
+          .detail = "{\"en\":{\"headline\":\"The service works again\",\"body\":\"Nothing was lost.\"},\"fr\":{\"headline\":\"Le service fonctionne\",\"body\":\"\"},\"by\":\"machine\"}");
+    EVENT(3600000, EVENT_WRITE, .subject = "author", .who = "ana", .text = "Ana Diallo");
+    EVENT(3601000, EVENT_WRITE, .subject = "summary", .who = "ana", .text = "Nobody could log in.",
+          .detail = "Nobody could log in <b>for two minutes</b>.\n# not a heading\n\n- payments waited | and went through\n- nothing was lost\n2 lines");
+    EVENT(3602000, EVENT_WRITE, .subject = "root-cause", .who = "bob", .text = "of before");
+    EVENT(3603000, EVENT_WRITE, .subject = "root-cause", .who = "bob", .text = "the disk's firmware lies about flushes");
+    EVENT(3604000, EVENT_WRITE, .subject = "action.1", .who = "bob", .number = 1, .text = "test the disks; owner: ana; due: 2025-11-01",
+          .detail = "{\"text\":\"test the disks\",\"owner\":\"ana\",\"due\":\"2025-11-01\",\"horizon\":\"week\",\"ticket\":null}");
+    EVENT(3605000, EVENT_WRITE, .subject = "action.2", .who = "bob", .text = "think about it", .detail = "{\"text\":\"think about it\",\"horizon\":\"same-day\"}");
+    EVENT(3606000, EVENT_WRITE, .subject = "action.3", .who = "bob", .text = "nonsense", .detail = "{\"text\":\"nonsense\"}");
+    EVENT(3607000, EVENT_WRITE, .subject = "action.3", .who = "bob", .number = -1, .text = "nonsense", .detail = "{\"text\":\"nonsense\"}");
+    ORDER(3604100, ORDER_NOTIFY, .subject = "1/ticket-1/tracker/hook", .who = "tracker", .stage = "ticket", .channel = "hook", .text = "[P1][INC-1] test the disks");
+    EVENT(3604200, EVENT_DELIVERED, .subject = "1/ticket-1/tracker/hook", .who = "tracker", .number = 1, .ref = 100);
     EVENT(90000000, EVENT_REVIEW, .who = "ana", .text = "");
     ORDER(90000000, ORDER_STATE, .number = INCIDENT_REVIEWED, .text = "a person has reviewed it");
 }
