@@ -47,6 +47,9 @@ const char *databases_admin(const struct restore_spec *spec)
     return spec->admin_dbname ? spec->admin_dbname : "postgres";
 }
 
+/* Marks and new names are on the disk when we say so, also of a server that does not wait for that by itself. */
+static const char durable[] = "SELECT set_config('synchronous_commit', 'local', false) WHERE current_setting('synchronous_commit') = 'off'";
+
 bool databases_open(struct restoring *r, struct err *err)
 {
     const struct restore_spec *spec = r->spec;
@@ -61,7 +64,7 @@ bool databases_open(struct restoring *r, struct err *err)
     r->temp = arena_printf(r->arena, "%s_restoring_%s", r->name, spec->tag);
     if (!name_fits(r->temp, err) || !name_fits(arena_printf(r->arena, "%s_before_YYYYMMDD_HHMMSS", r->name), err))
         return false;
-    return pg_open(spec->target, admin, RESTORE_CONNECT_MS, &r->admin, err);
+    return pg_open(spec->target, admin, RESTORE_CONNECT_MS, &r->admin, err) && pg_script(r->admin, durable, RESTORE_QUICK_MS, err);
 }
 
 /* A predecessor that was killed may still hold it until the server sees that its connection is gone. */

@@ -588,6 +588,20 @@ static void killed_before_the_mark(void **state)
     assert_string_equal(databases(), "akig akig_before_T akig_restoring_closed_by_hand! akig_restoring_new_by_hand akig_restoring_said!");
 }
 
+/* The server's own synchronous_commit is off here, as it is elsewhere for speed: what was said to be done is done all the same. */
+static void a_server_that_crashes_afterwards_has_the_new_one(void **state)
+{
+    (void)state;
+    assert_string_equal(sql(NULL, "SHOW synchronous_commit"), "off");
+    struct restore_spec spec = spec_of(dump_with(""));
+    struct restore_result result;
+    must_restore(&spec, &result);
+    pg_fixture_kill(w->pg);
+    pg_fixture_start(w->pg);
+    assert_string_equal(databases(), "akig akig_before_T");
+    assert_string_equal(sql("akig", "SELECT v FROM which"), "new");
+}
+
 /* The real thing: a run killed with -9 wherever it happens to be. */
 static void killed_anywhere_the_name_is_old_or_new(void **state)
 {
@@ -661,6 +675,7 @@ int main(void)
         TEST(killed_between_the_renames_is_finished),
         TEST(killed_between_the_renames_is_undone),
         TEST(a_swap_that_cannot_be_made_is_taken_back),
+        TEST(a_server_that_crashes_afterwards_has_the_new_one),
         TEST(killed_anywhere_the_name_is_old_or_new),
     };
     return cmocka_run_group_tests(tests, open_cluster, world_close);
