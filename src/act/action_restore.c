@@ -9,7 +9,7 @@
 #include "io/json.h"
 #include "io/pg.h"
 #include "io/ssh.h"
-#include "restore/scratch.h"
+#include "restore/base.h"
 #include "sys/clock.h"
 #include "sys/file.h"
 
@@ -30,11 +30,12 @@ struct wanted {
     const char *only; /* this table alone; NULL: all */
     const char *into; /* another name than that of the site's database; NULL: that one */
     const char *scratch; /* folder of a server made for it; NULL: the site's server */
+    const char *base; /* folder for a base backup of that server; NULL: none is taken */
     int64_t jobs;     /* 0: as restore/ chooses */
     bool resume;      /* go on with what an interrupted run loaded */
 };
 
-#define WRITTEN "restore SITE [--file FILE] [--jobs N] [--into NAME] [--only TABLE] [--scratch FOLDER] [--resume] [--cold] [--force]" \
+#define WRITTEN "restore SITE [--file FILE] [--jobs N] [--into NAME] [--only TABLE] [--scratch FOLDER [--base DIR]] [--resume] [--cold] [--force]" \
                 " [--report FOLDER [--api-wait TIME]]"
 
 /* Options that are followed by a word; *ret_known false when it is none of them. */
@@ -42,7 +43,8 @@ static bool take_option(const struct action_ctx *ctx, size_t at, struct wanted *
 {
     const char *jobs = NULL;
     struct { const char *name; const char **to; } options[] = {
-        {"--file", &w->file}, {"--into", &w->into}, {"--only", &w->only}, {"--scratch", &w->scratch}, {"--jobs", &jobs}};
+        {"--file", &w->file}, {"--into", &w->into}, {"--only", &w->only}, {"--scratch", &w->scratch}, {"--base", &w->base},
+        {"--jobs", &jobs}};
     *ret_known = false;
     for (size_t i = 0; i < COUNT_OF(options) && at + 1 < ctx->args.n; i++)
         if (same(ctx->args.p[at], options[i].name)) {
@@ -58,6 +60,15 @@ static bool take_option(const struct action_ctx *ctx, size_t at, struct wanted *
 static bool is_elsewhere(const struct wanted *w)
 {
     return w->into || w->scratch;
+}
+
+/* The folder of a new server must be empty, and what is kept of a server does not lie in it. */
+static bool goes_with(const char *base, const char *scratch)
+{
+    size_t n = scratch ? strlen(scratch) : 0;
+    while (n > 1 && scratch[n - 1] == '/')
+        n--;
+    return scratch && base[0] == '/' && !(strncmp(base, scratch, n) == 0 && (base[n] == 0 || base[n] == '/'));
 }
 
 static bool find_wanted(const struct action_ctx *ctx, struct wanted *ret, struct err *err)
@@ -88,6 +99,8 @@ static bool find_wanted(const struct action_ctx *ctx, struct wanted *ret, struct
         ret->into = NULL; /* the site's own after all, with the care that it is due */
     if (ret->report && (ret->only || is_elsewhere(ret)))
         return err_set(err, ERR_USAGE, "--report is about the site's own database, not with --into, --only or --scratch");
+    if (ret->base && !goes_with(ret->base, ret->scratch))
+        return err_set(err, ERR_USAGE, "--base is the absolute path of a folder outside that of --scratch, and goes with --scratch only");
     if (ret->resume && ret->scratch)
         return err_set(err, ERR_USAGE, "--resume is about a server that is there, not with --scratch: one that is loaded with nothing safe begins anew");
     return warmsite_restorable(ret->site, !ret->file, err);
@@ -230,6 +243,8 @@ static bool describe(const struct action_ctx *ctx, struct buf *out, struct err *
         return true;
     if (w.scratch) {
         buf_printf(out, "makes a server in \"%s\" and restores \"%s\" into it, as database \"%s\"\n", w.scratch, all->path, w.into ? w.into : at->dbname);
+        if (w.base)
+            buf_printf(out, "takes a base backup of that server, \"%s/%s_base_YYYYMMDD_HHMMSS\", and verifies it\n", w.base, ctx->service->name);
         return true;
     }
     if (w.resume)
@@ -428,13 +443,25 @@ static bool restore_aside(const struct action_ctx *ctx, const struct wanted *w, 
 {
     struct scratch_spec scratch = {.folder = w->scratch};
     struct scratch_result made;
+    SCOPED(base_close) struct base_place place = {.lock = -1};
+    const char *base = NULL;
+    if (w->base && !base_open(ctx->arena, w->base, ctx->service->name, &place, err))
+        return false;
     if (!restore_scratch(ctx->arena, spec, &scratch, &made, err))
         return false;
     tell_facts(ctx, backup, &made.restored);
     report_fact(ctx->report, "restore.scratch", "%s", made.data);
+    if (w->base) {
+        report_progress(ctx->report, 0, 0, "taking a base backup");
+        if (!base_take(ctx->arena, &place, &made, &base, err))
+            return err_prefix(err, "database \"%s\" is restored, its server runs, its data is \"%s\", but it has no base backup", spec->target->dbname,
+                              made.data);
+        report_fact(ctx->report, "restore.base", "%s", base);
+    }
     action_say(ret_text, MODEL_TEXT_SIZE, "database \"%s\" was restored from \"%s\" into a server of its own: %lld rows, in %s; it runs on the socket in"
-               " \"%s\", port %d, its data is \"%s\"; it has no base backup yet", spec->target->dbname, backup->file,
-               (long long)made.restored.rows, duration_say(ctx->arena, made.restored.took_ms), made.socket, made.port, made.data);
+               " \"%s\", port %d, its data is \"%s\"; %s", spec->target->dbname, backup->file, (long long)made.restored.rows,
+               duration_say(ctx->arena, made.restored.took_ms), made.socket, made.port, made.data,
+               base ? arena_printf(ctx->arena, "its base backup, verified, is \"%s\"", base) : "it has no base backup yet (--base DIR)");
     return true;
 }
 
@@ -545,7 +572,7 @@ const struct action_ops action_restore = {
     .summary = "restores the newest good backup, or FILE, into the database of a site",
     .changes = true,
     .args_min = 1,
-    .args_max = 8, /* SITE, and a word behind each of seven options */
+    .args_max = 16, /* SITE, and every option that goes with others, each with its word */
     .valid = valid,
     .describe = describe,
     .done_already = done_already,

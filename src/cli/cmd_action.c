@@ -110,7 +110,7 @@ const struct command cmd_service = {
 
 const struct command cmd_restore = {
     .name = "restore",
-    .usage = "restore SITE [--file FILE] [--jobs N] [--into NAME] [--only TABLE] [--scratch FOLDER] [--resume] [--cold] [--force]"
+    .usage = "restore SITE [--file FILE] [--jobs N] [--into NAME] [--only TABLE] [--scratch FOLDER [--base DIR]] [--resume] [--cold] [--force]"
              " [--report FOLDER [--api-wait TIME]] [--dry-run] [--json]",
     .summary = N_("restores the newest good backup, or FILE, into the database of a site"),
     .details = N_("The backup is read whole before anything is done, loaded into a new database, counted and checked there, and only then\n"
@@ -120,7 +120,8 @@ const struct command cmd_restore = {
                   "answer (30s, or --api-wait), times against the objectives; it fails when something in it is not well.\n\n"
                   "--jobs N loads over N sessions. --into NAME gives it another name than the site's database has; --only TABLE loads the rows\n"
                   "and indexes of one table, into such a name. --scratch FOLDER makes a server of its own there, loads it with settings that\n"
-                  "no running server may have, writes all to disk, and leaves it running with ordinary ones, on a socket in the folder.\n\n"
+                  "no running server may have, writes all to disk, and leaves it running with ordinary ones, on a socket in the folder;\n"
+                  "--base DIR then takes its first base backup, verified, since no older one can be rolled forward to this server.\n\n"
                   "--resume goes on with what a restore of the same file had loaded when it, or the server, was killed: with its tables, indexes\n"
                   "and keys, or from the start where there is any doubt, and says which. It loads large tables in pieces, so that it can go on\n"
                   "with them, too. With hourly backups, name the file that was being restored: --file."),

@@ -5,17 +5,17 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <ftw.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "restore/base.h"
 #include "sys/clock.h"
 #include "sys/file.h"
 #include "sys/proc.h"
 
-enum { START_MS = 120 * 1000, STOP_MS = 3600 * 1000, ARGV_MAX = 32, OPEN_FILES = 16, PORT = 5432 };
+enum { START_MS = 120 * 1000, STOP_MS = 3600 * 1000, ARGV_MAX = 32, PORT = 5432 };
 
 #define MARK "NOT-RESTORED-YET"
 
@@ -76,20 +76,12 @@ static bool stop(struct scratch *s, const char *how, struct err *err)
 
 /* ---- the folder ---- */
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *walk)
-{
-    (void)st;
-    (void)type;
-    (void)walk;
-    return remove(path);
-}
-
 static void clear(struct scratch *s)
 {
     char *pid = file_join(s->arena, s->data, "postmaster.pid");
     if (file_exists(pid) && !stop(s, "immediate", NULL))
         return; /* the mark stays, and says why nothing else went */
-    nftw(s->data, remove_one, OPEN_FILES, FTW_DEPTH | FTW_PHYS);
+    base_remove_folder(s->data, NULL);
     unlink(s->log);
     unlink(s->mark);
 }
@@ -187,7 +179,7 @@ bool restore_scratch(struct arena *arena, const struct restore_spec *spec, const
     struct restore_spec own = *spec;
     own.target = &target;
     own.admin_dbname = "postgres";
-    struct scratch_result result = {.data = s.data, .socket = scratch->folder, .port = s.port};
+    struct scratch_result result = {.data = s.data, .socket = scratch->folder, .port = s.port, .user = s.user, .bin = s.bin};
     if (!make_server(&s, err) || !restore_run(arena, &own, &result.restored, err) || !make_safe(&s, err)) {
         clear(&s);
         return err_prefix(err, "restoring into a server of its own in \"%s\"", scratch->folder);

@@ -13,11 +13,13 @@ struct scratch_result {
     const char *data;       /* the data directory */
     const char *socket;     /* folder of the socket of the server, which runs */
     int port;
+    const char *user;       /* its superuser, let in there without a password */
+    const char *bin;        /* folder of the server's programs */
     struct restore_result restored;
 };
 
 /* `spec` as for restore_run, except that its target says only the name of the database, the user and the port. The server listens on a
    socket in the folder and nowhere else, until its postgresql.conf is given addresses and pg_hba.conf those who may come; it has no
-   history, so whoever keeps a log of it for recovery takes a base backup first. After a failure nothing is left. */
+   history, so whoever keeps a log of it for recovery takes a base backup first (restore/base.h). After a failure nothing is left. */
 MUST_USE bool restore_scratch(struct arena *arena, const struct restore_spec *spec, const struct scratch_spec *scratch, struct scratch_result *ret,
                               struct err *err);

@@ -6,9 +6,14 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <pwd.h>
 #include <signal.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,8 +22,9 @@
 #include "io/gzip.h"
 #include "io/hash.h"
 #include "io/pg.h"
-#include "restore/scratch.h"
+#include "restore/base.h"
 #include "sys/file.h"
+#include "sys/proc.h"
 #include "world.h"
 
 static const char *ours; /* of ours, with large tables */
@@ -325,6 +331,59 @@ static const char *on_scratch(const char *folder, const char *text)
     return arena_strdup(w->arena, pg_text(rows, 0, 0));
 }
 
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *walk)
+{
+    (void)st;
+    (void)type;
+    (void)walk;
+    return remove(path);
+}
+
+/* What went wrong, with a base backup that must not have been left. */
+static size_t entries(const char *folder)
+{
+    size_t n = 0;
+    DIR *dir = opendir(folder);
+    assert_non_null(dir);
+    for (struct dirent *e; (e = readdir(dir));)
+        n += !same(e->d_name, ".") && !same(e->d_name, "..");
+    closedir(dir);
+    return n;
+}
+
+/* In place, so that it stays the server's. */
+static void fixed_rules(const char *path, struct str text)
+{
+    int fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text.p, text.n), text.n);
+    close(fd);
+}
+
+static int give_one(const char *path, const struct stat *st, int type, struct FTW *walk)
+{
+    (void)st;
+    (void)type;
+    (void)walk;
+    const struct passwd *postgres = getpwnam("postgres");
+    return geteuid() == 0 ? lchown(path, postgres->pw_uid, postgres->pw_gid) : 0;
+}
+
+static void start_again(const struct scratch_result *made)
+{
+    struct proc_result result;
+    struct err err = {0};
+    const char *options = arena_printf(w->arena, "-p %d -k %s -c listen_addresses=''", made->port, made->socket);
+    const char *ctl = arena_printf(w->arena, "%s/pg_ctl", made->bin), *log = arena_printf(w->arena, "%s/server.log", made->socket);
+    const char *argv[] = {"setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", "--", ctl, "-D", made->data, "-l", log, "-w", "-o", options,
+                          "start", NULL};
+    struct proc_spec spec = {.argv = geteuid() == 0 ? argv : argv + 5, .timeout_ms = 120000};
+    assert_int_equal(nftw(made->data, give_one, 16, FTW_PHYS), 0);
+    assert_true(proc_run(w->arena, &spec, &result, &err));
+    if (!proc_ok(&result))
+        fail_msg("pg_ctl: %s: " STR_FMT STR_FMT, result.why, STR_ARG(result.out), STR_ARG(result.err));
+}
+
 static void end_scratch(const char *folder)
 {
     const char *line = arena_printf(w->arena, "%s/data/postmaster.pid", folder);
@@ -340,12 +399,149 @@ static void end_scratch(const char *folder)
     assert_false(file_exists(line));
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *walk)
+static const char *has_no_base(const struct base_place *place, const struct scratch_result *made, const char *reason)
 {
-    (void)st;
-    (void)type;
-    (void)walk;
-    return remove(path);
+    struct err err = {0};
+    const char *base = NULL;
+    assert_false(base_take(w->arena, place, made, &base, &err));
+    assert_null(base);
+    if (!strstr(err.message, reason) || !strstr(err.message, "taking a base backup"))
+        fail_msg("%s", err.message);
+    const char *again = strstr(err.hint, ": ");
+    assert_non_null(again);
+    assert_int_equal(entries(place->folder), 1); /* the lock */
+    assert_string_equal(on_scratch(made->socket, "SELECT count(*) FROM parents"), "120000"); /* the server is as it was */
+    return arena_strdup(w->arena, again + 2);
+}
+
+static void the_replication_connection_is_refused(const struct base_place *place, const struct scratch_result *made)
+{
+    const char *rules = arena_printf(w->arena, "%s/pg_hba.conf", made->data);
+    struct str was;
+    struct err err = {0};
+    assert_true(file_read(w->arena, rules, 1 << 16, &was, &err));
+    fixed_rules(rules, str_of(arena_printf(w->arena, "local replication all reject\n" STR_FMT, STR_ARG(was))));
+    on_scratch(made->socket, "SELECT pg_reload_conf()");
+    const char *again = has_no_base(place, made, "pg_hba.conf rejects replication connection");
+    fixed_rules(rules, was);
+    on_scratch(made->socket, "SELECT pg_reload_conf()");
+    struct proc_result result; /* what the hint says, as a person types it */
+    struct proc_spec spec = {.argv = (const char *const[]){"sh", "-c", again, NULL}, .timeout_ms = 120000};
+    assert_true(proc_run(w->arena, &spec, &result, &err));
+    if (!proc_ok(&result) || !memmem(result.out.p, result.out.n, "backup successfully verified", 28))
+        fail_msg("%s: %s: " STR_FMT, again, result.why, STR_ARG(result.err));
+    assert_int_equal(entries(place->folder), 2);
+    const char *taken = strrchr(again, ' ') + 2;
+    assert_int_equal(nftw(arena_strndup(w->arena, taken, strlen(taken) - 1), remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+}
+
+/* A limit on the size of files stands for the full disk where no file system can be mounted: a segment of the log is larger. */
+static void the_disk_is_full(const struct base_place *place, const struct scratch_result *made)
+{
+    struct rlimit old, small;
+    bool mounted = mount("bascule-test", place->folder, "tmpfs", MS_NOSUID | MS_NODEV, "size=20m,mode=0700") == 0;
+    if (mounted) {
+        struct base_place full;
+        struct err err = {0};
+        print_message("full disk: on a tmpfs of 20 MiB\n");
+        assert_true(base_open(w->arena, place->folder, "akig", &full, &err));
+        has_no_base(&full, made, "No space left on device");
+        base_close(&full);
+        assert_int_equal(umount(place->folder), 0);
+        return;
+    }
+    print_message("full disk: by RLIMIT_FSIZE, since mounting is not allowed (%s)\n", strerror(errno));
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+    small = old;
+    small.rlim_cur = 1 << 20;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    has_no_base(place, made, "pg_basebackup: ");
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+    signal(SIGXFSZ, SIG_DFL);
+}
+
+/* What pg_basebackup wrote is read again: here something else stands in its place, which ends well and leaves out a file. */
+static void what_is_not_whole_is_seen(const struct base_place *place, const struct scratch_result *made)
+{
+    char folder[] = "/tmp/bascule-programs-XXXXXX";
+    assert_non_null(mkdtemp(folder));
+    struct scratch_result cut = *made;
+    struct err err = {0};
+    const char *script = arena_printf(w->arena, "%s/pg_basebackup", folder);
+    const char *text = arena_printf(w->arena, "#!/bin/sh\n%s/pg_basebackup \"$@\" && for at; do [ \"$was\" = -D ] && rm \"$at/PG_VERSION\"; was=$at; done; :\n",
+                                    made->bin);
+    assert_true(file_write(script, text, strlen(text), 0755, &err));
+    assert_int_equal(symlink(arena_printf(w->arena, "%s/pg_verifybackup", made->bin), arena_printf(w->arena, "%s/pg_verifybackup", folder)), 0);
+    cut.bin = folder;
+    has_no_base(place, &cut, "\"PG_VERSION\" is present in the manifest but not on disk");
+    assert_int_equal(nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+}
+
+/* The server made here is whole: its base backup is, too, and starts as a server that has the same rows. */
+static void its_base_backup_is_a_server(const struct base_place *place, const struct scratch_result *made)
+{
+    struct err err = {0};
+    struct stat st;
+    const char *base = NULL;
+    if (!base_take(w->arena, place, made, &base, &err))
+        fail_msg("%s (%s)", err.message, err.hint);
+    assert_int_equal(entries(place->folder), 2);
+    assert_true(file_exists(file_join(w->arena, base, "backup_manifest")));
+    assert_int_equal(stat(base, &st), 0);
+    assert_int_equal(st.st_uid, geteuid());
+    assert_int_equal(st.st_mode & 0777, 0700);
+    const char *lost = arena_printf(w->arena, "%s/data-lost", made->socket);
+    end_scratch(made->socket);
+    assert_int_equal(rename(made->data, lost), 0);
+    assert_int_equal(rename(base, made->data), 0);
+    start_again(made);
+    assert_string_equal(on_scratch(made->socket, fingerprint), sql("source", fingerprint));
+}
+
+static void only_what_killed_runs_left_is_removed(const char *folder)
+{
+    static const char *const kept[] = {"akig_base_20260101_000000", "akig_base_20260101_000000.partial.old", "akig_base_2026010_000000.partial",
+                                       "akig2_base_20260101_000000.partial", "akig_base_20260101-000000.partial"};
+    struct base_place place, second;
+    struct err err = {0};
+    for (size_t i = 0; i < COUNT_OF(kept); i++)
+        assert_true(file_mkdirs(arena_printf(w->arena, "%s/%s/base", folder, kept[i]), 0700, &err));
+    assert_true(file_write(arena_printf(w->arena, "%s/akig_base_20260101_000001.partial", folder), "a file", 6, 0600, &err));
+    const char *left = arena_printf(w->arena, "%s/akig_base_20260101_000002.partial", folder);
+    assert_true(file_mkdirs(arena_printf(w->arena, "%s/base", left), 0700, &err));
+    assert_int_equal(symlink(kept[0], arena_printf(w->arena, "%s/link", left)), 0);
+    assert_int_equal(symlink(kept[0], arena_printf(w->arena, "%s/akig_base_20260101_000003.partial", folder)), 0);
+    assert_true(base_open(w->arena, folder, "akig", &place, &err));
+    assert_int_equal(entries(folder), COUNT_OF(kept) + 3); /* the file, the link and the lock */
+    assert_false(file_exists(left));
+    assert_true(file_exists(arena_printf(w->arena, "%s/%s/base", folder, kept[0])));
+    assert_true(file_mkdirs(left, 0700, &err)); /* of a run that is at it */
+    assert_false(base_open(w->arena, folder, "akig", &second, &err));
+    assert_int_equal(err.code, ERR_REFUSED);
+    assert_true(file_exists(left));
+    base_close(&place);
+    assert_int_equal(nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+    err = (struct err){0};
+    assert_false(base_open(w->arena, "bases", "akig", &place, &err));
+    assert_int_equal(err.code, ERR_USAGE);
+}
+
+static void has_a_base(const struct scratch_result *made)
+{
+    char folder[] = "/tmp/bascule-bases-XXXXXX";
+    assert_non_null(mkdtemp(folder));
+    struct base_place place;
+    struct err err = {0};
+    only_what_killed_runs_left_is_removed(folder);
+    if (!base_open(w->arena, folder, "akig", &place, &err)) /* which also makes it */
+        fail_msg("%s", err.message);
+    the_replication_connection_is_refused(&place, made);
+    the_disk_is_full(&place, made);
+    what_is_not_whole_is_seen(&place, made);
+    its_base_backup_is_a_server(&place, made);
+    base_close(&place);
+    assert_int_equal(nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
 }
 
 static void a_server_of_its_own_is_made_and_made_safe(void **state)
@@ -373,6 +569,7 @@ static void a_server_of_its_own_is_made_and_made_safe(void **state)
                                            " 'wal_level', 'autovacuum', 'synchronous_commit', 'listen_addresses')"), "on on on  on replica");
     assert_false(restore_scratch(w->arena, &spec, &scratch, &made, &err)); /* what is whole is not made again */
     assert_int_equal(err.code, ERR_REFUSED);
+    has_a_base(&made);
     end_scratch(folder);
     assert_int_equal(nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
 }
