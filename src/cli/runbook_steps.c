@@ -258,8 +258,34 @@ static void write_after_boxes(const struct page *page)
         buf_printf(page->out, "- [ ] %s\n", text_in(boxes[i], page->language));
 }
 
+/* The lists as their files say; what ticks an item by itself stands behind it. */
+static void write_list(const struct page *page, const struct checklist *list)
+{
+    buf_printf(page->out, "### %s\n\n", text_in(list->title, page->language));
+    for (size_t i = 0; i < list->items.n; i++) {
+        const struct checklist_item *item = &list->items.p[i];
+        buf_printf(page->out, "- [ ] %s", text_in(item->title, page->language));
+        if (item->due_ms)
+            buf_printf(page->out, " (+%s)", page_time(page, item->due_ms));
+        if (item->owner || list->owner)
+            buf_printf(page->out, " — %s", item->owner ? item->owner : list->owner);
+        buf_printf(page->out, "%s\n", item->proven_by ? "" : page_say(page, " — by hand", " — à la main"));
+    }
+    buf_putc(page->out, '\n');
+}
+
+static void write_lists(const struct page *page)
+{
+    for (size_t i = 0; i < page->service->checklists.n; i++)
+        write_list(page, &page->service->checklists.p[i]);
+    if (page->service->checklists.n)
+        buf_puts(page->out, page_say(page, "Where they stand in an incident, and what proved it: `bascule checklist show`. By hand: `bascule checklist tick LIST/ITEM`.\n\n",
+                                     "Où elles en sont pendant un incident, et ce qui l'a prouvé : `bascule checklist show`. À la main : `bascule checklist tick LISTE/POINT`.\n\n"));
+}
+
 void runbook_checklists(const struct page *page)
 {
+    write_lists(page);
     for (size_t i = 0; i < page->service->playbooks.n; i++) {
         const struct playbook *playbook = &page->service->playbooks.p[i];
         int64_t rto = rto_of(page, playbook);
