@@ -102,6 +102,15 @@ groups:
   - {{name: on-call, members: [ops, dba]}}
   - {{name: management, members: [cto]}}
 
+status_pages:
+  - folder: {folder}/status
+    url: https://status.akig.example/
+    title: {{en: AKIG Platform, fr: Plateforme AKIG}}
+    components:
+      - {{name: dashboard, title: {{en: User Dashboard, fr: Tableau de bord}}}}
+      - {{name: api, title: {{en: API Endpoints, fr: API}}, checks: [public]}}
+      - {{name: mobile, title: {{en: Mobile App, fr: Application mobile}}}}
+
 services:
   - name: akig
     title: AKIG Platform

@@ -12,9 +12,11 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Callable, Iterator
 
+import faults
 import pytest
 
 from conftest import ROOT
+from drive import Bascule
 from procs import wait_until
 from scenes import DAY, HOUR, MINUTE, SECOND, Scene, history, p1
 
@@ -168,6 +170,36 @@ def test_the_feed_is_atom_with_an_entry_for_each_update(make_scene: Callable[...
     for entry in entries:  # each leads to its own place on a page that is there
         path, _, anchor = entry.find(f"{ATOM}link").get("href").removeprefix("https://status.akig.com/").partition("#")
         assert f'id="{anchor}"' in (page / path).read_text()
+
+
+# ---- a real disaster ----
+
+def test_the_public_follows_a_real_p1(make_bascule: Callable[..., Bascule]) -> None:
+    """Production dies for good; the page is red, then says that the service is back, then that it is over, and the history keeps the outage."""
+    bascule = make_bascule(stages="test")
+    page = bascule.lab.folder / "status"
+    bascule.ok("backup")
+    bascule.serve_and_settle()
+    wait_until("a page on which all is well", 20, lambda: told(page)["status"]["indicator"] == "none")
+    faults.cannot_restart(bascule.lab)
+    wait_until("the outage on the first page, which is written last", 60, lambda: "Next update by" in (page / "index.html").read_text())
+    red = told(page)
+    assert red["status"]["indicator"] == "critical"
+    assert red["components"][0]["status"] == "major_outage" and red["incidents"][0]["status"] in ("investigating", "identified")
+    assert "Prochaine annonce" in (page / "fr" / "index.html").read_text()
+    bascule.resolved(90)
+    wait_until("the end on the page", 20, lambda: "All systems operational" in (page / "index.html").read_text())
+    rows = [row["subject"] for row in bascule.rows("public")]
+    incident = told(page, "incidents")["incidents"][0]
+    assert [u["status"] for u in reversed(incident["incident_updates"])] == rows and rows[-1] == "resolved"
+    assert told(page)["status"]["indicator"] == "none" and told(page)["incidents"] == []
+    lasted = (bascule.rows("incident.state", number=3)[-1]["wall_ms"] - bascule.rows("incident.opened")[0]["wall_ms"]) / 1000
+    assert re.search(r'<rect class="major_outage" x="712" [^>]*><title>[^<]*Unavailable', (page / "index.html").read_text()), f"{lasted} s of outage"
+    state = bascule.lab.state
+    private = [f"{state['net']}.{n}" for n in (1, 2, 20)] + [str(bascule.lab.folder), "pg_ctl", "postmaster"]
+    for path, text in texts(page):
+        for secret in private:
+            assert secret not in text, f"{path}: {secret}"
 
 
 # ---- written by hand and by the controller ----
