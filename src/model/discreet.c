@@ -158,15 +158,15 @@ static bool is_path(struct str s)
 
 static bool in_word(char c)
 {
-    return isalnum((unsigned char)c) || strchr("._:/-@%~+=&?#[]", c);
+    return isalnum((unsigned char)c) || strchr("._:/-@%~+=&?#", c);
 }
 
 /* Punctuation that ends a sentence or stands around a word is not of it. */
 static struct str core_of(struct str word)
 {
-    while (word.n && strchr(".:,;?!)]([/=", word.p[word.n - 1]))
+    while (word.n && strchr(".:,;?!/=", word.p[word.n - 1]))
         word.n--;
-    while (word.n && strchr("[(=", word.p[0])) {
+    while (word.n && strchr("=,;.", word.p[0])) {
         word.p++;
         word.n--;
     }
@@ -213,12 +213,25 @@ static bool is_public_word(const struct names *names, struct str word)
     return listed(&names->known, host) || listed(&names->known, cut_at(host, ':'));
 }
 
+/* "addr=10.0.0.9", "db:10.0.0.9:5432": an address may be any part of a word. */
+static bool part_tells(struct str word)
+{
+    for (size_t i = 0, n; i < word.n; i += n + 1) {
+        for (n = 0; i + n < word.n && !strchr("/:=@?&#+~%", word.p[i + n]);)
+            n++;
+        struct str part = core_of((struct str){word.p + i, n});
+        if (is_ipv4(part) || is_host(part))
+            return true;
+    }
+    return false;
+}
+
 static bool tells(const struct names *names, struct str word)
 {
-    struct str host = core_of(host_in(word)), bare = cut_at(host, ':');
+    struct str host = core_of(host_in(word));
     if (is_public_word(names, word))
         return false;
-    return is_ipv4(bare) || is_ipv6(cut_at(cut_at(host, '%'), ']')) || is_host(bare) || is_path(word) || holds_secret(names, word) ||
+    return part_tells(word) || is_ipv6(cut_at(host, '%')) || is_path(word) || holds_secret(names, word) ||
            (word.n > 7 && strncasecmp(word.p, "file://", 7) == 0);
 }
 
@@ -249,7 +262,7 @@ static bool word_at(struct str s, const char *word, bool capitals)
 static bool follows(struct str s, const char *word, bool capitals, bool directly)
 {
     for (size_t i = 0; i < s.n && s.p[i] != ';' && s.p[i] != '\n'; i++) {
-        bool begins = i == 0 || !isalnum((unsigned char)s.p[i - 1]);
+        bool begins = i == 0 || !isalpha((unsigned char)*word) || !isalnum((unsigned char)s.p[i - 1]);
         if (begins && word_at((struct str){s.p + i, s.n - i}, word, capitals))
             return true;
         if (directly && s.p[i] != ' ')

@@ -40,7 +40,7 @@ static void add_maintenances(struct arena *a, const struct page *page, enum lang
     for (size_t i = 0; i < page->maintenances.n; i++) {
         const struct page_maintenance *m = &page->maintenances.p[i];
         bool cancelled = m->phase == MAINTENANCE_CANCELLED;
-        const char *what = cancelled ? text_in(page_maintenance_title(m->phase), language) : language == LANGUAGE_FR ? "Maintenance" : "Maintenance";
+        const char *what = cancelled ? text_in(page_maintenance_title(m->phase), language) : "Maintenance"; /* the same word in both */
         *vec_add(a, to) = (struct entry){
             .path = arena_printf(a, "%sindex.html", page_folder(page->conf, language)),
             .tag = arena_printf(a, "maintenance:%s:%" PRId64, m->name, m->updated_wall_ms),
