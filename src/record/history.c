@@ -6,7 +6,10 @@
 
 #include "record/words.h"
 
-enum { LOOK_BACK = 1000 }; /* rows before the opening among which its cause is looked for */
+enum {
+    LOOK_BACK = 1000, /* rows before the opening among which its cause is looked for */
+    ALERTS_MOST = 100, /* rows of alerts that are shown of one incident: a storm has thousands */
+};
 
 struct bounds {
     int64_t incident, opened_seq, closed_seq, last_seq;
@@ -29,15 +32,26 @@ struct collector {
     struct history *history;
     struct bounds bounds;
     struct record trigger;
-    const char *service, *opened_by;
+    const char *service, *opened_by, *title;
+    int alerts;
 };
 
-/* The cause of an incident that a person opened is that person's row, of any other the verdict before it. */
+/* Is it an alert of the group that opened the incident? */
+static bool is_alert_of(const struct collector *c, const struct record *record)
+{
+    return !record->is_order && record->kind == EVENT_ALERT && same(record->service, c->service) && same(record->who, c->opened_by);
+}
+
+/* The cause of an incident that a person or an alert opened is that row, of any other the verdict before it. */
 static bool find_trigger(void *arg, const struct record *record)
 {
     struct collector *c = arg;
     if (record->seq >= c->bounds.opened_seq)
         return false;
+    if (is_alert_of(c, record) && record->number >= 0 && *record->text && strstr(c->title, record->text)) {
+        c->trigger = record_dup(c->arena, record);
+        return true;
+    }
     int wanted = *c->opened_by ? EVENT_OPEN : EVENT_VERDICT;
     bool ours = same(record->service, c->service) || (wanted == EVENT_OPEN && !*record->service);
     bool tells = wanted == EVENT_OPEN || record->number != VERDICT_UP;
@@ -56,6 +70,8 @@ static bool belongs(const struct collector *c, const struct record *record)
     case EVENT_STARTED:
     case EVENT_STOPPED:
         return true;
+    case EVENT_ALERT:
+        return is_alert_of(c, record) && c->alerts < ALERTS_MOST;
     case EVENT_VERDICT:
         return same(record->service, c->service);
     case EVENT_OUTCOME:
@@ -76,8 +92,10 @@ static bool collect(void *arg, const struct record *record)
     struct collector *c = arg;
     if (record->seq > c->bounds.closed_seq)
         return false;
-    if (belongs(c, record))
-        *vec_add(c->arena, c->history) = record_dup(c->arena, record);
+    if (!belongs(c, record))
+        return true;
+    c->alerts += is_alert_of(c, record);
+    *vec_add(c->arena, c->history) = record_dup(c->arena, record);
     return true;
 }
 
@@ -93,6 +111,7 @@ static bool take_opening(void *arg, const struct record *record)
     struct collector *c = arg;
     c->service = arena_strdup(c->arena, record->service);
     c->opened_by = arena_strdup(c->arena, record->who);
+    c->title = arena_strdup(c->arena, record->text);
     return false;
 }
 

@@ -34,7 +34,7 @@ static const struct text2 event_templates[EVENT_MAX] = {
     [EVENT_TICK_ITEM] = {"{person} {ticked} \"{subject}\"{: text}", "{person} a {ticked} « {subject} »{: text}"},
     [EVENT_WRITE] = {"{person} wrote \"{subject}\" of the report{: text}", "{person} a écrit « {subject} » du rapport{: text}"},
     [EVENT_MAINTENANCE] = {"{person} {announced} maintenance \"{subject}\"{: text}", "{person} a {announced} la maintenance « {subject} »{: text}"},
-    [EVENT_ALERT] = {"alert \"{subject}\" came in{: text}", "l'alerte « {subject} » est arrivée{: text}"},
+    [EVENT_ALERT] = {"alert of {person} {alerting}{: text}", "alerte de {person} {alerting}{: text}"},
     [EVENT_PROVEN] = {"test message to {subject}{: text}", "message d'essai à {subject}{: text}"},
     [EVENT_RUNNING] = {"the command of step \"{step}\" runs as process {number}", "la commande de l'étape « {step} » est le processus {number}"},
 };
@@ -200,6 +200,11 @@ static const char *fill_announced(const struct filling *f)
     return cancelled ? in(f, "cancelled", "annulé") : in(f, "announced", "annoncé");
 }
 
+static const char *fill_alerting(const struct filling *f)
+{
+    return f->r->number < 0 ? in(f, "ended", "terminée") : arena_printf(f->a, in(f, "came in, %s", "reçue, %s"), severity_name((enum severity)f->r->number));
+}
+
 static const char *fill_given_up(const struct filling *f)
 {
     return f->r->ref < 0 ? in(f, "; given up", " ; abandonné") : in(f, "; tried again later", " ; nouvel essai plus tard");
@@ -238,6 +243,7 @@ static const struct {
     {" after took", fill_after_took},
     {" at try", fill_at_try},
     {"announced", fill_announced},
+    {"alerting", fill_alerting},
     {" given up", fill_given_up},
     {" late", fill_late},
 };

@@ -244,11 +244,11 @@ static void tell_beginning(struct teller *t)
     s->opened_seq = opening->seq;
     s->by_person = explained && trigger->kind == EVENT_OPEN;
     s->cause = explained ? trigger->text : "";
-    s->detected_by = !explained ? "" : s->by_person ? trigger->who : trigger->subject;
+    s->detected_by = !explained ? "" : trigger->kind == EVENT_VERDICT ? trigger->subject : trigger->who;
     s->detected_wall_ms = explained ? trigger->wall_ms : opening->wall_ms;
     s->detected_seq = explained ? trigger->seq : 0;
     s->open_ms = explained ? opening->at_ms - trigger->at_ms : -1;
-    s->last_good_wall_ms = opening->ref > 0 ? opening->ref : explained && !s->by_person ? trigger->ref : 0;
+    s->last_good_wall_ms = opening->ref > 0 ? opening->ref : explained && trigger->kind == EVENT_VERDICT ? trigger->ref : 0;
     s->detect_ms = s->last_good_wall_ms > 0 ? MAX_OF(0, s->detected_wall_ms - s->last_good_wall_ms) : -1;
     s->alert_ms = s->ack_ms = s->recover_ms = s->outage_ms = s->loss_ms = s->loss_rows = -1;
 }
