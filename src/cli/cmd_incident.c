@@ -210,19 +210,26 @@ static bool take_args(int argc, char **argv, struct arena *a, struct incident_ar
         const char **to;
     } options[] = {{"--by", &ret->by}, {"--playbook", &ret->playbook}, {"--severity", &ret->severity}, {"--accept-loss", &ret->accept_loss},
                  {"--file", &ret->file}, {"--owner", &ret->owner}, {"--due", &ret->due}, {"--horizon", &ret->horizon}, {"--ticket", &ret->ticket},
-                 {"--format", &ret->format}};
+                 {"--format", &ret->format},
+                 {"--public", &ret->say_public}, {"--fr", &ret->fr}, {"--inside", &ret->inside}, {"--phase", &ret->phase}};
+    const struct {
+        const char *name;
+        bool *to;
+    } switches[] = {{"--all", &ret->all}, {"--drop", &ret->drop}, {"--yes", &ret->yes}, {"--hold", &ret->hold}, {"--resume", &ret->resume}};
     bool plain = false; /* after "--" everything is a word */
     for (int i = 2; i < argc; i++) {
         const char **to = NULL;
         for (size_t k = 0; k < COUNT_OF(options) && !plain; k++)
             if (same(argv[i], options[k].name))
                 to = options[k].to;
+        bool *on = NULL;
+        for (size_t k = 0; k < COUNT_OF(switches) && !plain; k++)
+            if (same(argv[i], switches[k].name))
+                on = switches[k].to;
         if (!plain && same(argv[i], "--"))
             plain = true;
-        else if (!plain && same(argv[i], "--all"))
-            ret->all = true;
-        else if (!plain && same(argv[i], "--drop"))
-            ret->drop = true;
+        else if (on)
+            *on = true;
         else if (to && i + 1 < argc)
             *to = argv[++i];
         else if (!plain && strncmp(argv[i], "--", 2) == 0)
@@ -269,6 +276,8 @@ static int run_incident(struct cli *cli, int argc, char **argv)
         return incident_open(cli, &args);
     if (same(argv[1], "write"))
         return incident_write(cli, &args);
+    if (same(argv[1], "say"))
+        return incident_say(cli, &args);
     int status = incident_speak(cli, argv[1], &args);
     return status >= 0 ? status : run_reading(cli, argv[1], &args);
 }
@@ -278,6 +287,7 @@ const struct command cmd_incident = {
     .usage = "incident list [--all] | show N | timeline N | report N [--format md|html|pdf-ready]\n"
              "       bascule incident open [--playbook P] [--severity P2] TEXT | ack N | note N TEXT | resolve N | review N\n"
              "       bascule incident write N [FIELD TEXT | FIELD --file FILE | action TEXT --owner NAME --due DATE | action.K ... | action.K --drop]\n"
+             "       bascule incident say N [--public TEXT [--fr TEXT] [--phase PHASE]] [--inside TEXT] [--hold | --resume] [--yes]\n"
              "       bascule incident approve N | deny N | retry N | certify N SITE --accept-loss TEXT      (all: [--by NAME])",
     .summary = N_("shows incidents, and tells the controller what a person decides about them"),
     .details = N_("list, show, timeline and report read the journal, so they work when the controller is dead. report prints the\n"
@@ -287,6 +297,8 @@ const struct command cmd_incident = {
                   "review approves the report; it is refused while something is missing.\n"
                   "ack takes the incident; approve and deny answer the step that asks; retry tries a blocked step again; certify says\n"
                   "that a site accepts no more writes, for which the person answers, with the loss of data they accept.\n"
+                  "say shows what the public (--public, --fr) or the people inside (--inside) will read, asks, and says it; --hold keeps the\n"
+                  "machine from telling the public anything of the incident by itself, --resume lets it speak again.\n"
                   "What a person says is written to the journal first, and the controller acts on it, at once or when it starts."),
     .wants_config = true,
     .run = run_incident,

@@ -9,12 +9,14 @@ extern const struct command cmd_incident;
 struct incident_args {
     const char *by, *playbook, *severity, *accept_loss; /* NULL: not given */
     const char *file, *owner, *due, *horizon, *ticket, *format;
-    bool all, drop;
+    const char *say_public, *fr, *inside, *phase;
+    bool all, drop, yes, hold, resume;
     struct strs words;
 };
 
 MUST_USE bool incident_number(const char *word, int64_t *ret); /* "7", "INC-7" */
 int incident_open(struct cli *cli, const struct incident_args *args);
+int incident_say(struct cli *cli, const struct incident_args *args);
 /* ack, note, resolve, review, approve, deny, retry, certify. -1: `verb` is none of them. */
 int incident_write(struct cli *cli, const struct incident_args *args); /* incident_write.c */
 /* May its report be approved? What is missing is said in *err. */

@@ -115,7 +115,8 @@ static void render(struct daemon *d, struct arena *arena, const struct order *or
         return; /* cannot be: decide orders notices of its own incidents only */
     enum language language = contact ? (enum language)contact->language : (enum language)d->config->language;
     struct message_facts facts = daemon_facts(d, arena, incident, language);
-    struct message message = message_render(arena, language, d->config, service, incident, order->stage, order->text, &facts);
+    const char *reasons = same(order->stage, "say") ? order->text : story_reasons(arena, order->text, language); /* people are not translated */
+    struct message message = message_render(arena, language, d->config, service, incident, order->stage, reasons, &facts);
     record->text = message.subject;
     record->detail = notice_pack(arena, message.body, message.brief, message.html);
 }

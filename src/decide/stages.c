@@ -169,8 +169,7 @@ void tell(struct decide *d, struct inc *inc, enum notice_kind kind, const char *
         SAY(part, "%s-%d", notice_names[kind], count);
     else
         SAY(part, "%s", notice_names[kind]);
-    SAY(line, "[%s][INC-%lld] %s: %s%s%s", severity_name(inc->pub.severity), (long long)inc->pub.id, inc->pub.title, part,
-        text ? ": " : "", text ? text : "");
+    SAY(line, "%s", text ? text : ""); /* why; the message's own text says the rest */
     struct message_draft draft = {.key = part, .stage = notice_names[kind], .text = line, .mark = d->out->n};
     for (size_t i = 0; i < stage_count(severity); i++)
         if (i == 0 || inc->told >> i & 1) /* the first stage's people are told of what follows even when it comes sooner */

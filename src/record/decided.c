@@ -1,4 +1,5 @@
 /* record/decided.c -- French for the sentences that decide writes into the journal in English. A test holds them against its tables. */
+#include "record/story.h"
 #include "record/words.h"
 
 static const struct text2 sentences[] = {
@@ -59,6 +60,15 @@ static const struct text2 sentences[] = {
     {"a person wants it tried again", "une personne veut un nouvel essai"},
     {"a person certified it", "une personne l'a certifiée"},
     {"a person gave a certificate", "une personne a donné un certificat"},
+    /* what a message tells people to do */
+    {"to run it again", "pour le relancer"},
+    {"to try again", "pour réessayer"},
+    {"to go on by hand", "pour continuer à la main"},
+    {"to run it all the same", "pour le lancer malgré tout"},
+    {"to work by hand", "pour travailler à la main"},
+    {"it is over, and the public was not told so", "c'est terminé, et le public ne le sait pas"},
+    {"the public was promised news by now", "une nouvelle était promise au public pour maintenant"},
+    {"the service is not well again, and the playbook is not started another time", "le service ne va pas bien de nouveau, et le scénario n'est pas relancé"},
 };
 
 /* How the sentence about a step ends: where the playbook goes on. */
@@ -102,4 +112,18 @@ const char *word_decided(struct arena *a, const char *text, enum language langua
     if (!end)
         return arena_printf(a, "%s%s%s", begin->fr, colon, rest);
     return arena_printf(a, "%s%s%.*s%s%s", begin->fr, colon, (int)(end - rest), rest, ending->fr, end + strlen(ending->en));
+}
+
+/* A part of a sentence that is a sentence too is translated by itself. */
+const char *story_reasons(struct arena *a, const char *text, enum language language)
+{
+    const char *out = "";
+    for (const char *p = text;;) {
+        const char *cut = strstr(p, "; ");
+        const char *part = cut ? arena_strndup(a, p, (size_t)(cut - p)) : p;
+        out = arena_printf(a, "%s%s%s", out, word_decided(a, part, language), cut ? "; " : "");
+        if (!cut)
+            return out;
+        p = cut + 2;
+    }
 }

@@ -58,5 +58,7 @@ void story_record_json(struct jsonout *j, const struct record *record);
 MUST_USE bool story_report(struct journal *journal, const struct config *config, int64_t incident, enum language language, struct buf *out, struct err *err);
 /* A report as a page of its own, for screens or for paper. */
 void story_html(const struct buf *markdown, bool for_paper, enum language language, struct buf *out);
+/* What decide says in English to people ("why; command; command"), in their language; what is not known stays. */
+const char *story_reasons(struct arena *arena, const char *text, enum language language);
 /* One sentence for a record, as the timeline and the live view print it; on one line, and harmless for a terminal. */
 const char *story_sentence(struct arena *arena, const struct record *record, enum language language);

@@ -93,11 +93,20 @@ void letter_put_affected(const struct letter *l, struct mustache_value *root)
     }
 }
 
+/* A playbook has a title in each language; what a person called the incident stays. */
+static const char *title_of(const struct letter *l)
+{
+    const struct incident *i = l->incident;
+    bool named = i->playbook >= 0 && (size_t)i->playbook < l->service->playbooks.n;
+    const struct text2 title = named ? l->service->playbooks.p[i->playbook].title : (struct text2){0};
+    return named && same(title.en, i->title) ? text_in(title, l->language) : i->title;
+}
+
 static void put_what(const struct letter *l, struct mustache_value *root)
 {
     struct arena *a = l->arena;
     const struct incident *i = l->incident;
-    const char *service = say_line(a, text_in(l->service->title, l->language)), *title = say_line(a, i->title);
+    const char *service = say_line(a, text_in(l->service->title, l->language)), *title = say_line(a, title_of(l));
     mustache_put(a, root, "service", service);
     mustache_put(a, root, "severity", severity_name(i->severity));
     mustache_put(a, root, "severity_title", text_in(severity_title(i->severity), l->language));

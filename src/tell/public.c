@@ -111,12 +111,8 @@ static void put_all(const struct bulletin *b, const char *reason, struct mustach
     mustache_put(b->arena, root, "words", words ? say_text(b->arena, words) : NULL);
 }
 
-struct told {
-    const char *headline, *body;
-};
-
 /* The first line of the template is the headline. */
-static struct told tell_in(const struct bulletin *b, const char *reason)
+static struct public_text tell_in(const struct bulletin *b, const char *reason)
 {
     struct mustache_value root = {.kind = MUSTACHE_MAP};
     put_all(b, reason, &root);
@@ -124,10 +120,25 @@ static struct told tell_in(const struct bulletin *b, const char *reason)
     char *text = template_fill(b->arena, b->config, arena_printf(b->arena, "public-%s", name), b->language, &root);
     char *end = text ? strchr(text, '\n') : NULL;
     if (!end)
-        return (struct told){.headline = discreet(b->arena, b->config, say_line(b->arena, text_in(b->service->title, b->language))), .body = ""};
+        return (struct public_text){.headline = discreet(b->arena, b->config, say_line(b->arena, text_in(b->service->title, b->language))), .body = ""};
     const char *body = end + strspn(end, "\n");
     *end = 0;
-    return (struct told){.headline = discreet(b->arena, b->config, text), .body = discreet(b->arena, b->config, body)};
+    return (struct public_text){.headline = discreet(b->arena, b->config, text), .body = discreet(b->arena, b->config, body)};
+}
+
+static const struct json *parsed(struct arena *arena, const char *words)
+{
+    const struct json *root = NULL;
+    struct err err = {0};
+    return words && json_parse(arena, str_of(words), &root, &err) ? root : NULL;
+}
+
+struct public_text public_text(struct arena *arena, const struct config *config, enum language language, const struct service *service,
+                               const struct incident *incident, const char *reason, const char *words, const struct message_facts *facts)
+{
+    struct bulletin b = {.arena = arena, .language = language, .config = config, .service = service, .incident = incident, .facts = facts,
+                         .words = parsed(arena, words)};
+    return tell_in(&b, reason);
 }
 
 struct public_message public_render(struct arena *arena, const struct config *config, const struct service *service,
@@ -136,15 +147,12 @@ struct public_message public_render(struct arena *arena, const struct config *co
 {
     SCOPED(buf_done) struct buf out = {.max = DETAIL_MAX};
     struct public_message message = {.headline = ""};
-    struct bulletin b = {.arena = arena, .config = config, .service = service, .incident = incident, .facts = facts};
-    struct err err = {0};
-    if (words && !json_parse(arena, str_of(words), &b.words, &err))
-        b.words = NULL;
+    struct bulletin b = {.arena = arena, .config = config, .service = service, .incident = incident, .facts = facts, .words = parsed(arena, words)};
     struct jsonout j = jsonout(&out);
     json_object(&j);
     for (int language = LANGUAGE_EN; language <= LANGUAGE_FR; language++) {
         b.language = (enum language)language;
-        struct told told = tell_in(&b, reason);
+        struct public_text told = tell_in(&b, reason);
         json_key(&j, language_keys[language]);
         json_object(&j);
         json_put_text(&j, "headline", told.headline);

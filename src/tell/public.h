@@ -8,6 +8,13 @@ struct public_message {
     const char *detail;   /* {"en": {"headline", "body"}, "fr": {...}, "by": "machine" or a person's name} */
 };
 
+struct public_text {
+    const char *headline, *body;
+};
+/* One language of it. */
+struct public_text public_text(struct arena *arena, const struct config *config, enum language language, const struct service *service,
+                               const struct incident *incident, const char *reason, const char *words, const struct message_facts *facts);
+
 /* The words of EVENT_SAY as public_render wants them: its detail when that holds words by language, else its text for both. */
 char *public_words(struct arena *arena, const char *text, const char *detail);
 
