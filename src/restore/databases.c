@@ -369,12 +369,31 @@ bool databases_sweep(struct restoring *r, const char *keep, struct err *err)
     return true;
 }
 
+/* DROP DATABASE begins with a checkpoint, and a server without room for one ends at once, other databases and all. What a restore that
+   found no room has loaded goes first, therefore. Whether that succeeds is not asked: it is the database's end that counts. */
+static void make_room(struct restoring *r, const char *name)
+{
+    static const char sql[] = "SELECT string_agg(format('DROP %s IF EXISTS %s CASCADE', CASE relkind WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'TABLE' END,"
+                              " oid::regclass), ';') FROM (SELECT oid, relkind FROM pg_class c WHERE relkind IN ('r', 'm') AND pg_relation_size(c.oid) > 1000000"
+                              " AND relnamespace <> 'pg_catalog'::regnamespace AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass"
+                              " AND d.objid = c.oid AND d.deptype = 'e') ORDER BY pg_relation_size(c.oid) DESC LIMIT 100) AS large";
+    SCOPED(pg_close) struct pg *pg = NULL;
+    struct pg_rows *rows;
+    struct err none = {0};
+    bool made UNUSED = pg_open(r->spec->target, name, RESTORE_CONNECT_MS, &pg, &none) &&
+                       pg_script(pg, "SET search_path = pg_catalog; SET synchronous_commit = off", RESTORE_QUICK_MS, &none) &&
+                       pg_exec(pg, r->arena, sql, NULL, 0, RESTORE_QUICK_MS, &rows, &none) && pg_text(rows, 0, 0) &&
+                       pg_script(pg, pg_text(rows, 0, 0), DROP_MS, &none);
+}
+
 bool databases_drop(struct restoring *r, const char *name, struct err *err)
 {
     const char *params[] = {name};
     if (!pg_exec(r->admin, r->arena, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", params, 1, RESTORE_QUICK_MS,
                  NULL, err))
         return false;
+    if (same(name, r->temp))
+        make_room(r, name);
     const char *force = pg_server_version(r->admin) >= 130000 ? " WITH (FORCE)" : "";
     const char *sql = arena_printf(r->arena, "DROP DATABASE IF EXISTS %s%s", pg_identifier(r->admin, r->arena, name), force);
     return pg_exec(r->admin, r->arena, sql, NULL, 0, DROP_MS, NULL, err) || err_prefix(err, "dropping \"%s\"", name);

@@ -305,9 +305,9 @@ def test_the_server_restarts_in_the_middle_of_a_restore(shop: Shop, where: str) 
 class Disk:
     """A small one."""
 
-    def __init__(self, folder: Path, size: str) -> None:
+    def __init__(self, folder: Path, size: str, owner: str = "root") -> None:
         self.folder = folder
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=0700,uid=root", "tmpfs", str(folder)], check=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=0700,uid={owner}", "tmpfs", str(folder)], check=True)
 
     def __enter__(self) -> "Disk":
         return self
@@ -349,6 +349,47 @@ def test_the_disk_of_the_backups_is_full_at_any_moment(shop: Shop) -> None:
             good(shop, "shop", name)
         assert new or sums(folder) == before, f"at {n}"
         assert hidden(folder) == [], f"at {n}"
+
+
+class SmallShop(Shop):
+    """Its data on a disk of its own; the log elsewhere, so that it is the data that finds no room and the server lives on."""
+
+    disk: Optional[Disk] = None
+
+    def _start(self, more_conf: str, initdb: Iterable[str]) -> None:
+        data = self.home / "data"
+        data.mkdir(mode=0o700)
+        shutil.chown(data, "postgres", "postgres")
+        self.disk = Disk(data, "64m", "postgres")
+        super()._start(more_conf, (*initdb, f"--waldir={self.home}/wal"))
+
+    def down(self) -> None:
+        self.stop_at_once()
+        if self.disk:
+            self.disk.__exit__()
+            self.disk = None
+        super().down()
+
+
+@ROOM
+def test_the_disk_of_the_server_is_full(program: Path, shim: Path, shop: Shop) -> None:
+    """Also while an index is made, for which there is less room than for the rows."""
+    shop.create("other")
+    shop.psql("other", "-c", "CREATE TABLE big AS SELECT g AS id, repeat(md5(g::text), 8) AS x FROM generate_series(1, 300000) g")
+    shop.ok("other", "backup")
+    big = sorted(shop.backups("other").glob("*.sql.gz"))[-1]
+    with SmallShop(program, "temp_file_limit = -1") as small:
+        small.shim = shim
+        small.create("other")
+        small.psql("other", "-c", "CREATE TABLE t AS SELECT 1 AS a")
+        before = small.text("other")
+        status, said = small.do("other", "restore", "production", "--file", str(big))
+        assert status and "No space left" in said, said
+        print((small.folder / "server.log").read_text()[-6000:])
+        assert small.text("other") == before and small.databases("other") == ["other"]
+        little = small.folder / "little.sql"
+        little.write_text(HEAD + "CREATE TABLE public.t (a int);\n" + END)
+        small.ok("other", "restore", "production", "--file", str(little))
 
 
 # ---- what the target lacks ----
