@@ -183,6 +183,7 @@ static bool load_doc(struct arena *arena, const char *path, struct yaml_doc *doc
     walk_doc(&w, doc, config_options, config);
     if (doc->root) {
         fill_config(&w, config);
+        people_make(&w, config);
         for (size_t i = 0; i < config->services.n; i++) {
             load_playbooks(&w, path, &config->services.p[i]);
             load_checklists(&w, path, &config->services.p[i]);

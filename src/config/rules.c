@@ -71,6 +71,8 @@ static void check_contacts(struct walk *w, const struct config *config, bool ask
         if (c->ways.n == 0 && c->tier != 0)
             rule_error(w, &c->ways, c, "this contact cannot be reached")->hint =
                 "give it ways: [{channel: NAME, address: ...}], or tier: 0 for the address book only";
+        if (c->ways.n > CONTACT_WAYS_MAX)
+            rule_error(w, &c->ways, c, "%zu ways; at most %d are possible", c->ways.n, CONTACT_WAYS_MAX);
         for (size_t k = 0; k < c->ways.n; k++) {
             const struct contact_way *way = &c->ways.p[k];
             struct err err = {0};
@@ -96,8 +98,8 @@ static void check_groups(struct walk *w, const struct config *config)
         if (twin)
             rule_error(w, &g->name, g, "\"%s\" is the name of a contact already, in line %d", g->name, twin->mark.line);
         for (size_t k = 0; k < g->members.n; k++)
-            if (contacts.n == config->contacts.n && !config_contact(config, g->members.p[k]))
-                rule_error(w, &g->members.p[k], g, "there is no contact \"%s\"", g->members.p[k])->hint =
+            if (contacts.n == config->contacts.n && !config_contact(config, g->members.p[k]) && !config_rotation(config, g->members.p[k]))
+                rule_error(w, &g->members.p[k], g, "there is no contact or rotation \"%s\"", g->members.p[k])->hint =
                     hint_nearest(w->arena, g->members.p[k], &contacts);
     }
 }
@@ -114,7 +116,7 @@ static void check_channels(struct walk *w, const struct config *config, bool ask
     }
 }
 
-static void check_notify(struct walk *w, const struct config *config, const struct stage *stage)
+static void check_notify(struct walk *w, const struct config *config, const struct strs *notify, const void *within)
 {
     struct strs names = {0};
     for (size_t i = 0; i < config->contacts.n; i++)
@@ -123,15 +125,18 @@ static void check_notify(struct walk *w, const struct config *config, const stru
     for (size_t i = 0; i < config->groups.n; i++)
         if (config->groups.p[i].name)
             *vec_add(w->arena, &names) = config->groups.p[i].name;
-    bool all_named = names.n == config->contacts.n + config->groups.n && !walk_wrong(w, &config->groups);
-    for (size_t i = 0; i < stage->notify.n; i++) {
-        const char *name = stage->notify.p[i];
+    for (size_t i = 0; i < config->rotations.n; i++)
+        if (config->rotations.p[i].name)
+            *vec_add(w->arena, &names) = config->rotations.p[i].name;
+    bool all_named = names.n == config->contacts.n + config->groups.n + config->rotations.n && !walk_wrong(w, &config->groups);
+    for (size_t i = 0; i < notify->n; i++) {
+        const char *name = notify->p[i];
         const struct contact *contact = config_contact(config, name);
-        if (all_named && !contact && !config_group(config, name))
-            rule_error(w, &stage->notify.p[i], stage, "there is no contact or group \"%s\"", name)->hint =
+        if (all_named && !contact && !config_group(config, name) && !config_rotation(config, name))
+            rule_error(w, &notify->p[i], within, "there is no contact, group or rotation \"%s\"", name)->hint =
                 hint_nearest(w->arena, name, &names);
         else if (contact && contact->ways.n == 0)
-            rule_error(w, &stage->notify.p[i], stage, "contact \"%s\" has no ways, so it cannot be told", name);
+            rule_error(w, &notify->p[i], within, "contact \"%s\" has no ways, so it cannot be told", name);
     }
 }
 
@@ -149,12 +154,14 @@ static void check_severities(struct walk *w, const struct config *config, const 
         UNIQUE(w, "stage", s->stages, stage, name);
         for (size_t k = 0; k < s->stages.n; k++) {
             const struct stage *stage = &s->stages.p[k];
-            check_notify(w, config, stage);
+            check_notify(w, config, &stage->notify, stage);
             if (k && stage->after_ms < stage[-1].after_ms && !walk_wrong(w, &stage->after_ms))
                 rule_error(w, &stage->after_ms, stage, "comes before the stage above it (%s)",
                            duration_print(w->arena, stage[-1].after_ms))
                     ->hint = "write stages in the order in which they come";
         }
+        for (size_t k = 0; k < s->tiers.n && walk_written(w, &s->tiers); k++)
+            check_notify(w, config, &s->tiers.p[k].notify, &s->tiers.p[k]);
     }
 }
 

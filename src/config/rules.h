@@ -4,6 +4,8 @@
 
 /* Notes every breach in w->problems. Drivers and conditions are asked only when all single values are right. */
 void rules_config(struct walk *w, const struct config *config, bool values_right);
+/* Fills in what depends on other values of people: stages that page, tiers, rotations. Notes what is wrong with rotations. */
+void people_make(struct walk *w, struct config *config);
 void rules_serve(struct walk *w, const struct config *config);
 void rules_pages(struct walk *w, const struct config *config);
 void rules_playbooks(struct walk *w, const struct service *service, bool values_right);

@@ -163,7 +163,14 @@ static const struct option traffic_options[] = {
 static const struct option stage_options[] = {
     {"name", OPTION_NAME, AT(stage, name), .required = true, .help = "name of the stage; alert, on-call, runbook, status-page and management have titles in both languages", .sample = "alert"},
     {"after", OPTION_DURATION, AT(stage, after_ms), .required = true, .max = 30 * MS_DAY, .help = "since the incident opened", .sample = "5s"},
-    {"notify", OPTION_STRINGS, AT(stage, notify), .required = true, .help = "contacts and groups that are told", .sample = "[ops]"},
+    {"notify", OPTION_STRINGS, AT(stage, notify), .required = true, .help = "contacts, groups and rotations that are told", .sample = "[ops]"},
+    {"page", OPTION_BOOL, AT(stage, page), .help = "it wakes people: who does not acknowledge is followed by the next tier; else only the stage on-call does", .sample = "true"},
+    OPTION_END,
+};
+
+static const struct option tier_options[] = {
+    {"notify", OPTION_STRINGS, AT(tier, notify), .required = true, .help = "contacts, groups and rotations that are paged", .sample = "[cto]"},
+    {"answer_within", OPTION_DURATION, AT(tier, answer_within_ms), .max = 7 * MS_DAY, .help = "for this tier; else as for the severity", .sample = "10m"},
     OPTION_END,
 };
 
@@ -177,6 +184,10 @@ static const struct option severity_options[] = {
     {"public", OPTION_ENUM, AT(severity_conf, public_from), .fallback = "stage", .names = public_names, .help = "the public first hears with the stage status-page, when it is confirmed (two vantage points agree; at the latest with that stage), or when a person says something"},
     {"public_every", OPTION_DURATION, AT(severity_conf, public_every_ms), .fallback = "20m", .max = 7 * MS_DAY, .help = "the public hears of every change, and at least this often while the incident lasts; 0s: only of changes"},
     {"stages", OPTION_LIST, AT(severity_conf, stages), LIST_OF(stage, stage_options), .required = true, .help = "who is told when, in ascending order"},
+    {"answer_within", OPTION_DURATION, AT(severity_conf, answer_within_ms), .fallback = "5m", .max = 7 * MS_DAY, .help = "a page that nobody acknowledges goes on to the next tier after it; 0s: it does not"},
+    {"tiers", OPTION_LIST, AT(severity_conf, tiers), LIST_OF(tier, tier_options), .help = "who is paged after the people of the paging stage; else the contacts and rotations of tier 2, then those of tier 3"},
+    {"repeat", OPTION_INT, AT(severity_conf, repeat), .fallback = "3", .max = 20, .help = "so often the paging begins again after the last tier"},
+    {"ack_expires", OPTION_DURATION, AT(severity_conf, ack_expires_ms), .fallback = "15m", .max = 7 * MS_DAY, .help = "an acknowledgement after which nothing happens for that long counts no more, and people are paged again; 0s: it never ends"},
     OPTION_END,
 };
 
@@ -213,6 +224,8 @@ static const struct option channel_options[] = {
 static const struct option way_options[] = {
     {"channel", OPTION_STRING, AT(contact_way, channel), .required = true, .help = "name of a channel", .sample = "mail"},
     {"address", OPTION_STRING, AT(contact_way, address), .help = "mail address, phone number, ...; none where the channel needs none", .sample = "ops@akig.com"},
+    {"fallback", OPTION_BOOL, AT(contact_way, fallback), .fallback = "false", .help = "used only in place of another way that failed or is late"},
+    {"fallback_after", OPTION_DURATION, AT(contact_way, fallback_after_ms), .fallback = "30s", .min = MS_SECOND, .max = MS_DAY, .help = "of a fallback: how long it waits for the other way to deliver"},
     OPTION_END,
 };
 
@@ -221,13 +234,26 @@ static const struct option contact_options[] = {
     {"title", OPTION_TEXT2, AT(contact, title), .help = "what people read", .sample = "{en: Operations, fr: Exploitation}"},
     {"tier", OPTION_INT, AT(contact, tier), .fallback = "1", .max = 3, .help = "1 first responders, 2 escalation, 3 executive, 0 external"},
     {"language", OPTION_ENUM, AT(contact, language), .names = language_names, .help = "of the messages; else that of the configuration", .sample = "fr"},
-    {"ways", OPTION_LIST, AT(contact, ways), LIST_OF(contact_way, way_options), .help = "how it is reached: all are used, in this order"},
+    {"ways", OPTION_LIST, AT(contact, ways), LIST_OF(contact_way, way_options), .help = "how it is reached: all are used at once, but for the fallbacks"},
     OPTION_END,
 };
 
 static const struct option group_options[] = {
     {"name", OPTION_NAME, AT(contact_group, name), .required = true, .help = "name of the group", .sample = "on-call"},
-    {"members", OPTION_STRINGS, AT(contact_group, members), .required = true, .help = "contacts in it", .sample = "[ops]"},
+    {"members", OPTION_STRINGS, AT(contact_group, members), .required = true, .help = "contacts and rotations in it", .sample = "[ops]"},
+    OPTION_END,
+};
+
+static const struct option rotation_options[] = {
+    {"name", OPTION_NAME, AT(rotation, name), .required = true, .help = "name of the rotation; it stands wherever a contact may", .sample = "dba-on-call"},
+    {"title", OPTION_TEXT2, AT(rotation, title), .help = "what people read", .sample = "{en: DBA on call, fr: DBA d'astreinte}"},
+    {"tier", OPTION_INT, AT(rotation, tier), .fallback = "0", .max = 3, .help = "whoever is on call is paged with the contacts of this tier, too; 0: only where the rotation is named"},
+    {"members", OPTION_STRINGS, AT(rotation, members), .help = "contacts, in the order of their turns", .sample = "[anna, bruno]"},
+    {"every", OPTION_DURATION, AT(rotation, every_ms), .fallback = "7d", .min = MS_HOUR, .max = 365 * MS_DAY, .help = "length of a turn: whole days, or hours of which a day is made"},
+    {"at", OPTION_STRING, AT(rotation, at), .fallback = "\"09:00\"", .help = "time of day of the handoff, on the clocks of the zone"},
+    {"from", OPTION_STRING, AT(rotation, from), .fallback = "2024-01-01", .help = "a day on which the first member's turn begins; that one is a Monday"},
+    {"zone", OPTION_STRING, AT(rotation, zone_name), .fallback = "UTC", .help = "time zone", .sample = "Europe/Paris"},
+    {"calendar", OPTION_PATH, AT(rotation, calendar), .help = "iCalendar file instead of members: each event is a shift of the contact that its summary or an attendee names; read when bascule starts", .sample = "/etc/bascule/on-call.ics"},
     OPTION_END,
 };
 
@@ -293,6 +319,7 @@ const struct option config_options[] = {
     {"channels", OPTION_LIST, AT(config, channels), LIST_OF(channel_conf, channel_options), .required = true, .help = "ways out of here"},
     {"contacts", OPTION_LIST, AT(config, contacts), LIST_OF(contact, contact_options), .required = true, .help = "who can be told"},
     {"groups", OPTION_LIST, AT(config, groups), LIST_OF(contact_group, group_options), .help = "contacts that are told together"},
+    {"rotations", OPTION_LIST, AT(config, rotations), LIST_OF(rotation, rotation_options), .help = "contacts that take turns"},
     {"status_pages", OPTION_LIST, AT(config, status_pages), LIST_OF(status_page, page_options), .help = "pages that tell the public, written as files by `serve`"},
     {"services", OPTION_LIST, AT(config, services), LIST_OF(service, service_options), .required = true, .help = "what is protected"},
     {"serve", OPTION_GROUP, AT(config, serve), .sub = serve_options, .help = "what other programs tell `bascule serve`: alerts and heartbeats"},

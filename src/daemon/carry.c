@@ -321,6 +321,9 @@ static void carry_out_one(struct daemon *d, const struct order *order, const str
     case ORDER_CANCEL:
         runner_cancel(d->runner, order->subject);
         break;
+    case ORDER_WITHDRAW:
+        outbox_withdraw(d->outbox, order->subject);
+        break;
     case ORDER_NOTIFY:
         hand_over(d, record);
         break;

@@ -59,6 +59,15 @@ static void settle_notice(struct replay *r, const struct event *event)
     }
 }
 
+static void withdraw_notice(struct replay *r, const char *key)
+{
+    for (size_t i = r->notices.n; i-- > 0;)
+        if (same(r->notices.p[i].record.subject, key)) {
+            r->notices.p[i].over = true;
+            return;
+        }
+}
+
 /* Of what the last life judged only the proof of life is kept; the state is judged anew. */
 static void restore_judgement(struct daemon *d, const struct event *event)
 {
@@ -97,6 +106,8 @@ static bool replay_row(void *arg, const struct record *record)
         daemon_measure_order(r->d, record);
         if (record->kind == ORDER_NOTIFY)
             remember_notice(r, record);
+        else if (record->kind == ORDER_WITHDRAW)
+            withdraw_notice(r, record->subject);
     } else {
         struct event event = event_of_record(record);
         replay_event(r, record, &event);

@@ -133,7 +133,7 @@ static bool move_one(struct decide *d, struct inc *inc)
 {
     bool moved = false;
     /* What an earlier one of these did may have resolved it. */
-    while (is_unresolved(inc) && (engine_move(d, inc) || incident_move(d, inc) || alerts_move(d, inc) || stages_move(d, inc)))
+    while (is_unresolved(inc) && (engine_move(d, inc) || incident_move(d, inc) || alerts_move(d, inc) || stages_move(d, inc) || escalation_move(d, inc)))
         moved = true;
     if (moved && !is_unresolved(inc))
         svc_of(d, inc)->turned = true;
@@ -185,6 +185,7 @@ void decide_event(struct decide *d, const struct event *event, struct orders *ou
     d->out = out;
     d->event = event;
     d->seq++;
+    person_moved(d, event);
     event_handlers[event->kind](d, event);
     settle(d);
     for (size_t i = 0; i < d->incidents.n; i++)
@@ -204,6 +205,7 @@ int64_t decide_next_ms(const struct decide *d)
         if (!is_unresolved(inc))
             continue;
         next = MIN_OF(next, stages_next_ms(d, inc));
+        next = MIN_OF(next, escalation_next_ms(d, inc));
         next = MIN_OF(next, incident_next_ms(d, inc));
         next = MIN_OF(next, alerts_next_ms(d, inc));
         next = MIN_OF(next, engine_next_ms(d, inc));

@@ -14,8 +14,8 @@ struct orders {
 };
 
 struct decide *decide_open(struct arena *arena, const struct config *config);
-/* Feeds one event; now is event->at_ms. Appends to `out`. EVENT_FACT, EVENT_NOTE, EVENT_STOPPED, EVENT_DELIVERED, EVENT_UNDELIVERED and
-   EVENT_RUNNING and EVENT_TICK_ITEM give no orders; they tick items of checklists, and else leave no trace here. Every other event that was fed must be in the journal, or a replay comes out differently; only an
+/* Feeds one event; now is event->at_ms. Appends to `out`. EVENT_FACT, EVENT_STOPPED and EVENT_RUNNING give no orders; they tick items of
+   checklists, and else leave no trace here. Every other event that was fed must be in the journal, or a replay comes out differently; only an
    EVENT_TICK that gave no orders may be left out.
    EVENT_STARTED makes every verdict unknown until it is fed again, which the daemon does with the first results of its checks.
    While a step is in STEP_CHECKING, a verdict is to be fed for every result of a check, turned or not: a postcondition counts only

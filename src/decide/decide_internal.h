@@ -4,6 +4,8 @@
 
 enum {
     NOTHING = -1,        /* an index that points nowhere: no site, no playbook */
+    LETTERS_MAX = 256,   /* of an incident that are followed; the oldest is given up for a new one */
+    STAND_INS_MAX = 1000,
     RESOLVED_KEPT = 100, /* resolved incidents that are remembered */
     MOVES_MAX = 100,     /* of one incident by one event; more is a circle that takes no time */
 };
@@ -119,7 +121,20 @@ enum notice_kind {
     NOTICE_RELAPSE,
     NOTICE_REMINDER,
     NOTICE_SAY,
+    NOTICE_ACKNOWLEDGED,
+    NOTICE_ESCALATED,
+    NOTICE_UNANSWERED,
     NOTICE_MAX
+};
+
+/* One message to one person, kept as long as something may follow from what becomes of it. */
+struct letter {
+    int contact;              /* index in config->contacts */
+    int page;                 /* which page of the incident: pointless once somebody has taken it; 0: none */
+    uint32_t sent, delivered, failed, replaced; /* a bit for each way of the contact */
+    int64_t at_ms[CONTACT_WAYS_MAX];            /* when it was sent by that way */
+    char part[MODEL_ID_SIZE]; /* of its keys */
+    char stage[MODEL_ID_SIZE], text[MODEL_TEXT_SIZE];
 };
 
 struct late_run { /* a command whose end is a fact about the world, however late it is told */
@@ -134,6 +149,10 @@ struct inc {
     int wanted;                /* a person wants this one instead of what runs; NOTHING: no */
     char wanted_by[MODEL_ID_SIZE];
     uint32_t told;             /* bit per stage whose people were told */
+    int round;                 /* so often the paging has begun again after the last tier */
+    int64_t raised_at_ms;      /* its severity was raised then; what that one wanted before is not late */
+    struct { struct letter *p; size_t n, cap; } letters;
+    struct ints people;        /* contacts that were told of it: they hear how it goes on, whoever is on call by then */
     int said[NOTICE_MAX];
     int64_t monitoring_seq;    /* number of the event by which "monitoring" was said last */
     bool blocked;              /* changes nothing until a person acts */
@@ -172,6 +191,8 @@ struct decide {
     } incidents, spare; /* oldest first; forgotten ones for reuse, so that memory has a bound */
     int64_t next_id;
     struct map *alerts;        /* struct alert by key; NULL until the first */
+    struct { struct stand_in *p; size_t n, cap; } stand_ins;
+    struct ints people; /* to whom the message that is being written goes: indices of contacts, each once */
     /* while an event is fed: */
     int64_t now_ms, wall_ms;
     int64_t seq;
@@ -206,6 +227,7 @@ void on_write(struct decide *d, const struct event *event);
 /* ---- events.c ---- */
 
 extern void (*const event_handlers[EVENT_MAX])(struct decide *d, const struct event *event); /* NULL: means nothing here */
+void person_moved(struct decide *d, const struct event *event); /* whatever a person says of an incident is progress */
 
 /* ---- decide.c ---- */
 
@@ -239,6 +261,7 @@ void void_certificate(struct decide *d, struct svc *svc, int site); /* it may be
 
 enum incident_on {
     ON_ACK,        /* a person took it */
+    ON_UNACK,      /* that counts no more */
     ON_BEGIN,      /* the first step of a playbook begins */
     ON_MENDED,     /* the playbook ended in success */
     ON_WELL,       /* resolved_when holds while no playbook runs */
@@ -268,6 +291,10 @@ int64_t incident_next_ms(const struct decide *d, const struct inc *inc);
 /* ---- stages.c ---- */
 
 extern const char *const notice_names[NOTICE_MAX];
+const struct severity_conf *severity_of_inc(const struct decide *d, const struct inc *inc);
+size_t stage_count(const struct severity_conf *severity);
+void stage_fire(struct decide *d, struct inc *inc, size_t index); /* now */
+void stages_raise(struct decide *d, struct inc *inc, enum severity severity);
 bool stages_move(struct decide *d, struct inc *inc); /* fires what is due */
 int64_t stages_next_ms(const struct decide *d, const struct inc *inc);
 /* A message to people by name: contacts, groups. `part` tells it from the incident's other messages. */
@@ -284,6 +311,38 @@ void public_move(struct decide *d, struct inc *inc);   /* once an event is settl
 void public_say(struct decide *d, struct inc *inc, const char *reason);
 void public_person(struct decide *d, struct inc *inc, const struct event *event);
 int64_t public_next_ms(const struct decide *d, const struct inc *inc); /* of an incident that is not resolved */
+
+/* ---- letters.c ---- */
+
+struct message_draft {
+    const char *key;   /* the part of the key that tells this message from the incident's others */
+    const char *stage;
+    const char *text;
+    int page;          /* which page of the incident it is; 0: none */
+    bool insists;      /* a way that fails is replaced by the person's next one */
+};
+void people_begin(struct decide *d);
+void people_add(struct decide *d, const struct strs *names);            /* contacts, groups, rotations; as it stands now */
+void people_add_told(struct decide *d, const struct inc *inc);
+void people_without_told(struct decide *d, const struct inc *inc);
+void letters_write(struct decide *d, struct inc *inc, const struct message_draft *draft); /* to all who were added */
+void letters_settle(struct decide *d, struct inc *inc, const char *key, bool delivered);
+void letters_withdraw(struct decide *d, struct inc *inc, const char *why); /* pages that were not handed over yet */
+void letters_restart(struct decide *d, struct inc *inc);                /* nobody was there to hand anything over: they get the time anew */
+bool letters_move(struct decide *d, struct inc *inc);                   /* ways that are late are replaced */
+int64_t letters_next_ms(const struct decide *d, const struct inc *inc);
+
+/* ---- escalation.c ---- */
+
+enum page_reason { PAGE_DUE, PAGE_UNANSWERED, PAGE_EXPIRED, PAGE_WANTED, PAGE_TAKEN, PAGE_OVER, PAGE_EXHAUSTED, PAGE_REASON_MAX };
+extern const char *const page_reasons[PAGE_REASON_MAX]; /* with details behind a colon */
+
+void page_stage(struct decide *d, struct inc *inc, const struct stage *stage); /* a stage that pages is due */
+void escalate(struct decide *d, struct inc *inc, enum severity severity, const char *why); /* SEVERITY_MAX: it stays */
+void acknowledge(struct decide *d, struct inc *inc, const char *words);
+void stand_in(struct decide *d, const struct event *event);
+bool escalation_move(struct decide *d, struct inc *inc);
+int64_t escalation_next_ms(const struct decide *d, const struct inc *inc);
 
 /* ---- guard.c ---- */
 

@@ -33,9 +33,11 @@ static const char *words_of(const struct event *event, char words[MODEL_TEXT_SIZ
 static void on_started(struct decide *d, const struct event *event UNUSED)
 {
     /* Nobody was there to carry a cancel out: from now on its command has the time to end that it is given. */
-    for (size_t i = 0; i < d->incidents.n; i++)
+    for (size_t i = 0; i < d->incidents.n; i++) {
         if (d->incidents.p[i]->pub.depth && top(d->incidents.p[i])->phase == STEP_RUNNING && top_more(d->incidents.p[i])->stopping)
             top(d->incidents.p[i])->phase_at_ms = d->now_ms;
+        letters_restart(d, d->incidents.p[i]);
+    }
     /* What the last controller saw is no news any more: a service that was well before the disaster must not pass for well after it. */
     for (size_t i = 0; i < d->config->services.n; i++) {
         for (size_t k = 0; k < d->services[i].conf->checks.n; k++)
@@ -101,11 +103,27 @@ static void on_open(struct decide *d, const struct event *event)
 
 static void on_ack(struct decide *d, const struct event *event)
 {
+    char words[MODEL_TEXT_SIZE];
     struct inc *inc = inc_meant(d, event);
-    if (!inc || inc->pub.acked_at_ms || !incident_walk(d, inc, ON_ACK))
-        return;
-    inc->pub.acked_at_ms = d->now_ms;
-    COPY_TO(inc->pub.who_acked, event->who);
+    if (inc && !inc->pub.acked_at_ms && is_unresolved(inc))
+        acknowledge(d, inc, words_of(event, words));
+}
+
+static void on_escalate(struct decide *d, const struct event *event)
+{
+    char words[MODEL_TEXT_SIZE];
+    struct inc *inc = inc_meant(d, event);
+    bool raise = inc && event->number >= 0 && event->number < (int64_t)inc->pub.severity;
+    if (inc && is_unresolved(inc))
+        escalate(d, inc, raise ? (enum severity)event->number : SEVERITY_MAX, words_of(event, words));
+}
+
+static void on_letter(struct decide *d, const struct event *event)
+{
+    bool delivered = event->kind == EVENT_DELIVERED;
+    for (size_t i = 0; i < d->incidents.n && (delivered || event->ref < 0); i++)
+        if (d->incidents.p[i]->pub.id == event->incident)
+            letters_settle(d, d->incidents.p[i], event->subject, delivered);
 }
 
 static void on_resolve(struct decide *d, const struct event *event)
@@ -186,6 +204,22 @@ static void on_say(struct decide *d, const struct event *event)
         public_person(d, inc, event);
 }
 
+void person_moved(struct decide *d, const struct event *event)
+{
+    static const bool people[EVENT_MAX] = {
+        [EVENT_OPEN] = true,    [EVENT_ACK] = true,   [EVENT_NOTE] = true, [EVENT_APPROVE] = true,  [EVENT_DENY] = true,
+        [EVENT_CERTIFY] = true, [EVENT_RETRY] = true, [EVENT_SAY] = true,  [EVENT_ESCALATE] = true, [EVENT_TICK_ITEM] = true,
+    };
+    struct inc *inc = people[event->kind] ? inc_meant(d, event) : NULL;
+    if (inc)
+        inc->pub.progress_ms = d->now_ms;
+}
+
+static void on_note(struct decide *d UNUSED, const struct event *event UNUSED)
+{
+    /* that somebody wrote it is all there is to it: see above */
+}
+
 static void on_tick(struct decide *d UNUSED, const struct event *event UNUSED)
 {
     /* the clocks are looked at after every event */
@@ -195,5 +229,7 @@ void (*const event_handlers[EVENT_MAX])(struct decide *, const struct event *) =
     [EVENT_STARTED] = on_started, [EVENT_VERDICT] = on_verdict, [EVENT_OUTCOME] = on_outcome, [EVENT_TICK] = on_tick,
     [EVENT_OPEN] = on_open,       [EVENT_ACK] = on_ack,         [EVENT_RESOLVE] = on_resolve, [EVENT_REVIEW] = on_review,
     [EVENT_APPROVE] = on_approve, [EVENT_DENY] = on_deny,       [EVENT_CERTIFY] = on_certify, [EVENT_RETRY] = on_retry,
-    [EVENT_ALERT] = on_alert, [EVENT_SAY] = on_say, [EVENT_WRITE] = on_write,
+    [EVENT_ALERT] = on_alert,     [EVENT_SAY] = on_say,      [EVENT_WRITE] = on_write,
+    [EVENT_NOTE] = on_note,       [EVENT_TICK_ITEM] = on_note,  [EVENT_ESCALATE] = on_escalate, [EVENT_OVERRIDE] = stand_in,
+    [EVENT_DELIVERED] = on_letter, [EVENT_UNDELIVERED] = on_letter,
 };

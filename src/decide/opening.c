@@ -14,7 +14,8 @@ struct inc *worked_on(const struct decide *d, const struct svc *svc)
 static struct inc *inc_new(struct decide *d)
 {
     struct inc *inc = d->spare.n ? d->spare.p[--d->spare.n] : arena_new(d->arena, struct inc);
-    memset(inc, 0, sizeof(*inc));
+    struct inc empty = {.letters = {.p = inc->letters.p, .cap = inc->letters.cap}, .people = {.p = inc->people.p, .cap = inc->people.cap}};
+    *inc = empty;
     *vec_add(d->arena, &d->incidents) = inc;
     return inc;
 }
@@ -44,6 +45,8 @@ struct inc *open_incident(struct decide *d, struct svc *svc, int playbook, enum 
     inc->pub.severity = severity;
     inc->pub.opened_at_ms = inc->pub.state_at_ms = d->now_ms;
     inc->pub.opened_wall_ms = d->wall_ms;
+    inc->pub.progress_ms = d->now_ms;
+    inc->pub.page_at_ms = TIME_NEVER;
     inc->pub.from = svc->active;
     inc->pub.to = other_site(svc->conf, svc->active);
     inc->pub.automatic = !person;

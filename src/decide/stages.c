@@ -1,95 +1,39 @@
-/* decide/stages.c -- Who is told when: the stage clocks of a severity, periodic updates, and groups made into people. */
+/* decide/stages.c -- Who is told when: the stage clocks of a severity, periodic updates, and the other messages about an incident. */
 #include "decide/decide_internal.h"
 
-#define PAGING_STAGE "on-call" /* wakes people; pointless once somebody has taken the incident */
-
 const char *const notice_names[NOTICE_MAX] = {
-    [NOTICE_UPDATE] = "update",   [NOTICE_MONITORING] = "monitoring", [NOTICE_RESOLVED] = "resolved",
-    [NOTICE_BLOCKED] = "blocked", [NOTICE_APPROVAL] = "approval",     [NOTICE_RELAPSE] = "relapse",
-    [NOTICE_REMINDER] = "reminder", [NOTICE_SAY] = "say",
+    [NOTICE_UPDATE] = "update",     [NOTICE_MONITORING] = "monitoring",     [NOTICE_RESOLVED] = "resolved",
+    [NOTICE_BLOCKED] = "blocked",   [NOTICE_APPROVAL] = "approval",         [NOTICE_RELAPSE] = "relapse",
+    [NOTICE_ESCALATED] = "escalated", [NOTICE_ACKNOWLEDGED] = "acknowledged", [NOTICE_UNANSWERED] = "unanswered",
+    [NOTICE_REMINDER] = "reminder",   [NOTICE_SAY] = "say",
 };
 
-static const struct severity_conf *severity_of_inc(const struct decide *d, const struct inc *inc)
+/* What must arrive: a way that fails is replaced. The next update comes soon enough. */
+static const bool notice_insists[NOTICE_MAX] = {
+    [NOTICE_BLOCKED] = true, [NOTICE_APPROVAL] = true, [NOTICE_RELAPSE] = true, [NOTICE_ESCALATED] = true, [NOTICE_UNANSWERED] = true,
+    [NOTICE_REMINDER] = true,
+};
+
+const struct severity_conf *severity_of_inc(const struct decide *d, const struct inc *inc)
 {
     return service_severity(svc_of(d, inc)->conf, inc->pub.severity);
 }
 
-static size_t stage_count(const struct severity_conf *severity)
+size_t stage_count(const struct severity_conf *severity)
 {
     return severity ? MIN_OF(severity->stages.n, (size_t)INCIDENT_STAGES_MAX) : 0;
 }
 
-/* ---- one message to one person ---- */
-
-struct message_draft {
-    const char *key;   /* the part of the key that tells this message from the incident's others */
-    const char *stage;
-    const char *text;
-    size_t mark;       /* orders before this one belong to other messages */
-};
-
-static uint32_t fnv1a(const char *text)
-{
-    uint32_t hash = 2166136261u;
-    for (; text && *text; text++)
-        hash = (hash ^ (unsigned char)*text) * 16777619u;
-    return hash;
-}
-
-/* "7/alert/ops/slack"; two ways over one channel differ by their address, and a name too long for a key by its hash. */
-static void make_key(char key[MODEL_ID_SIZE], int64_t incident, const char *part, const struct contact *contact, size_t way)
-{
-    const struct contact_way *w = &contact->ways.p[way];
-    bool shared = false;
-    for (size_t i = 0; i < contact->ways.n; i++)
-        shared = shared || (i != way && same(contact->ways.p[i].channel, w->channel));
-    char tail[16] = "";
-    if (shared)
-        SAY(tail, ".%08x", fnv1a(w->address));
-    static const char form[] = "%lld/%s/%s/%s%s";
-    if (snprintf(key, MODEL_ID_SIZE, form, (long long)incident, part, contact->name, w->channel, tail) < MODEL_ID_SIZE)
-        return;
-    char whole[4 * MODEL_ID_SIZE];
-    say(whole, sizeof(whole), form, (long long)incident, part, contact->name, w->channel, tail);
-    say(key, MODEL_ID_SIZE, "%.80s.%08x", whole, fnv1a(whole));
-}
-
-static void tell_contact(struct decide *d, const struct inc *inc, const struct message_draft *draft, const struct contact *contact)
-{
-    for (size_t w = 0; w < contact->ways.n; w++) {
-        char key[MODEL_ID_SIZE];
-        make_key(key, inc->pub.id, draft->key, contact, w);
-        bool there = false; /* a person in two groups is told once */
-        for (size_t i = draft->mark; i < d->out->n; i++)
-            there = there || same(d->out->p[i].subject, key);
-        if (there)
-            continue;
-        struct order *order = order_add(d, ORDER_NOTIFY, inc);
-        COPY_TO(order->subject, key);
-        COPY_TO(order->who, contact->name);
-        COPY_TO(order->text, draft->text);
-        COPY_TO(order->stage, draft->stage);
-        COPY_TO(order->channel, contact->ways.p[w].channel);
-        COPY_TO(order->address, contact->ways.p[w].address);
-    }
-}
-
-static void tell_names(struct decide *d, const struct inc *inc, const struct message_draft *draft, const struct strs *names)
-{
-    for (size_t i = 0; i < names->n; i++) {
-        const struct contact *contact = config_contact(d->config, names->p[i]);
-        const struct contact_group *group = contact ? NULL : config_group(d->config, names->p[i]);
-        if (contact)
-            tell_contact(d, inc, draft, contact);
-        for (size_t m = 0; group && m < group->members.n; m++)
-            if ((contact = config_contact(d->config, group->members.p[m])))
-                tell_contact(d, inc, draft, contact);
-    }
-}
-
 /* ---- stages ---- */
 
-static void fire(struct decide *d, struct inc *inc, size_t index)
+static void write_stage(struct decide *d, struct inc *inc, const struct stage *stage)
+{
+    char text[MODEL_TEXT_SIZE];
+    SAY(text, "[%s][INC-%lld] %s", severity_name(inc->pub.severity), (long long)inc->pub.id, inc->pub.title);
+    letters_write(d, inc, &(struct message_draft){.key = stage->name, .stage = stage->name, .text = text, .insists = true});
+}
+
+void stage_fire(struct decide *d, struct inc *inc, size_t index)
 {
     const struct stage *stage = &severity_of_inc(d, inc)->stages.p[index];
     inc->pub.stages_fired |= UINT32_C(1) << index;
@@ -97,11 +41,45 @@ static void fire(struct decide *d, struct inc *inc, size_t index)
     struct order *order = order_add(d, ORDER_STAGE, inc);
     COPY_TO(order->subject, stage->name);
     public_stage(inc, stage->name);
-    order->number = MAX_OF(0, d->now_ms - (inc->pub.opened_at_ms + stage->after_ms));
-    char text[MODEL_TEXT_SIZE];
-    SAY(text, "[%s][INC-%lld] %s", severity_name(inc->pub.severity), (long long)inc->pub.id, inc->pub.title);
-    struct message_draft draft = {.key = stage->name, .stage = stage->name, .text = text, .mark = d->out->n};
-    tell_names(d, inc, &draft, &stage->notify);
+    order->number = MAX_OF(0, d->now_ms - MAX_OF(inc->pub.opened_at_ms + stage->after_ms, inc->raised_at_ms));
+    if (stage->page) {
+        page_stage(d, inc, stage);
+        return;
+    }
+    people_begin(d);
+    people_add(d, &stage->notify);
+    write_stage(d, inc, stage);
+}
+
+/* Stages of one name are one stage: what went out under the old severity is told only to those whom the new one names besides. */
+void stages_raise(struct decide *d, struct inc *inc, enum severity severity)
+{
+    const struct severity_conf *from = severity_of_inc(d, inc), *to = service_severity(svc_of(d, inc)->conf, severity);
+    uint32_t fired = 0, told = 0;
+    for (size_t i = 0; i < stage_count(to); i++)
+        for (size_t k = 0; k < stage_count(from); k++)
+            if (same(to->stages.p[i].name, from->stages.p[k].name)) {
+                fired |= (inc->pub.stages_fired >> k & 1) << i;
+                told |= (inc->told >> k & 1) << i;
+            }
+    struct order *order = order_add(d, ORDER_SEVERITY, inc);
+    order->number = severity;
+    order->ref = inc->pub.severity;
+    COPY_TO(order->who, d->who);
+    inc->pub.severity = severity;
+    inc->pub.stages_fired = fired;
+    inc->told = told;
+    inc->pub.tier = inc->round = 0;
+    inc->raised_at_ms = d->now_ms;
+    inc->pub.next_update_at_ms = update_after(d, inc);
+    for (size_t i = 0; i < stage_count(to); i++) {
+        if (!(told >> i & 1))
+            continue;
+        people_begin(d);
+        people_add(d, &to->stages.p[i].notify);
+        people_without_told(d, inc);
+        write_stage(d, inc, &to->stages.p[i]);
+    }
 }
 
 /* While a service that is back is watched, nobody more is told that it is down; if it falls again, what is overdue goes out at once. The
@@ -119,10 +97,10 @@ bool stages_move(struct decide *d, struct inc *inc)
         if (stage_waits(inc, i) || d->now_ms < inc->pub.opened_at_ms + severity->stages.p[i].after_ms)
             continue;
         moved = true;
-        if (inc->pub.acked_at_ms && same(severity->stages.p[i].name, PAGING_STAGE))
+        if (inc->pub.acked_at_ms && severity->stages.p[i].page)
             inc->pub.stages_fired |= UINT32_C(1) << i; /* somebody has it already */
         else
-            fire(d, inc, i);
+            stage_fire(d, inc, i);
     }
     if (d->now_ms >= inc->pub.next_update_at_ms) {
         moved = true;
@@ -170,10 +148,12 @@ void tell(struct decide *d, struct inc *inc, enum notice_kind kind, const char *
     else
         SAY(part, "%s", notice_names[kind]);
     SAY(line, "%s", text ? text : ""); /* why; the message's own text says the rest */
-    struct message_draft draft = {.key = part, .stage = notice_names[kind], .text = line, .mark = d->out->n};
+    people_begin(d);
     for (size_t i = 0; i < stage_count(severity); i++)
         if (i == 0 || inc->told >> i & 1) /* the first stage's people are told of what follows even when it comes sooner */
-            tell_names(d, inc, &draft, &severity->stages.p[i].notify);
+            people_add(d, &severity->stages.p[i].notify);
+    people_add_told(d, inc);
+    letters_write(d, inc, &(struct message_draft){.key = part, .stage = notice_names[kind], .text = line, .insists = notice_insists[kind]});
 }
 
 void tell_people(struct decide *d, const struct inc *inc, const char *part, const char *stage, const char *text, const struct strs *names)
@@ -190,5 +170,5 @@ void stage_say(struct decide *d, struct inc *inc, const char *name)
             tell(d, inc, (enum notice_kind)kind, NULL);
     for (size_t i = 0; i < stage_count(severity); i++)
         if (same(name, severity->stages.p[i].name) && !(inc->pub.stages_fired >> i & 1))
-            fire(d, inc, i);
+            stage_fire(d, inc, i);
 }

@@ -16,6 +16,7 @@ const struct state_row state_rows[] = {
     {INCIDENT_OPEN, ON_CLEARED, NULL, INCIDENT_RESOLVED, NOTICE_RESOLVED, "its alerts have ended and did not come back"},
     {INCIDENT_OPEN, ON_RESOLVE, NULL, INCIDENT_RESOLVED, NOTICE_RESOLVED, "a person resolved it"},
 
+    {INCIDENT_ACKNOWLEDGED, ON_UNACK, NULL, INCIDENT_OPEN, NOTICE_MAX, "nobody has it in hand any more"},
     {INCIDENT_ACKNOWLEDGED, ON_BEGIN, NULL, INCIDENT_MITIGATING, NOTICE_MAX, "the recovery begins"},
     {INCIDENT_ACKNOWLEDGED, ON_MENDED, NULL, INCIDENT_MONITORING, NOTICE_MONITORING, "the playbook succeeded; the service is watched"},
     {INCIDENT_ACKNOWLEDGED, ON_WELL, nothing_runs, INCIDENT_MONITORING, NOTICE_MONITORING, "the service came back by itself; it is watched"},
@@ -67,6 +68,8 @@ bool incident_walk(struct decide *d, struct inc *inc, enum incident_on on)
         if (row->state != inc->pub.state || row->on != on || (row->guard && !row->guard(inc)))
             continue;
         if (row->next != row->state) {
+            if (row->next == INCIDENT_RESOLVED)
+                letters_withdraw(d, inc, page_reasons[PAGE_OVER]);
             enter_state(d, inc, row->next);
             struct order *order = order_add(d, ORDER_STATE, inc);
             order->number = row->next;

@@ -79,7 +79,7 @@ enum event_kind { EVENT_KINDS(MODEL_ENUM_MEMBER) EVENT_MAX };
     X(ORDER_OPEN, "incident.opened")      /* subject: playbook; number: severity; text: title */                       \
     X(ORDER_STATE, "incident.state")      /* number: incident_state; text: the sentence of the table */                \
     X(ORDER_STAGE, "stage")               /* subject: stage; number: lateness in ms */                                 \
-    X(ORDER_NOTIFY, "notice")             /* subject: key; text: subject line; detail: body as rendered */             \
+    X(ORDER_NOTIFY, "notice")             /* subject: key; number: which page, 0: none; text: subject line; detail: body */ \
     X(ORDER_STEP, "step.started")         /* subject: run id; text: what begins */                                     \
     X(ORDER_RUN, "run")                   /* subject: run id; text: command words; number: budget ms */                \
     X(ORDER_CANCEL, "cancel")             /* subject: run id */                                                        \

@@ -1,33 +1,6 @@
 /* model/rotation.c -- Turns on a local clock, shifts of a calendar, and those who stand in. */
 #include "model/rotation.h"
 
-/* ---- time zones ---- */
-
-int64_t zone_offset_ms(const struct zone *zone, int64_t wall_ms)
-{
-    size_t low = 0, high = zone->spans.n;
-    while (high - low > 1) {
-        size_t middle = low + (high - low) / 2;
-        if (zone->spans.p[middle].from_ms <= wall_ms)
-            low = middle;
-        else
-            high = middle;
-    }
-    return zone->spans.n ? zone->spans.p[low].offset_ms : 0;
-}
-
-int64_t zone_moment_ms(const struct zone *zone, int64_t local_ms)
-{
-    /* Clocks are not moved twice within two days, so one of these two offsets counts. */
-    int64_t before = zone_offset_ms(zone, local_ms - MS_DAY), after = zone_offset_ms(zone, local_ms + MS_DAY);
-    int64_t first = local_ms - MAX_OF(before, after), second = local_ms - MIN_OF(before, after);
-    if (zone_offset_ms(zone, first) == MAX_OF(before, after))
-        return first;
-    if (zone_offset_ms(zone, second) == MIN_OF(before, after))
-        return second;
-    return local_ms - before;
-}
-
 /* ---- what is planned ---- */
 
 static int64_t floor_div(int64_t a, int64_t b)

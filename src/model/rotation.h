@@ -3,18 +3,7 @@
 #pragma once
 #include "base/base.h"
 #include "base/option.h"
-
-/* A time zone as a table: from each moment on, local time is UTC plus that offset. */
-struct zone_span {
-    int64_t from_ms, offset_ms;
-};
-struct zone {
-    const char *name; /* NULL: UTC */
-    struct { struct zone_span *p; size_t n, cap; } spans; /* ascending; before the first, the first counts */
-};
-int64_t zone_offset_ms(const struct zone *zone, int64_t wall_ms);
-/* The moment at which clocks there show `local_ms`: the first of two, and for a time that is skipped the moment an hour later. */
-int64_t zone_moment_ms(const struct zone *zone, int64_t local_ms);
+#include "base/zone.h"
 
 struct shift {
     int64_t from_ms, to_ms;

@@ -18,6 +18,7 @@ struct item {
     struct arena *arena; /* it lives in it, with the texts of the notice */
     struct notice notice;
     int64_t not_before_ms; /* core */
+    bool withdrawn;        /* while it was on its way */
 };
 
 struct lane {
@@ -146,6 +147,11 @@ static void try_again(struct lane *lane, int64_t retry_after_ms, const char *tex
     struct outbox *box = lane->outbox;
     struct item *item = lane->first;
     int64_t now = now_ms(box), end = item->notice.ordered_at_ms + GIVE_UP_MS;
+    if (item->withdrawn) {
+        SCOPED(arena_close) struct arena *a = arena_open();
+        given_up(lane, arena_printf(a, "withdrawn: %s", text));
+        return;
+    }
     if (now >= end) {
         SCOPED(arena_close) struct arena *a = arena_open();
         given_up(lane, arena_printf(a, "given up after %d attempts in 24 hours: %s", item->notice.attempts, text));
@@ -257,6 +263,35 @@ void outbox_add(struct outbox *box, const struct notice *notice, int64_t not_bef
     lane->end = &item->next;
     if (idle && !lane->on_its_way)
         lane_wait(lane);
+}
+
+static void withdraw_from(struct lane *lane, const char *key)
+{
+    bool first = true;
+    for (struct item **link = &lane->first; *link; link = &(*link)->next, first = false) {
+        struct item *item = *link;
+        if (!same(item->notice.key, key))
+            continue;
+        if (first && lane->on_its_way) {
+            item->withdrawn = true;
+            return;
+        }
+        *link = item->next;
+        if (lane->end == &item->next)
+            lane->end = link;
+        item_free(item);
+        if (first && lane->first)
+            lane_wait(lane); /* the next one need not wait for the try of this one */
+        else if (first)
+            loop_timer_cancel(lane->timer);
+        return;
+    }
+}
+
+void outbox_withdraw(struct outbox *box, const char *key)
+{
+    for (struct lane *lane = box->lanes; lane; lane = lane->next)
+        withdraw_from(lane, key);
 }
 
 size_t outbox_pending(const struct outbox *box)

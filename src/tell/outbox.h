@@ -18,6 +18,8 @@ struct outbox *outbox_open(struct loop *loop, struct http *http, const struct co
 void outbox_close(struct outbox **outbox);
 /* Copies the notice. A key that is here already is ignored. `not_before_ms`: core time, for those that were tried before a restart. */
 void outbox_add(struct outbox *outbox, const struct notice *notice, int64_t not_before_ms);
+/* No attempt of it is begun any more; one that is under way ends as it may, and is not repeated. A key that is not here is ignored. */
+void outbox_withdraw(struct outbox *outbox, const char *key);
 size_t outbox_pending(const struct outbox *outbox);
 int64_t outbox_overdue_ms(const struct outbox *outbox); /* how long a notice waits whose turn it is, and that nothing was begun for; 0: none */
 /* How long to wait after attempt number notice->attempts failed. */

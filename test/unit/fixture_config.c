@@ -40,7 +40,7 @@ static void add_severities(struct arena *arena, struct service *service)
     struct severity_conf *p1 = vec_add(arena, &service->severities);
     *p1 = (struct severity_conf){.severity = SEVERITY_P1, .rto_ms = 15 * MS_MINUTE, .rpo_ms = MS_HOUR, .impact_per_hour = 50000, .update_every_ms = 5 * MS_MINUTE};
     *vec_add(arena, &p1->stages) = (struct stage){.name = "alert", .after_ms = 5 * MS_SECOND, .notify = names(arena, "ops", NULL)};
-    *vec_add(arena, &p1->stages) = (struct stage){.name = "on-call", .after_ms = 2 * MS_MINUTE, .notify = names(arena, "on-call", NULL)};
+    *vec_add(arena, &p1->stages) = (struct stage){.name = "on-call", .after_ms = 2 * MS_MINUTE, .notify = names(arena, "on-call", NULL), .page = true};
     *vec_add(arena, &p1->stages) = (struct stage){.name = "runbook", .after_ms = 3 * MS_MINUTE, .notify = names(arena, "on-call", NULL)};
     *vec_add(arena, &p1->stages) = (struct stage){.name = "status-page", .after_ms = 5 * MS_MINUTE, .notify = names(arena, "ops", NULL)};
     *vec_add(arena, &p1->stages) = (struct stage){.name = "management", .after_ms = 10 * MS_MINUTE, .notify = names(arena, "management", "ops")};

@@ -32,6 +32,13 @@ static void moves_have_french(void **state)
         needs_french(engine_moves[i].sentence);
 }
 
+static void pages_have_french(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < PAGE_REASON_MAX; i++)
+        needs_french(page_reasons[i]);
+}
+
 static void details_and_endings_are_kept(void **state)
 {
     (void)state;
@@ -49,6 +56,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(states_have_french),
         cmocka_unit_test(moves_have_french),
+        cmocka_unit_test(pages_have_french),
         cmocka_unit_test(details_and_endings_are_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
