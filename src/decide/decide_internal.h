@@ -297,8 +297,8 @@ void stage_fire(struct decide *d, struct inc *inc, size_t index); /* now */
 void stages_raise(struct decide *d, struct inc *inc, enum severity severity);
 bool stages_move(struct decide *d, struct inc *inc); /* fires what is due */
 int64_t stages_next_ms(const struct decide *d, const struct inc *inc);
-/* A message to people by name: contacts, groups. `part` tells it from the incident's other messages. */
-void tell_people(struct decide *d, const struct inc *inc, const char *part, const char *stage, const char *text, const struct strs *names);
+/* A message to people by name: contacts, groups, rotations. `part` tells it from the incident's other messages. */
+void tell_people(struct decide *d, struct inc *inc, const char *part, const char *stage, const char *text, const struct strs *names);
 void stage_say(struct decide *d, struct inc *inc, const char *stage); /* `notify STAGE`: now, if it was not said before */
 void tell(struct decide *d, struct inc *inc, enum notice_kind kind, const char *text); /* text: NULL, the incident's title alone */
 int64_t update_after(const struct decide *d, const struct inc *inc); /* moment of the next periodic update */
@@ -319,6 +319,7 @@ struct message_draft {
     const char *stage;
     const char *text;
     int page;          /* which page of the incident it is; 0: none */
+    bool aside;        /* who gets it need not hear how the incident goes on */
     bool insists;      /* a way that fails is replaced by the person's next one */
 };
 void people_begin(struct decide *d);

@@ -166,7 +166,7 @@ void letters_write(struct decide *d, struct inc *inc, const struct message_draft
                 send(d, inc, &letter, w);
         if ((draft->insists || letter.page) && is_followed(d, &letter))
             follow(d, inc, &letter);
-        if (!is_listed(&inc->people, letter.contact))
+        if (!draft->aside && !is_listed(&inc->people, letter.contact))
             *vec_add(d->arena, &inc->people) = letter.contact;
     }
 }

@@ -156,10 +156,11 @@ void tell(struct decide *d, struct inc *inc, enum notice_kind kind, const char *
     letters_write(d, inc, &(struct message_draft){.key = part, .stage = notice_names[kind], .text = line, .insists = notice_insists[kind]});
 }
 
-void tell_people(struct decide *d, const struct inc *inc, const char *part, const char *stage, const char *text, const struct strs *names)
+void tell_people(struct decide *d, struct inc *inc, const char *part, const char *stage, const char *text, const struct strs *names)
 {
-    struct message_draft draft = {.key = part, .stage = stage, .text = text, .mark = d->out->n};
-    tell_names(d, inc, &draft, names);
+    people_begin(d);
+    people_add(d, names);
+    letters_write(d, inc, &(struct message_draft){.key = part, .stage = stage, .text = text, .aside = true});
 }
 
 void stage_say(struct decide *d, struct inc *inc, const char *name)
