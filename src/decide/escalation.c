@@ -52,12 +52,13 @@ static void say_page(struct decide *d, const struct inc *inc, const char *why)
 static void write_page(struct decide *d, struct inc *inc, const char *stage, const struct strs *names, const char *why)
 {
     char part[MODEL_ID_SIZE], text[MODEL_TEXT_SIZE];
-    if (stage)
+    if (stage) {
         SAY(part, "%s", stage);
-    else
+        SAY(text, "[%s][INC-%lld] %s", severity_name(inc->pub.severity), (long long)inc->pub.id, inc->pub.title);
+    } else {
         SAY(part, "page-%d", inc->pub.pages);
-    SAY(text, "[%s][INC-%lld] %s%s%s", severity_name(inc->pub.severity), (long long)inc->pub.id, inc->pub.title, stage ? "" : ": ",
-        stage ? "" : why);
+        SAY(text, "%s", why);
+    }
     struct message_draft draft = {.key = part, .stage = stage ? stage : "page", .text = text, .page = inc->pub.pages, .insists = true};
     people_begin(d);
     people_add(d, names);
