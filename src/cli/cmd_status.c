@@ -2,10 +2,12 @@
 #include <unistd.h>
 
 #include "base/jsonout.h"
-#include "cli/command.h"
+#include "cli/proven.h"
 #include "observe/observe.h"
 
 extern const struct command cmd_status;
+
+enum { WAYS_NAMED = 4 };
 
 struct survey {
     struct loop *loop;
@@ -69,7 +71,26 @@ static void print_line(const struct cli *cli, const struct service *service, con
                r->check, r->text);
 }
 
-static void print_text(const struct cli *cli, const struct service *service, const struct survey *survey, struct buf *out)
+/* A way that nobody ever tried is one that may not be there at three in the morning. It is no check of the service, so the exit status
+   and the last line, which scripts go by, are left alone. */
+static void print_ways(const struct cli *cli, const struct ways *ways, struct buf *out)
+{
+    size_t ill = 0;
+    const char *names = "";
+    for (size_t i = 0; i < ways->n; i++) {
+        const struct way *way = &ways->p[i];
+        if (way->proof == PROOF_GOOD)
+            continue;
+        if (ill++ < WAYS_NAMED)
+            names = arena_printf(cli->arena, "%s%s%s%s", names, *names ? ", " : "", way->subject,
+                                 way->proof == PROOF_FAILED ? _(" (its test failed)") : "");
+    }
+    if (ill)
+        buf_printf(out, _("%s[!]%s %zu of %zu ways to reach people are not proven: %s%s; `bascule notify test all` proves them\n"), cli_yellow(cli),
+                   cli_plain(cli), ill, ways->n, names, ill > WAYS_NAMED ? ", ..." : "");
+}
+
+static void print_text(const struct cli *cli, const struct service *service, const struct survey *survey, const struct ways *ways, struct buf *out)
 {
     int critical = 0, warnings = 0;
     for (size_t i = 0; i < service->checks.n; i++) /* in the configuration's order, not that of arrival */
@@ -80,6 +101,7 @@ static void print_text(const struct cli *cli, const struct service *service, con
         critical += survey->results.p[i].state == VERDICT_DOWN;
         warnings += survey->results.p[i].state == VERDICT_WARNING || survey->results.p[i].state == VERDICT_UNKNOWN;
     }
+    print_ways(cli, ways, out);
     if (survey->results.n == 0)
         buf_printf(out, "%s[?]%s %s\n", cli_yellow(cli), cli_plain(cli), _("no check is configured here: nothing is known"));
     else if (critical || warnings)
@@ -89,7 +111,22 @@ static void print_text(const struct cli *cli, const struct service *service, con
         buf_printf(out, "%s✓ All checks passed%s\n", cli_green(cli), cli_plain(cli)); /* not translated: scripts look for it */
 }
 
-static void print_json(const struct service *service, const struct survey *survey, struct buf *out)
+static void put_ways(struct jsonout *j, const struct ways *ways)
+{
+    static const char *const words[] = {[PROOF_NEVER] = "never", [PROOF_FAILED] = "failed", [PROOF_GOOD] = "proven"};
+    json_key(j, "contacts");
+    json_array(j);
+    for (size_t i = 0; i < ways->n; i++) {
+        json_object(j);
+        json_put_text(j, "contact", ways->p[i].contact);
+        json_put_text(j, "channel", ways->p[i].channel->name);
+        json_put_text(j, "proof", words[ways->p[i].proof]);
+        json_object_end(j);
+    }
+    json_array_end(j);
+}
+
+static void print_json(const struct service *service, const struct survey *survey, const struct ways *ways, struct buf *out)
 {
     static const char *const words[] = {"ok", "critical", "warning"};
     struct jsonout j = jsonout(out);
@@ -109,6 +146,7 @@ static void print_json(const struct service *service, const struct survey *surve
         json_object_end(&j);
     }
     json_array_end(&j);
+    put_ways(&j, ways);
     json_object_end(&j);
     buf_putc(out, '\n');
 }
@@ -123,12 +161,16 @@ static int look_once(struct cli *cli, const struct service *service, const char 
     observe_once(observe, service->name, site, survey_over, &survey);
     loop_run(loop);
     observe_close(&observe);
+    struct ways ways = {0};
+    struct err err = {0};
+    if (!site && (!ways_of(cli, NULL, NULL, &ways, &err) || !ways_look_up(cli, &ways, &err)))
+        fprintf(stderr, "bascule: %s\n", err.message); /* the checks count all the same */
     if (clear)
         buf_puts(&out, "\033[H\033[J");
     if (cli->json)
-        print_json(service, &survey, &out);
+        print_json(service, &survey, &ways, &out);
     else
-        print_text(cli, service, &survey, &out);
+        print_text(cli, service, &survey, &ways, &out);
     int printed = cli_print(&out);
     if (printed)
         return printed;
@@ -173,7 +215,8 @@ const struct command cmd_status = {
     .usage = "status [SITE] [--watch] [--json]",
     .summary = N_("runs every check once and says what is well and what is not"),
     .details = N_("One line a check: [✓] well, [!] warning, [✗] critical, [?] could not be told. Exit status 0 when all is well, 1 when\n"
-                  "something is critical, 2 when there are only warnings or unknowns. --watch looks again every 2 s."),
+                  "something is critical, 2 when there are only warnings or unknowns. Ways to reach people that no test message has proven\n"
+                  "are named; they change neither. --watch looks again every 2 s."),
     .wants_config = true,
     .run = run_status,
 };

@@ -13,6 +13,8 @@ static const char example[] =
     "  - {name: log, type: log, file: /var/log/bascule/notices.log}\n"
     "  - {name: mail, type: smtp, server: \"smtp://127.0.0.1:25\", from: bascule@akig.com}\n"
     "  - {name: slack, type: slack, url: {file: /etc/bascule/slack.url}}\n"
+    "  - {name: sms, type: sms, account: AC00000000000000000000000000000000, token: {file: /etc/bascule/sms.token}, from: \"+33644600000\"}\n"
+    "  - {name: pagerduty, type: pagerduty, key: {file: /etc/bascule/pagerduty.key}}\n"
     "contacts:\n"
     "  - name: ops\n"
     "    title: {en: Operations, fr: Exploitation}\n"

@@ -83,28 +83,6 @@ struct message_facts daemon_facts(const struct daemon *d, struct arena *arena, c
 
 /* ---- notices ---- */
 
-struct notice daemon_notice(const struct daemon *d, struct arena *arena, const struct record *record)
-{
-    const struct incident *incident = decide_incident(d->decide, record->incident);
-    struct notice notice = {
-        .key = record->subject,
-        .incident = record->incident,
-        .service = record->service,
-        .stage = record->stage,
-        .contact = record->who,
-        .channel = record->channel,
-        .address = record->address,
-        .subject = record->text,
-        .severity = incident ? (int)incident->severity : -1,
-        .ordered_at_ms = record->at_ms,
-        .wall_ms = record->wall_ms,
-    };
-    /* With the moment of the opening, since a journal begun anew counts its incidents from 1 again. */
-    notice.thread = arena_printf(arena, "%s/%" PRId64 "/%" PRId64, record->service, record->incident, incident ? incident->opened_wall_ms : 0);
-    notice_unpack(arena, record->detail, &notice);
-    return notice;
-}
-
 /* Subject and body become part of the order's row: what is sent again after a restart is what was written down first. */
 static void render(struct daemon *d, struct arena *arena, const struct order *order, struct record *record)
 {
@@ -305,13 +283,6 @@ void daemon_leave_when_told(struct daemon *d)
     loop_stop(d->loop);
 }
 
-static void hand_over(struct daemon *d, const struct record *record)
-{
-    SCOPED(arena_close) struct arena *arena = arena_open();
-    struct notice notice = daemon_notice(d, arena, record);
-    outbox_add(d->outbox, &notice, 0);
-}
-
 static void carry_out_one(struct daemon *d, const struct order *order, const struct record *record)
 {
     switch (order->kind) {
@@ -325,7 +296,8 @@ static void carry_out_one(struct daemon *d, const struct order *order, const str
         outbox_withdraw(d->outbox, order->subject);
         break;
     case ORDER_NOTIFY:
-        hand_over(d, record);
+    case ORDER_PUBLIC:
+        daemon_hand_over(d, record);
         break;
     default:
         end_of_one_playbook(d, order);

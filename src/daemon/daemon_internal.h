@@ -46,6 +46,17 @@ struct failing { /* a message that nobody has taken yet */
     char key[MODEL_ID_SIZE], contact[MODEL_ID_SIZE], channel[MODEL_ID_SIZE], why[MODEL_TEXT_SIZE];
 };
 
+/* Somebody got a message of this incident by this way: later ones are answers to it. */
+struct thread {
+    int64_t incident;
+    uint64_t way;
+};
+
+struct notices {
+    struct notice *p;
+    size_t n, cap;
+};
+
 struct daemon {
     const struct daemon_spec *spec;
     const struct config *config;
@@ -76,6 +87,7 @@ struct daemon {
         char run[MODEL_ID_SIZE];
         int64_t left_ms, at_ms;
     } progress;                /* what the command that runs says of its own end */
+    VEC(struct thread) threads;
     int64_t last_seq;          /* newest row that decide has seen, or that it made */
     int64_t mine;              /* one-playbook life: the incident it runs; 0: not known yet */
     int64_t leave_at_boot_ms;  /* one-playbook life: it is over, and the last messages have until then; 0: it goes on */
@@ -99,7 +111,6 @@ int64_t daemon_now(const struct daemon *d);
 void daemon_carry_out(struct daemon *d, const struct order *orders, size_t count);
 void daemon_leave_when_told(struct daemon *d); /* one-playbook life: ends it once its last messages are out */
 void daemon_start_run(struct daemon *d, const char *service, int64_t incident, const char *run, const char *words, int64_t budget_ms);
-struct notice daemon_notice(const struct daemon *d, struct arena *arena, const struct record *record); /* of its order's row */
 void daemon_keep_fact(struct daemon *d, int64_t incident, const char *run, const char *name, const char *value);
 void daemon_forget_facts(struct daemon *d, const char *run); /* of a run of no incident, which nobody tells anybody of later */
 bool daemon_knows_fact(const struct daemon *d, int64_t incident, const char *run, const char *name, const char *value);
@@ -117,6 +128,10 @@ void daemon_render_public(const struct daemon *d, struct arena *arena, const str
 void daemon_keep_words(struct daemon *d, const struct record *said, const struct order *orders, size_t count);
 extern const struct runner_callbacks daemon_runner_callbacks;
 extern const struct outbox_callbacks daemon_outbox_callbacks;
+
+/* notices.c: what an order's row has the outbox hand over; to be asked once for each row, in the order of the journal. */
+void daemon_notices(struct daemon *d, struct arena *arena, const struct record *record, struct notices *to); /* texts of record and arena */
+void daemon_hand_over(struct daemon *d, const struct record *record);
 
 /* replay.c: from the journal to where the last run ended. */
 MUST_USE bool daemon_replay(struct daemon *d, struct err *err);

@@ -7,8 +7,7 @@
 #include "sys/log.h"
 
 struct pending_notice {
-    struct record record; /* of its order */
-    int attempts;
+    struct notice notice;
     int64_t not_before_ms;
     bool over; /* delivered, or given up */
 };
@@ -40,19 +39,24 @@ static void meet_order(struct replay *r, const struct record *record)
     r->strangers++;
 }
 
-static void remember_notice(struct replay *r, const struct record *record)
+static void remember_notices(struct replay *r, const struct record *record)
 {
-    struct pending_notice *p = vec_add(r->arena, &r->notices);
-    p->record = record_dup(r->arena, record);
+    if (record->kind != ORDER_NOTIFY && record->kind != ORDER_PUBLIC)
+        return;
+    struct record kept = record_dup(r->arena, record);
+    struct notices notices = {0};
+    daemon_notices(r->d, r->arena, &kept, &notices);
+    for (size_t i = 0; i < notices.n; i++)
+        vec_add(r->arena, &r->notices)->notice = notices.p[i];
 }
 
 static void settle_notice(struct replay *r, const struct event *event)
 {
     for (size_t i = r->notices.n; i-- > 0;) {
         struct pending_notice *p = &r->notices.p[i];
-        if (!same(p->record.subject, event->subject))
+        if (!same(p->notice.key, event->subject))
             continue;
-        p->attempts = (int)event->number;
+        p->notice.attempts = (int)event->number;
         p->over = event->kind == EVENT_DELIVERED || event->ref < 0;
         p->not_before_ms = event->ref;
         return;
@@ -62,7 +66,7 @@ static void settle_notice(struct replay *r, const struct event *event)
 static void withdraw_notice(struct replay *r, const char *key)
 {
     for (size_t i = r->notices.n; i-- > 0;)
-        if (same(r->notices.p[i].record.subject, key)) {
+        if (same(r->notices.p[i].notice.key, key)) {
             r->notices.p[i].over = true;
             return;
         }
@@ -104,9 +108,8 @@ static bool replay_row(void *arg, const struct record *record)
     if (record->is_order) {
         meet_order(r, record);
         daemon_measure_order(r->d, record);
-        if (record->kind == ORDER_NOTIFY)
-            remember_notice(r, record);
-        else if (record->kind == ORDER_WITHDRAW)
+        remember_notices(r, record);
+        if (record->kind == ORDER_WITHDRAW)
             withdraw_notice(r, record->subject);
     } else {
         struct event event = event_of_record(record);
@@ -188,12 +191,10 @@ static void resume_runs(struct replay *r)
 static void resume_notices(struct replay *r)
 {
     for (size_t i = 0; i < r->notices.n; i++) {
-        const struct pending_notice *p = &r->notices.p[i];
-        if (p->over)
-            continue;
-        struct notice notice = daemon_notice(r->d, r->arena, &p->record);
-        notice.attempts = p->attempts;
-        outbox_add(r->d->outbox, &notice, p->not_before_ms);
+        struct pending_notice *p = &r->notices.p[i];
+        p->notice.unsure = true; /* the last life may have sent it, and ended before it could write that down */
+        if (!p->over)
+            outbox_add(r->d->outbox, &p->notice, p->not_before_ms);
     }
 }
 

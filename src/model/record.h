@@ -84,6 +84,8 @@ struct notice {
     const char *phase;         /* PUBLIC_PHASES of a message to the public; NULL: a message to a person */
     const char *by_language;   /* of a message to the public: {"en": {"headline", "body"}, "fr": ...}; NULL: subject and body are all */
     int severity;              /* enum severity; -1: of no incident */
+    bool first;                /* no message of this thread was ordered before, for this contact by this way */
+    bool unsure;               /* an attempt of before may have got through unseen: we were killed, or no answer came */
     bool test;                 /* `notify test`: marked as such, and nothing follows from it */
     int64_t ordered_at_ms;
     int64_t wall_ms;

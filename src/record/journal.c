@@ -349,6 +349,11 @@ bool journal_openings(struct journal *journal, journal_row_fn *each, void *arg, 
     return read_where(journal, "seq > ?1 AND kind = 'incident.opened'", 0, 0, each, arg, err);
 }
 
+bool journal_proofs(struct journal *journal, journal_row_fn *each, void *arg, struct err *err)
+{
+    return read_where(journal, "seq > ?1 AND kind = 'contact.proven'", 0, 0, each, arg, err);
+}
+
 int64_t journal_last(struct journal *journal)
 {
     struct chain chain;

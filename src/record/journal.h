@@ -35,6 +35,8 @@ typedef bool journal_row_fn(void *arg, const struct record *record);
 MUST_USE bool journal_read(struct journal *journal, int64_t after_seq, int64_t incident, journal_row_fn *each, void *arg, struct err *err); /* incident 0: all */
 /* Only the rows that opened incidents (ORDER_OPEN), by an index. */
 MUST_USE bool journal_openings(struct journal *journal, journal_row_fn *each, void *arg, struct err *err);
+/* Only the rows that say whether a test message was taken (EVENT_PROVEN). */
+MUST_USE bool journal_proofs(struct journal *journal, journal_row_fn *each, void *arg, struct err *err);
 int64_t journal_last(struct journal *journal); /* seq of the newest row; 0: empty */
 /* Has another process appended since the last call? Cheap: a counter in shared memory. */
 bool journal_changed(struct journal *journal);

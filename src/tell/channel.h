@@ -27,6 +27,8 @@ struct channel_ops {
     size_t options_size;
     bool (*valid)(const struct channel_conf *conf, struct err *err);             /* mandatory */
     bool (*address_valid)(const char *address, struct err *err);                 /* mandatory; address may be NULL */
+    /* Only of channels that speak to the public, which contacts cannot have: is it told what is said of this service? */
+    bool (*wants_public)(const struct channel_conf *conf, const char *service);
     /* Mandatory. Starts handing over; `done` is called exactly once, later. ret_handle is given to cancel. The same notice key must
        lead to the same identity at the receiver, however often it is sent. False when it could not begin and `done` will not be
        called: ERR_DATA means DELIVERY_REFUSED, anything else (a secret that cannot be read) DELIVERY_RETRY. */

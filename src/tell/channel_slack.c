@@ -2,34 +2,31 @@
 #include <inttypes.h>
 
 #include "base/jsonout.h"
-#include "sys/secret.h"
-#include "tell/channel.h"
+#include "io/json.h"
+#include "tell/handover.h"
 
 extern const struct channel_ops channel_slack;
 
 struct slack_options {
     struct secret url;
     int64_t timeout_ms;
+    const char *ca_file;
 };
 
+#define AT(member) offsetof(struct slack_options, member)
 static const struct option options[] = {
-    {.key = "url", .type = OPTION_SECRET, .offset = offsetof(struct slack_options, url), .required = true,
+    {.key = "url", .type = OPTION_SECRET, .offset = AT(url), .required = true,
      .help = "address of the incoming webhook; whoever knows it can write, so it is a secret", .sample = "{file: /etc/bascule/slack.url}"},
-    {.key = "timeout", .type = OPTION_DURATION, .offset = offsetof(struct slack_options, timeout_ms), .fallback = "10s", .min = 1000,
-     .max = 5 * MS_MINUTE, .help = "for the whole exchange"},
+    {.key = "timeout", .type = OPTION_DURATION, .offset = AT(timeout_ms), .fallback = "10s", .min = 1000, .max = 5 * MS_MINUTE,
+     .help = "for the whole exchange"},
+    {.key = "ca", .type = OPTION_PATH, .offset = AT(ca_file), .help = "certificates to trust instead of the system's"},
     OPTION_END,
 };
+#undef AT
 
-/* Slack's limits, in characters; the rest would make it refuse the message. */
-enum { HEADER_MAX = 150, SECTION_MAX = 3000, SECTIONS_MAX = 20, PAYLOAD_MAX = 512 * 1024 };
-
-struct handle {
-    struct arena *arena; /* it lives in it */
-    struct http_request *request;
-    char *url;
-    channel_done_fn *done;
-    void *arg;
-};
+/* Slack's limits, in characters. It refuses a message with more: 150 in a header, 3000 in a section, 50 blocks, and about 13,200 in all
+   blocks together, which stands in no document of theirs. */
+enum { HEADER_MAX = 150, SECTION_MAX = 3000, BLOCKS_MAX = 12000, TEXT_MAX = 3500, PAYLOAD_MAX = 512 * 1024 };
 
 static bool valid(const struct channel_conf *conf, struct err *err)
 {
@@ -110,119 +107,89 @@ static void add_metadata(struct jsonout *j, const char *key)
     json_object_end(j);
 }
 
+/* The body in sections, as much of it as all blocks together may hold; what is left out is said. */
+static void add_sections(struct arena *arena, struct jsonout *j, const struct notice *notice)
+{
+    const char *body = notice->body;
+    size_t left = BLOCKS_MAX - HEADER_MAX;
+    for (size_t width; *body && left > 0; left -= MIN_OF(width, left)) {
+        const char *from = body, *section = take_escaped(arena, &body, MIN_OF((size_t)SECTION_MAX, left));
+        if (body == from)
+            break; /* not even one character */
+        width = 0;
+        for (const char *p = section; *p; p++)
+            width += ((unsigned char)*p & 0xC0) != 0x80;
+        add_block(j, "section", "mrkdwn", section);
+    }
+    if (*body)
+        add_block(j, "section", "mrkdwn", arena_printf(arena, "[...] `bascule incident show %" PRId64 "`", notice->incident));
+}
+
 static struct str payload(struct arena *arena, const struct notice *notice)
 {
     struct buf out SCOPED(buf_done) = {.max = PAYLOAD_MAX};
     struct jsonout j = jsonout(&out);
-    const char *subject = notice->subject, *title = notice->subject, *body = notice->body;
+    const char *title = notice->subject;
+    /* What a phone shows; and all that is shown by what knows no blocks, as Mattermost. */
+    const char *text = arena_printf(arena, "%s\n%s", notice->subject, notice->body);
     json_object(&j);
-    json_put_text(&j, "text", take_escaped(arena, &subject, SECTION_MAX)); /* what a phone shows */
+    json_put_text(&j, "text", take_escaped(arena, &text, TEXT_MAX));
     json_key(&j, "blocks");
     json_array(&j);
     add_block(&j, "header", "plain_text", take_escaped(arena, &title, HEADER_MAX));
-    for (size_t i = 0; *body && i < SECTIONS_MAX; i++)
-        add_block(&j, "section", "mrkdwn", take_escaped(arena, &body, SECTION_MAX));
+    add_sections(arena, &j, notice);
     json_array_end(&j);
     add_metadata(&j, notice->key);
     json_object_end(&j);
     return (struct str){.p = arena_strndup(arena, buf_text(&out), out.n), .n = out.n};
 }
 
-static void free_handle(struct handle *h)
+/* Seconds, in the header or, as Slack did at first, in the body. */
+static int64_t wait_of(struct handover *h, const struct http_response *response)
 {
-    secret_wipe(h->url);
-    struct arena *arena = h->arena;
-    arena_close(&arena);
+    const struct json *body;
+    int64_t seconds;
+    if (response->retry_after_ms >= 0 || !json_parse(h->arena, response->body, &body, NULL) ||
+        !json_integer(json_get(body, "retry_after"), &seconds) || seconds < 0 || seconds > MS_DAY / MS_SECOND)
+        return response->retry_after_ms;
+    return seconds * MS_SECOND;
 }
 
-static void cancel(void **handle)
+static void on_answer(struct handover *h, const struct http_response *response)
 {
-    struct handle *h = TAKE(*handle);
-    if (!h)
-        return;
-    http_cancel(&h->request);
-    free_handle(h);
+    enum delivery delivery = handover_judge(response->status);
+    if (delivery == DELIVERY_SENT && (response->status != 200 || !str_is(response->body, "ok")))
+        delivery = DELIVERY_RETRY; /* something in between answered */
+    const char *said = handover_said(h, response->body);
+    handover_end(h, delivery, response->status == 429 ? wait_of(h, response) : response->retry_after_ms, "%s answered %ld%s%s", h->name,
+                 response->status, *said ? ": " : "", said);
 }
 
-/* Replaces every `secret` in `text`. */
-static char *without(struct arena *arena, const char *text, const char *secret)
+static bool begin(struct handover *h, const struct slack_options *o, struct err *err)
 {
-    char *clean = arena_strdup(arena, "");
-    size_t n = strlen(secret);
-    for (const char *hit; n && (hit = strstr(text, secret)); text = hit + n)
-        clean = arena_printf(arena, "%s%.*s***", clean, (int)(hit - text), text);
-    return arena_printf(arena, "%s%s", clean, text);
-}
-
-/* An error of the network may quote the address, whose path is the secret. */
-static const char *scrub(struct arena *arena, const char *text, const char *url)
-{
-    const char *host = strstr(url, "://"), *path = host ? strchr(host + 3, '/') : NULL;
-    const char *clean = without(arena, text, url);
-    return path && strlen(path) > 1 ? without(arena, clean, path) : clean;
-}
-
-static enum delivery judge(const struct http_response *response)
-{
-    if (response->status == 200)
-        return str_is(response->body, "ok") ? DELIVERY_SENT : DELIVERY_RETRY; /* something in between answered */
-    bool passing = response->status == 408 || response->status == 425 || response->status == 429;
-    return response->status >= 400 && response->status < 500 && !passing ? DELIVERY_REFUSED : DELIVERY_RETRY;
-}
-
-static void on_done(void *arg, const struct http_response *response, const struct err *err)
-{
-    struct handle *h = arg;
-    SCOPED(arena_close) struct arena *a = arena_open();
-    enum delivery delivery = DELIVERY_RETRY;
-    const char *text = response ? NULL : scrub(a, err->message, h->url);
-    int64_t retry_after_ms = response ? response->retry_after_ms : -1;
-    if (response) {
-        delivery = judge(response);
-        struct str said = str_trim(response->body);
-        text = arena_printf(a, "the webhook answered %ld%s" STR_FMT, response->status, said.n ? ": " : "", (int)MIN_OF(said.n, (size_t)100),
-                            said.n ? said.p : "");
-        text = scrub(a, text, h->url);
-    }
-    channel_done_fn *done = h->done;
-    void *done_arg = h->arg;
-    free_handle(h);
-    done(done_arg, delivery, retry_after_ms, text);
-}
-
-static bool begin(const struct channel_env *env, const struct slack_options *o, const struct notice *notice, struct handle *h, struct err *err)
-{
-    if (!secret_read(h->arena, &o->url, &h->url, err))
+    const char *url;
+    if (!handover_line_is_clean("the key of the notice", h->notice->key, err) || !handover_url(h, &o->url, &url, err))
         return false;
-    const char **headers = arena_array(h->arena, const char *, 3);
-    headers[0] = "Content-Type: application/json; charset=utf-8";
-    headers[1] = arena_printf(h->arena, "Idempotency-Key: %s", notice->key);
-    struct http_spec *spec = arena_new(h->arena, struct http_spec);
-    struct str body = payload(h->arena, notice);
-    *spec = (struct http_spec){.method = "POST", .url = h->url, .headers = headers, .body = body.p, .body_size = body.n,
-                               .timeout_ms = o->timeout_ms, .max_body = 64 * 1024,
-                               /* On a kept connection curl would send again by itself, unseen by the outbox. */
-                               .fresh_connection = true};
-    struct err why = {0};
-    if (http_start(env->http, spec, on_done, h, &h->request, &why))
-        return true;
-    return err_set(err, why.code, "%s", scrub(h->arena, why.message, h->url));
+    struct str body = payload(h->arena, h->notice);
+    struct http_spec spec = {
+        .method = "POST",
+        .url = url,
+        .headers = handover_headers(h, "application/json; charset=utf-8", arena_printf(h->arena, "Idempotency-Key: %s", h->notice->key), NULL, NULL),
+        .body = body.p,
+        .body_size = body.n,
+    };
+    h->ca_file = o->ca_file;
+    return handover_send(h, &spec, on_answer, err);
 }
 
 static bool start(const struct channel_env *env, const struct channel_conf *conf, const struct notice *notice, channel_done_fn *done, void *arg,
                   void **ret_handle, struct err *err)
 {
-    for (const char *p = notice->key; *p; p++)
-        if ((unsigned char)*p < 0x20 || *p == 0x7F)
-            return err_set(err, ERR_DATA, "the key of the notice holds a line break or another control character");
-    struct arena *arena = arena_open();
-    struct handle *h = arena_new(arena, struct handle);
-    *h = (struct handle){.arena = arena, .done = done, .arg = arg};
-    if (!begin(env, conf->options, notice, h, err)) {
-        free_handle(h);
+    const struct slack_options *o = conf->options;
+    SCOPED(handover_free) struct handover *h = handover_new(env, notice, "the webhook", o->timeout_ms, done, arg);
+    if (!begin(h, o, err))
         return false;
-    }
-    *ret_handle = h;
+    *ret_handle = TAKE(h);
     return true;
 }
 
@@ -234,5 +201,5 @@ const struct channel_ops channel_slack = {
     .valid = valid,
     .address_valid = address_valid,
     .start = start,
-    .cancel = cancel,
+    .cancel = handover_cancel,
 };

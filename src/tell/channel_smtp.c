@@ -12,6 +12,7 @@ struct smtp_options {
     struct secret password;
     const char *from;
     int64_t timeout_ms;
+    const char *ca_file;
 };
 
 #define AT(member) offsetof(struct smtp_options, member)
@@ -26,6 +27,7 @@ static const struct option options[] = {
     {.key = "from", .type = OPTION_STRING, .offset = AT(from), .required = true, .help = "address of the sender", .sample = "bascule@akig.com"},
     {.key = "timeout", .type = OPTION_DURATION, .offset = AT(timeout_ms), .fallback = "20s", .min = 1000, .max = 5 * MS_MINUTE,
      .help = "for the whole hand-over"},
+    {.key = "ca", .type = OPTION_PATH, .offset = AT(ca_file), .help = "certificates to trust instead of the system's"},
     OPTION_END,
 };
 #undef AT
@@ -36,6 +38,19 @@ struct handle {
     channel_done_fn *done;
     void *arg;
 };
+
+/* What never leaves this machine nobody on the way can read. */
+static bool is_here(const char *server)
+{
+    struct str host = str_of(server + strlen("smtp://")), name;
+    if (str_starts(host, "[::1]"))
+        return true;
+    if (!str_next(&host, '/', &name))
+        return false;
+    host = name;
+    return str_next(&host, ':', &name) &&
+           (str_is(name, "localhost") || (str_starts(name, "127.") && strspn(name.p, "0123456789.") == name.n));
+}
 
 static bool valid(const struct channel_conf *conf, struct err *err)
 {
@@ -51,6 +66,10 @@ static bool valid(const struct channel_conf *conf, struct err *err)
         return err_set(err, ERR_CONFIG, "\"starttls\" does not go with smtps://, which is encrypted from the start");
     if (o->user && o->password.source == SECRET_NONE)
         return err_set(err, ERR_CONFIG, "\"user\" needs a \"password\"");
+    if (o->user && !o->starttls && str_starts(server, "smtp://") && !is_here(o->server)) {
+        err_set(err, ERR_CONFIG, "the password would go to \"%s\" in clear", o->server);
+        return err_hint(err, "set starttls: true, or write smtps://HOST:465");
+    }
     if (!mail_address_valid(o->from, err)) {
         if (err)
             err->code = ERR_CONFIG;
@@ -115,7 +134,8 @@ static bool begin(const struct channel_env *env, const struct smtp_options *o, c
     if (o->user && !secret_read(h->arena, &o->password, &password, err))
         return false;
     struct smtp_spec spec = {.url = o->server, .starttls = o->starttls, .user = o->user, .password = password, .from = o->from,
-                             .to = notice->address, .message = message.p, .message_size = message.n, .timeout_ms = o->timeout_ms};
+                             .to = notice->address, .message = message.p, .message_size = message.n, .timeout_ms = o->timeout_ms,
+                             .ca_file = o->ca_file};
     bool ok = smtp_start(env->http, &spec, on_done, h, &h->request, err); /* copies what it keeps */
     secret_wipe(password);
     return ok;

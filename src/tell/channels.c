@@ -1,12 +1,17 @@
 /* tell/channels.c -- All channels there are. */
 #include "tell/channel.h"
 
-extern const struct channel_ops channel_log, channel_slack, channel_smtp;
+extern const struct channel_ops channel_command, channel_log, channel_pagerduty, channel_slack, channel_sms, channel_smtp, channel_statuspage, channel_webhook;
 
 const struct channel_ops *const channel_drivers[] = {
     &channel_log,
     &channel_smtp,
     &channel_slack,
+    &channel_sms,
+    &channel_pagerduty,
+    &channel_webhook,
+    &channel_command,
+    &channel_statuspage,
     NULL,
 };
 

@@ -5,6 +5,7 @@
 
 #include "base/base64.h"
 #include "io/hash.h"
+#include "tell/handover.h"
 
 enum {
     ADDRESS_MAX = 254,
@@ -142,24 +143,65 @@ static bool check(const char *from, const struct notice *notice, struct err *err
     return check_line("subject", notice->subject, err) && check_line("key", notice->key, err);
 }
 
+/* What a mail program that shows HTML is given when there is nothing better: the body, as it stands. */
+static const char *html_of(struct arena *arena, const char *body)
+{
+    struct buf out SCOPED(buf_done) = {.max = MESSAGE_MAX};
+    buf_puts(&out, "<!DOCTYPE html>\n<html><head><meta charset=\"utf-8\"></head><body>\n"
+                   "<div style=\"white-space: pre-wrap; font-family: sans-serif\">");
+    for (const char *p = body; *p; p++)
+        if (strchr("&<>\"", *p))
+            buf_puts(&out, *p == '&' ? "&amp;" : *p == '<' ? "&lt;" : *p == '>' ? "&gt;" : "&quot;");
+        else
+            buf_putc(&out, *p);
+    buf_puts(&out, "</div>\n</body></html>\n");
+    return out.over ? NULL : arena_strdup(arena, buf_text(&out));
+}
+
+static void add_part(struct buf *to, const char *boundary, const char *type, const char *text)
+{
+    buf_printf(to, "--%s\r\nContent-Type: %s; charset=UTF-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n", boundary, type);
+    add_body(to, text);
+    buf_puts(to, "\r\n");
+}
+
+/* The plainest first: programs show the last one that they understand. */
+static void add_parts(struct buf *to, struct arena *arena, const char *id, const struct notice *notice)
+{
+    const char *html = notice->html && *notice->html ? notice->html : html_of(arena, notice->body);
+    const char *boundary = arena_printf(arena, "=_%.32s", id + 1); /* quoted-printable never writes "=_" */
+    buf_printf(to, "MIME-Version: 1.0\r\nContent-Type: multipart/alternative;\r\n boundary=\"%s\"\r\n\r\n", boundary);
+    add_part(to, boundary, "text/plain", notice->body);
+    if (html)
+        add_part(to, boundary, "text/html", html);
+    buf_printf(to, "--%s--\r\n", boundary);
+}
+
+/* The first message of an incident to somebody is the root on which all later ones hang, in every mail program. Should it be lost, the
+   others still hang together by its name. */
+static void add_thread(struct buf *to, struct arena *arena, const char *from, const struct notice *notice, const char *id)
+{
+    const char *thread = notice->thread ? notice->thread : arena_printf(arena, "%s/%" PRId64, notice->service, notice->incident);
+    const char *root = message_id(arena, from, arena_printf(arena, "root\n%s\n%s\n%s", thread, notice->contact, notice->address));
+    if (notice->first)
+        buf_printf(to, "Message-ID: %s\r\n", root);
+    else
+        buf_printf(to, "Message-ID: %s\r\nIn-Reply-To: %s\r\nReferences: %s\r\n", id, root, root);
+}
+
 bool mail_build(struct arena *arena, const char *from, const struct notice *notice, struct str *ret, struct err *err)
 {
     if (!check(from, notice, err))
         return false;
-    /* With the moment of the order, since a journal begun anew counts its incidents from 1 again. */
-    const char *id = message_id(arena, from, arena_printf(arena, "%s\n%s\n%" PRId64, notice->service, notice->key, notice->wall_ms));
-    /* Nobody ever sends the message of this name: it is the peg on which all messages of the incident hang in a mail program. */
-    const char *root = message_id(arena, from, arena_printf(arena, "%s\ninc-%" PRId64 "-root\n%s", notice->service, notice->incident,
-                                                            notice->contact));
+    const char *id = message_id(arena, from, notice_identity(arena, notice));
     struct buf m SCOPED(buf_done) = {.max = MESSAGE_MAX};
     add_date(&m, notice->wall_ms);
     buf_printf(&m, "From: bascule <%s>\r\nTo: <%s>\r\n", from, notice->address);
     add_text_header(&m, "Subject", notice->subject);
-    buf_printf(&m, "Message-ID: %s\r\nIn-Reply-To: %s\r\nReferences: %s\r\n", id, root, root);
+    add_thread(&m, arena, from, notice, id);
     add_text_header(&m, "X-Bascule-Key", notice->key);
-    buf_puts(&m, "Auto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=UTF-8\r\n"
-                 "Content-Transfer-Encoding: quoted-printable\r\n\r\n");
-    add_body(&m, notice->body);
+    buf_puts(&m, "Auto-Submitted: auto-generated\r\n");
+    add_parts(&m, arena, id, notice);
     if (m.over)
         return err_set(err, ERR_DATA, "the message is larger than %d bytes", MESSAGE_MAX);
     *ret = (struct str){.p = arena_strndup(arena, m.p, m.n), .n = m.n};

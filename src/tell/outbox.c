@@ -194,6 +194,7 @@ static void attempt(struct lane *lane)
     struct outbox *box = lane->outbox;
     struct notice *notice = &lane->first->notice;
     struct err err = {0};
+    notice->unsure = notice->unsure || notice->attempts > 0;
     notice->attempts++;
     if (!lane->ops) {
         SCOPED(arena_close) struct arena *a = arena_open();

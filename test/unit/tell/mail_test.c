@@ -27,7 +27,7 @@ static int tear_down(void **state)
 static struct notice notice(void)
 {
     return (struct notice){.key = "7/alert/ops/mail", .incident = 7, .service = "akig", .stage = "alert", .contact = "ops", .channel = "mail",
-                           .address = "ops@akig.com", .subject = "[P1][INC-7] Database unavailable", .body = "Hello\nworld\n",
+                           .address = "ops@akig.com", .subject = "[P1][INC-7] Database unavailable", .body = "Hello\nworld\n", .thread = "akig/7/1761406442000",
                            .wall_ms = INT64_C(1761406442120)};
 }
 
@@ -69,10 +69,16 @@ static void a_plain_message_is_what_it_should_be(void **state)
     assert_string_equal(header(message, "To"), "<ops@akig.com>");
     assert_string_equal(header(message, "Subject"), "[P1][INC-7] Database unavailable");
     assert_string_equal(header(message, "Auto-Submitted"), "auto-generated");
-    assert_string_equal(header(message, "Content-Type"), "text/plain; charset=UTF-8");
-    assert_string_equal(header(message, "Content-Transfer-Encoding"), "quoted-printable");
     assert_string_equal(header(message, "X-Bascule-Key"), "7/alert/ops/mail");
-    assert_string_equal(strstr(message, "\r\n\r\n"), "\r\n\r\nHello\r\nworld\r\n");
+    const char *type = header(message, "Content-Type"), *start = strstr(type, "boundary=\"");
+    assert_int_equal(strncmp(type, "multipart/alternative;", 22), 0);
+    assert_non_null(start);
+    const char *boundary = arena_strndup(a, start + 10, strcspn(start + 10, "\""));
+    assert_string_equal(strstr(message, "\r\n\r\n"), arena_printf(a, "\r\n\r\n--%s\r\nContent-Type: text/plain; charset=UTF-8\r\n"
+        "Content-Transfer-Encoding: quoted-printable\r\n\r\nHello\r\nworld\r\n\r\n--%s\r\nContent-Type: text/html; charset=UTF-8\r\n"
+        "Content-Transfer-Encoding: quoted-printable\r\n\r\n<!DOCTYPE html>\r\n<html><head><meta charset=3D\"utf-8\"></head><body>\r\n"
+        "<div style=3D\"white-space: pre-wrap; font-family: sans-serif\">Hello\r\nworld\r\n</div>\r\n</body></html>\r\n\r\n--%s--\r\n",
+        boundary, boundary, boundary));
 }
 
 static void the_same_notice_is_the_same_message(void **state)
@@ -107,8 +113,40 @@ static void all_messages_of_an_incident_hang_together(void **state)
     n.contact = "boss";
     assert_string_not_equal(root, header(build(&n), "References"));
     n.contact = "ops";
-    n.incident = 8;
+    n.address = "other@akig.com";
     assert_string_not_equal(root, header(build(&n), "References"));
+    n = notice();
+    n.thread = "akig/8/1761406442000";
+    assert_string_not_equal(root, header(build(&n), "References"));
+    n.thread = "akig/7/1761406442001"; /* a journal begun anew */
+    assert_string_not_equal(root, header(build(&n), "References"));
+    n.thread = NULL;
+    build(&n);
+}
+
+static void the_first_message_is_the_root(void **state)
+{
+    (void)state;
+    struct notice n = notice();
+    const char *root = header(build(&n), "References");
+    n.first = true;
+    const char *message = build(&n);
+    assert_string_equal(header(message, "Message-ID"), root);
+    assert_null(strstr(message, "\r\nReferences:"));
+    assert_null(strstr(message, "\r\nIn-Reply-To:"));
+    assert_string_equal(message, build(&n)); /* and the same when it is sent again */
+}
+
+static void what_looks_like_html_is_text(void **state)
+{
+    (void)state;
+    struct notice n = notice();
+    n.body = "\n<script>\"1\"</script> & co";
+    const char *message = build(&n);
+    assert_non_null(strstr(message, "\r\n&lt;script&gt;&quot;1&quot;&lt;/script&gt; &amp; co"));
+    n.html = "<!DOCTYPE html><p>as C made it</p>";
+    assert_non_null(strstr(build(&n), "<!DOCTYPE html><p>as C made it</p>"));
+    assert_null(strstr(build(&n), "pre-wrap"));
 }
 
 static void subjects_are_encoded_when_they_must_be(void **state)
@@ -138,7 +176,11 @@ static void another_program_reads_what_was_meant(void **state)
         "m = email.message_from_binary_file(sys.stdin.buffer, policy=email.policy.default)\n"
         "assert not m.defects, m.defects\n"
         "sys.stdout.write(m['Subject'] + '\\n' + m['To'].addresses[0].addr_spec + '\\n' + m['Date'].datetime.isoformat() + '\\n' + "
-        "m.get_content())\n";
+        "m.get_body(('plain',)).get_content())\n"
+        "assert [p.get_content_type() for p in m.iter_parts()] == ['text/plain', 'text/html']\n"
+        "import html, re\n"
+        "shown = html.unescape(re.search('pre-wrap[^>]*>(.*)</div>', m.get_body(('html',)).get_content(), re.S)[1])\n"
+        "assert shown == m.get_body(('plain',)).get_content()[:-1], shown\n";
     const char *const argv[] = {"python3", "-X", "utf8", "-c", script, NULL};
     struct proc_result result;
     struct err err = {0};
@@ -206,6 +248,8 @@ int main(void)
         TEST(a_plain_message_is_what_it_should_be),
         TEST(the_same_notice_is_the_same_message),
         TEST(all_messages_of_an_incident_hang_together),
+        TEST(the_first_message_is_the_root),
+        TEST(what_looks_like_html_is_text),
         TEST(subjects_are_encoded_when_they_must_be),
         TEST(another_program_reads_what_was_meant),
         TEST(what_would_break_a_header_is_refused),

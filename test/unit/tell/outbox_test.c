@@ -216,7 +216,7 @@ static void the_webhook_gets_what_slack_wants(void **state)
     const struct json *body;
     struct err err = {0};
     assert_true(json_parse(w.a, str_of(strstr(request, "\r\n\r\n") + 4), &body, &err));
-    assert_string_equal(json_string(json_path(body, "text")), "[P1][INC-7] Base indisponible é");
+    assert_string_equal(json_string(json_path(body, "text")), "[P1][INC-7] Base indisponible é\nline one\nline &lt;two&gt; &amp; co\n");
     assert_string_equal(json_string(json_path(body, "blocks.0.type")), "header");
     assert_string_equal(json_string(json_path(body, "blocks.0.text.type")), "plain_text");
     assert_string_equal(json_string(json_path(body, "blocks.1.text.text")), "line one\nline &lt;two&gt; &amp; co\n");
@@ -233,16 +233,14 @@ static size_t characters(const char *text)
     return n;
 }
 
-static void long_texts_are_cut_to_slacks_limits(void **state)
+/* `lines` lines of 250 characters each, some of which need escaping. */
+static const struct json *blocks_of_body(int lines)
 {
-    (void)state;
-    w.http_receiver = slack("slack", 2000, SCRIPT(ANSWER_OK));
-    open_box();
     char *line = arena_alloc(w.a, 400), *body = arena_strdup(w.a, "");
-    for (int i = 0; i < 130; i++)
+    for (int i = 0; i < 120; i++)
         memcpy(line + i * 2, i % 10 ? "é" : " &", 2);
-    for (int i = 0; i < 60; i++)
-        body = arena_printf(w.a, "%s%d %s\n", body, i, line);
+    for (int i = 0; i < lines; i++)
+        body = arena_printf(w.a, "%s%03d %s\n", body, i, line);
     struct notice n = notice("k", "slack", NULL);
     n.subject = arena_printf(w.a, "%s%s", line, line);
     n.body = body;
@@ -251,18 +249,67 @@ static void long_texts_are_cut_to_slacks_limits(void **state)
     const struct json *sent;
     struct err err = {0};
     assert_true(json_parse(w.a, str_of(strstr(w.http_receiver->got.p[0].text, "\r\n\r\n") + 4), &sent, &err));
-    assert_in_range(characters(json_string(json_path(sent, "blocks.0.text.text"))), 140, 150);
-    const struct json *blocks = json_get(sent, "blocks");
-    assert_true(json_count(blocks) > 3);
-    size_t lines = 0;
+    assert_true(characters(json_string(json_path(sent, "text"))) <= 4000);
+    return json_get(sent, "blocks");
+}
+
+/* What all blocks hold together, each within its own limit; the number of the body's lines in *ret_lines. */
+static size_t look_at_blocks(const struct json *blocks, size_t *ret_lines)
+{
+    size_t all = characters(json_string(json_path(json_at(blocks, 0), "text.text")));
+    assert_in_range(all, 140, 150);
+    *ret_lines = 0;
     for (size_t i = 1; i < json_count(blocks); i++) {
         const char *text = json_string(json_path(json_at(blocks, i), "text.text"));
         assert_true(characters(text) <= 3000);
-        assert_int_equal(text[strlen(text) - 1], '\n'); /* cut between lines */
+        all += characters(text);
         for (const char *p = text; *p; p++)
-            lines += *p == '\n';
+            *ret_lines += *p == '\n';
     }
+    assert_true(json_count(blocks) <= 50);
+    return all;
+}
+
+static void a_long_text_is_parted_between_lines(void **state)
+{
+    (void)state;
+    size_t lines;
+    w.http_receiver = slack("slack", 2000, SCRIPT(ANSWER_OK));
+    open_box();
+    const struct json *blocks = blocks_of_body(60);
+    assert_true(json_count(blocks) > 3);
+    assert_true(look_at_blocks(blocks, &lines) > 9000);
     assert_int_equal(lines, 60); /* and nothing was left out */
+    for (size_t i = 1; i < json_count(blocks); i++) {
+        const char *text = json_string(json_path(json_at(blocks, i), "text.text"));
+        assert_int_equal(text[strlen(text) - 1], '\n');
+    }
+}
+
+static void what_slack_would_refuse_is_cut_and_said(void **state)
+{
+    (void)state;
+    size_t lines;
+    w.http_receiver = slack("slack", 2000, SCRIPT(ANSWER_OK));
+    open_box();
+    const struct json *blocks = blocks_of_body(300);
+    size_t all = look_at_blocks(blocks, &lines);
+    assert_in_range(all, 10000, 12500);
+    assert_true(lines > 30 && lines < 300);
+    assert_string_equal(json_string(json_path(json_at(blocks, json_count(blocks) - 1), "text.text")), "[...] `bascule incident show 7`");
+}
+
+static void slack_may_say_in_the_body_how_long_to_wait(void **state)
+{
+    (void)state;
+    w.http_receiver = slack("slack", 2000, SCRIPT("HTTP/1.1 429 Slow\r\nContent-Length: 51\r\n\r\n"
+                                                 "{\"retry_after\":2,\"ok\":false,\"error\":\"rate_limited\"}", ANSWER_OK));
+    open_box();
+    add("k", "slack", NULL);
+    until_said(2);
+    assert_true(w.said.p[1].delivered);
+    struct received *got = w.http_receiver->got.p;
+    assert_in_range(got[1].at_boot_ms - got[0].at_boot_ms, 2000, 3000);
 }
 
 static void a_failing_receiver_is_tried_again_with_the_same_identity(void **state)
@@ -613,7 +660,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_notice_is_delivered_once),
         TEST(the_webhook_gets_what_slack_wants),
-        TEST(long_texts_are_cut_to_slacks_limits),
+        TEST(a_long_text_is_parted_between_lines),
+        TEST(what_slack_would_refuse_is_cut_and_said),
+        TEST(slack_may_say_in_the_body_how_long_to_wait),
         TEST(a_failing_receiver_is_tried_again_with_the_same_identity),
         TEST(retry_after_is_honoured),
         TEST(a_lane_keeps_its_order_and_one_at_a_time),
