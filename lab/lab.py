@@ -296,6 +296,7 @@ class Builder:
             for old, new in playbook_edits.items():
                 text = re.sub(old, new, text)
             (self.folder / "playbooks" / path.name).write_text(text)
+        shutil.copytree(os.environ.get("BASCULE_CHECKLISTS", SOURCE.parent / "etc" / "checklists"), self.folder / "checklists")
 
     def give(self, path: Path) -> None:
         if self.user:

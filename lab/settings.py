@@ -98,6 +98,7 @@ contacts:
     tier: 2
     language: fr
     ways: [{{channel: mail, address: cto@akig.example}}]
+  - {{name: tracker, tier: 0, ways: [{{channel: mail, address: tracker@akig.example}}]}}
 groups:
   - {{name: on-call, members: [ops, dba]}}
   - {{name: management, members: [cto]}}
@@ -145,6 +146,8 @@ services:
       - {{name: P2, rto: 1h, rpo: 1h, impact_per_hour: 10000, stages: [{{name: alert, after: 5s, notify: [ops]}}]}}
       - {{name: P3, rto: 24h, stages: [{{name: alert, after: 1m, notify: [ops]}}]}}
     playbooks: [database-down.yaml, failover.yaml]
+    checklists: [p1.yaml, failover.yaml, restore.yaml, post-incident.yaml]
+    tickets: tracker
 """
 
 
