@@ -8,6 +8,8 @@
 
 extern const struct command cmd_checklist;
 
+enum { SAID_SIZE = 161 };
+
 struct args {
     const char *by, *owner, *due; /* NULL: not given */
     bool all;
@@ -80,7 +82,15 @@ struct showing {
 
 static const char *since_opening(const struct showing *s, int64_t at_ms)
 {
-    return arena_printf(s->cli->arena, "T+%s", duration_clock(s->cli->arena, at_ms - s->story.opened_at_ms));
+    int64_t since = at_ms - s->story.opened_at_ms;
+    return arena_printf(s->cli->arena, "T%c%s", since < 0 ? '-' : '+', duration_clock(s->cli->arena, since < 0 ? -since : since));
+}
+
+/* As much of a sentence as a person reads; `journal show` has the whole. */
+static const char *beginning(struct arena *a, const char *sentence)
+{
+    char cut[SAID_SIZE];
+    return COPY_TO(cut, sentence) ? sentence : arena_printf(a, "%s…", cut);
 }
 
 /* What proved it, or who said so. */
@@ -90,7 +100,7 @@ static const char *mark_text(const struct showing *s, const struct item_standing
     struct record row;
     const char *said = story_record(a, s->journal, item->seq, &row) ? story_sentence(a, &row, s->cli->language) : "";
     const char *late = item_was_late(item) ? arena_printf(a, _(", %s late"), cli_duration(s->cli, item->at_ms - item->due_at_ms)) : "";
-    return arena_printf(a, "%s%s: %s [#%" PRId64 "]", since_opening(s, item->at_ms), late, said, item->seq);
+    return arena_printf(a, "%s%s: %s [#%" PRId64 "]", since_opening(s, item->at_ms), late, beginning(a, said), item->seq);
 }
 
 static const char *open_text(const struct showing *s, const struct checklist_standing *list, const struct item_standing *item)

@@ -111,7 +111,13 @@ static const char *ppm(const struct paper *r, int64_t value)
 {
     if (value < 0)
         return tr(r, "unknown", "inconnu");
-    return arena_printf(r->cli->arena, "%" PRId64 "%s%04" PRId64 " %%", value / 10000, tr(r, ".", ","), value % 10000);
+    int64_t whole = value / 10000, part = value % 10000;
+    int width = 4;
+    if (!part)
+        return arena_printf(r->cli->arena, "%" PRId64 " %%", whole);
+    for (; part % 10 == 0; width--)
+        part /= 10;
+    return arena_printf(r->cli->arena, "%" PRId64 "%s%0*" PRId64 " %%", whole, tr(r, ".", ","), width, part);
 }
 
 static const char *part(const struct paper *r, size_t part, size_t whole)
@@ -154,7 +160,7 @@ static void put_summary(const struct paper *r)
 {
     const struct period *p = &r->p;
     struct arena *a = r->cli->arena;
-    buf_printf(r->out, "| | |\n| --- | --- |\n");
+    buf_printf(r->out, "%s\n| --- | --- |\n", tr(r, "| figure | value |", "| chiffre | valeur |"));
     row(r, "overall status", "état général", status(r));
     row(r, "incidents", "incidents",
         r->journal_known ? arena_printf(a, tr(r, "%zu, of which %zu are open", "%zu, dont %zu ouverts"), p->incidents.n, p->open)
@@ -200,7 +206,7 @@ static void put_place(const struct paper *r, const struct place *place)
         buf_printf(r->out, tr(r, "Not known: %s\n", "Inconnu : %s\n"), cell(r, place->trouble));
         return;
     }
-    buf_printf(r->out, "| | |\n| --- | --- |\n");
+    buf_printf(r->out, "%s\n| --- | --- |\n", tr(r, "| figure | value |", "| chiffre | valeur |"));
     row(r, "backups made", "sauvegardes faites", arena_printf(a, "%zu", f->made));
     row(r, "success rate", "taux de réussite", tried ? ppm(r, (int64_t)f->made * PPM / (int64_t)tried) : "–");
     row(r, "time of a backup, on average", "durée moyenne d'une sauvegarde", known(r, f->mean_took_ms));

@@ -129,12 +129,13 @@ static bool next_cell(struct str *rest, struct str *ret)
     return false;
 }
 
+/* "| --- | --- |" */
 static bool is_rule(struct str line)
 {
     for (size_t i = 0; i < line.n; i++)
         if (!strchr("|- ", line.p[i]))
             return false;
-    return line.n > 2;
+    return memchr(line.p, '-', line.n) != NULL;
 }
 
 static void put_row(struct page_out *p, struct str line)

@@ -304,7 +304,7 @@ void put_sign_off(const struct report_out *r)
     put_field(r, "meeting");
     put_field(r, "documentation");
     put_field(r, "reviewed");
-    put(r, "\n| | name | date | record |\n| --- | --- | --- | --- |\n", "\n| | nom | date | ligne |\n| --- | --- | --- | --- |\n");
+    put(r, "\n| signature | name | date | record |\n| --- | --- | --- | --- |\n", "\n| signature | nom | date | ligne |\n| --- | --- | --- | --- |\n");
     put_signature(r, "prepared", "préparé", author ? author->text : NULL, author ? author->wall_ms : 0, author ? author->seq : 0);
     put_signature(r, "reviewed", "relu", reviewed ? reviewed->who : NULL, reviewed ? reviewed->wall_ms : 0, reviewed ? reviewed->seq : 0);
     put_signature(r, "approved", "approuvé", approved ? approved->who : NULL, approved ? approved->wall_ms : 0, approved ? approved->seq : 0);

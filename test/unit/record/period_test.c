@@ -143,6 +143,8 @@ static void marks_become_markup(void **state)
     assert_in(page, "<aside>\n<p><strong>To write:</strong> x</p>\n</aside>");
     assert_in(page, "<p>text</p>");
     assert_null(strstr(page, "]: #record"));
+    page = page_of(f, "# t\n\n| | x |\n| --- | --- |\n| a | - |\n"); /* a head may have empty cells, and a dash is no rule */
+    assert_in(page, "<tr><th scope=\"col\"></th><th scope=\"col\">x</th></tr></thead><tbody>\n<tr><td>a</td><td>-</td></tr>");
 }
 
 static void nothing_that_was_written_becomes_markup(void **state)
