@@ -281,7 +281,7 @@ static bool fill(const struct showing *s, const struct verb *verb, const struct 
 
 static const char *wrong_words(const struct verb *verb, const struct args *args)
 {
-    if (!args->words.n || !strchr(args->words.p[0], '/'))
+    if (!args->words.p || !args->words.n || !strchr(args->words.p[0], '/'))
         return _("name the item as CHECKLIST/ITEM");
     if (verb->text_wanted && args->words.n < 2)
         return _("say why it does not apply");

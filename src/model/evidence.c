@@ -132,6 +132,8 @@ bool evidence_parse(struct arena *arena, const char *text, struct evidence *ret,
     struct evidence proof = {0};
     if (!str_words(arena, text, &words))
         return err_set(err, ERR_CONFIG, "a quote is open in \"%s\"", text);
+    if (!words.n)
+        return err_set(err, ERR_CONFIG, "a proof is empty");
     if (words.n > WORDS_MAX)
         return err_set(err, ERR_CONFIG, "a proof has at most %d words", WORDS_MAX);
     bool alternative = false;
@@ -187,11 +189,13 @@ static bool fits_command(const struct strs *words, const char *text)
     return true;
 }
 
-/* The stage in "7/alert/ops/mail". */
-static bool fits_notice(const char *stage, const char *key)
+/* The stage in "7/alert/ops/mail"; p NULL: it is no notice's key. */
+static struct str stage_in(const char *key)
 {
-    struct str rest = str_of(key), part;
-    return str_next(&rest, '/', &part) && str_next(&rest, '/', &part) && str_is(part, stage);
+    struct str rest = str_of(key), incident, stage;
+    if (!str_next(&rest, '/', &incident) || !str_next(&rest, '/', &stage))
+        return (struct str){0};
+    return stage;
 }
 
 static bool fits_ending(const struct evidence_term *t, const struct record *r, int begin, int end)
@@ -225,7 +229,7 @@ static bool fits_event(const struct evidence_term *t, const struct evidence_stat
 {
     switch (t->kind) {
     case EVIDENCE_DELIVERED:
-        return r->kind == EVENT_DELIVERED && fits_notice(t->name, r->subject);
+        return r->kind == EVENT_DELIVERED && str_is(stage_in(r->subject), t->name);
     case EVIDENCE_CHECK:
         return r->kind == EVENT_VERDICT && r->number == t->number && fits_word(t->name, str_of(r->subject));
     case EVIDENCE_FACT:
@@ -258,9 +262,9 @@ static void feed_tickets(struct evidence_state *s, const struct record *r)
         s->actions = r->number < 0 ? s->actions & ~bit : s->actions | bit;
         s->ticketed |= r->number == 2 ? bit : 0;
     }
-    struct str rest = str_of(r->subject), part;
-    if (r->kind == EVENT_DELIVERED && str_next(&rest, '/', &part) && str_next(&rest, '/', &part) && str_starts(part, ticket))
-        s->ticketed |= action_bit((struct str){.p = part.p + strlen(ticket), .n = part.n - strlen(ticket)});
+    struct str stage = stage_in(r->subject);
+    if (r->kind == EVENT_DELIVERED && str_starts(stage, ticket))
+        s->ticketed |= action_bit((struct str){.p = stage.p + strlen(ticket), .n = stage.n - strlen(ticket)});
 }
 
 static void begin_to_hold(struct evidence_state *s, const struct record *r)

@@ -4,6 +4,7 @@
 #include "base/jsonout.h"
 #include "io/json.h"
 #include "record/history.h"
+#include "record/words.h"
 
 /* ---- actions ---- */
 
@@ -67,15 +68,14 @@ static void take_action(struct arena *a, struct written_all *w, int number, cons
 }
 
 /* "7/ticket-2/tracker/hook" */
-static void take_ticket(struct written_all *w, const struct record *r)
+static void take_ticket(struct arena *a, struct written_all *w, const struct record *r)
 {
-    struct str rest = str_of(r->subject), part;
+    static const char ticket[] = "ticket-";
+    const char *stage = notice_key(a, r->subject).stage;
     int64_t number;
-    if (!str_next(&rest, '/', &part) || !str_next(&rest, '/', &part) || !str_starts(part, "ticket-"))
+    if (strncmp(stage, ticket, strlen(ticket)) != 0)
         return;
-    part.p += strlen("ticket-");
-    part.n -= strlen("ticket-");
-    struct written_action *action = str_int(part, &number) && number <= ACTIONS_MAX ? action_numbered(w, (int)number) : NULL;
+    struct written_action *action = str_int(str_of(stage + strlen(ticket)), &number) && number <= ACTIONS_MAX ? action_numbered(w, (int)number) : NULL;
     if (action && !action->told_seq)
         action->told_seq = r->seq;
 }
@@ -136,7 +136,7 @@ void written_of(struct arena *arena, const struct history *history, struct writt
         else if (r->kind == EVENT_WRITE)
             take_field(arena, ret, r);
         else if (r->kind == EVENT_DELIVERED)
-            take_ticket(ret, r);
+            take_ticket(arena, ret, r);
     }
     if (ret->next_action > ACTIONS_MAX)
         ret->next_action = 0;
