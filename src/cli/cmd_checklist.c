@@ -254,34 +254,34 @@ static bool fit(char *to, size_t size, const char *text, const char *what, struc
     return str_copy(to, size, text) || err_set(err, ERR_LIMIT, _("%s is longer than %zu bytes"), what, size - 1);
 }
 
-static bool fill(const struct showing *s, const struct verb *verb, const struct args *args, struct event *event, struct err *err)
+static bool fill(const struct showing *s, const struct verb *verb, const char *name, const struct args *args, struct event *event, struct err *err)
 {
     struct arena *a = s->cli->arena;
     const struct checklist_standing *list = NULL;
-    const struct item_standing *item = item_named(&s->lists, args->words.p[0], &list);
+    const struct item_standing *item = item_named(&s->lists, name, &list);
     const char *text = verb->tick == TICK_ASSIGNED ? args->owner : "", *when;
     *event = (struct event){.kind = EVENT_TICK_ITEM, .incident = s->story.incident, .number = verb->tick};
     COPY_TO(event->service, s->story.service);
     if (!item)
-        return no_item(a, &s->lists, args->words.p[0], err);
+        return no_item(a, &s->lists, name, err);
     if (!list->applies)
         return err_set(err, ERR_REFUSED, _("checklist \"%s\" does not apply to incident %" PRId64), list->list->name, s->story.incident);
     if (verb->tick == TICK_TAKEN_BACK && item->mark == ITEM_OPEN)
-        return err_set(err, ERR_REFUSED, _("%s is not ticked"), args->words.p[0]);
+        return err_set(err, ERR_REFUSED, _("%s is not ticked"), name);
     if (verb->tick == TICK_DONE && item->mark != ITEM_OPEN)
-        return err_set(err, ERR_REFUSED, _("%s is ticked already"), args->words.p[0]);
+        return err_set(err, ERR_REFUSED, _("%s is ticked already"), name);
     for (size_t i = 1; i < args->words.n; i++)
         text = arena_printf(a, "%s%s%s", text, *text ? " " : "", args->words.p[i]);
     if (args->due && !incident_due(a, args->due, &when, &event->ref, err))
         return false;
-    return fit(event->subject, sizeof(event->subject), args->words.p[0], _("the item"), err) &&
+    return fit(event->subject, sizeof(event->subject), name, _("the item"), err) &&
            fit(event->who, sizeof(event->who), args->by ? args->by : person_name(a), _("the name"), err) &&
            fit(event->text, verb->tick == TICK_ASSIGNED ? MODEL_ID_SIZE : sizeof(event->text), text, _("the text"), err);
 }
 
-static const char *wrong_words(const struct verb *verb, const struct args *args)
+static const char *wrong_words(const struct verb *verb, const char *name, const struct args *args)
 {
-    if (!args->words.p || !args->words.n || !strchr(args->words.p[0], '/'))
+    if (!args->words.n || !strchr(name, '/'))
         return _("name the item as CHECKLIST/ITEM");
     if (verb->text_wanted && args->words.n < 2)
         return _("say why it does not apply");
@@ -303,10 +303,10 @@ static int speak(struct cli *cli, const struct verb *verb, struct args *args)
     int64_t seq;
     if (!open_showing(cli, &args->words, &journal, &s, &err))
         return cli_fail(&err);
-    const char *wrong = wrong_words(verb, args);
+    const char *name = args->words.p ? args->words.p[0] : "", *wrong = wrong_words(verb, name, args);
     if (wrong)
         return cli_usage(&cmd_checklist, "%s", wrong);
-    if (!fill(&s, verb, args, &event, &err))
+    if (!fill(&s, verb, name, args, &event, &err))
         return cli_fail(&err);
     journal_close(&journal);
     if (!journal_open(cli->config->state_dir, JOURNAL_APPEND, true, &journal, &err) || !person_says(journal, &event, NULL, &seq, &err))
