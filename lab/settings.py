@@ -98,7 +98,7 @@ contacts:
     tier: 2
     language: fr
     ways: [{{channel: mail, address: cto@akig.example}}]
-  - {{name: tracker, tier: 0, ways: [{{channel: mail, address: tracker@akig.example}}]}}
+  - {{name: tracker, title: {{en: Ticket tracker, fr: Suivi des tickets}}, tier: 0, ways: [{{channel: mail, address: tracker@akig.example}}]}}
 groups:
   - {{name: on-call, members: [ops, dba]}}
   - {{name: management, members: [cto]}}
