@@ -386,6 +386,87 @@ static void answers_name_the_run_that_asks(void **state)
     assert_said(f, "incident retry 1", EVENT_RETRY);
 }
 
+static void words_for_the_public_are_shown_and_recorded(void **state)
+{
+    struct fixture *f = *state;
+    add_order(f, ORDER_OPEN, SEVERITY_P1, "database-down", "Database unavailable");
+    assert_said(f, "incident say 1 --public 'A cable is broken.' --fr 'Un câble est rompu.' --phase identified --by anna --yes", EVENT_SAY);
+    struct record r = newest(f);
+    assert_string_equal(r.subject, "public");
+    assert_string_equal(r.text, "A cable is broken.");
+    assert_string_equal(r.detail, "{\"en\":\"A cable is broken.\",\"fr\":\"Un câble est rompu.\"}");
+    assert_string_equal(r.who, "anna");
+    assert_int_equal(r.number, PUBLIC_IDENTIFIED);
+    assert_int_equal(run(f, "incident say 1 --public 'A cable is broken.' --fr 'Un câble est rompu.' --yes"), 1);
+    assert_contains(failed.message, "read exactly this already");
+    assert_said(f, "incident say 1 --public 'A cable is broken!' --yes", EVENT_SAY);
+    assert_int_equal(newest(f).number, -1);
+    assert_said(f, "incident say 1 --inside 'rack 4, host 10.1.2.3' --yes", EVENT_SAY); /* inside people may read names */
+    assert_string_equal(newest(f).subject, "inside");
+    assert_string_equal(newest(f).text, "rack 4, host 10.1.2.3");
+    assert_said(f, "incident say 1 --hold --yes", EVENT_SAY);
+    assert_string_equal(newest(f).subject, "hold");
+    assert_said(f, "incident say 1 --resume --yes", EVENT_SAY);
+    assert_string_equal(newest(f).subject, "resume");
+}
+
+static void what_the_public_must_not_read_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    add_order(f, ORDER_OPEN, SEVERITY_P1, "database-down", "Database unavailable");
+    static const char *const refused[] = {"Host 10.1.2.3 is down.", "We ran SELECT 1 FROM users.", "See /var/lib/postgresql/15.", "db1.intern.example is down."};
+    for (size_t i = 0; i < COUNT_OF(refused); i++) {
+        assert_int_equal(run(f, arena_printf(f->arena, "incident say 1 --public '%s' --yes", refused[i])), 1);
+        assert_contains(failed.message, "names what the public must not read");
+        assert_contains(failed.hint, "[…]");
+        assert_int_equal(run(f, arena_printf(f->arena, "incident say 1 --public x --fr '%s' --yes", refused[i])), 1);
+        assert_true(newest(f).is_order); /* nothing was written */
+    }
+}
+
+static void half_a_sentence_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    add_order(f, ORDER_OPEN, SEVERITY_P1, "database-down", "Database unavailable");
+    char large[4200];
+    memset(large, 'x', sizeof(large) - 1);
+    large[sizeof(large) - 1] = 0;
+    const struct {
+        const char *line;
+        int status;
+    } wrong[] = {
+        {"incident say --public x --yes", 64},
+        {"incident say 1 --yes", 64},
+        {"incident say 1 words --public x --yes", 64},
+        {"incident say 1 --hold --resume --yes", 64},
+        {"incident say 1 --phase identified --inside x --yes", 64},
+        {"incident say 1 --phase resolved --public x --yes", 64},
+        {"incident say 1 --phase nonsense --public x --yes", 64},
+        {"incident say 1 --public", 64},
+        {"incident say 1 --public '' --yes", 64},
+        {"incident say 1 --public '  ' --yes", 64},
+        {"incident say 1 --inside ' ' --yes", 64},
+        {"incident say 2 --public x --yes", 66},
+        {arena_printf(f->arena, "incident say 1 --public %s --yes", large), err_exit_status(ERR_LIMIT)},
+        {arena_printf(f->arena, "incident say 1 --inside %s --yes", large), 64},
+    };
+    for (size_t i = 0; i < COUNT_OF(wrong); i++) {
+        int status = run(f, wrong[i].line);
+        if (status != wrong[i].status)
+            fail_msg("%.100s: %d: %s", wrong[i].line, status, failed.message);
+        assert_true(newest(f).is_order);
+    }
+    /* Without a terminal nobody can say yes. */
+    int saved = dup(STDIN_FILENO), null = open("/dev/null", O_RDONLY);
+    assert_true(dup2(null, STDIN_FILENO) == STDIN_FILENO);
+    assert_int_equal(run(f, "incident say 1 --public x"), 1);
+    assert_contains(failed.message, "--yes");
+    assert_true(newest(f).is_order);
+    assert_true(dup2(saved, STDIN_FILENO) == STDIN_FILENO);
+    close(saved);
+    close(null);
+}
+
 /* The newest row may come from another boot, or from a clock ahead of ours: core time never goes back. */
 static void time_never_goes_back(void **state)
 {
@@ -496,6 +577,9 @@ int main(void)
         TEST(what_cannot_be_written_is_refused),
         TEST(checklists_are_shown_and_ticked),
         TEST(answers_name_the_run_that_asks),
+        TEST(words_for_the_public_are_shown_and_recorded),
+        TEST(what_the_public_must_not_read_is_refused),
+        TEST(half_a_sentence_is_refused),
         TEST(time_never_goes_back),
         TEST(a_running_controller_is_noticed),
         TEST(reading_prints_what_is_on_record),

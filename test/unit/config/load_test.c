@@ -153,6 +153,84 @@ static void defaults_are_the_documented_ones(void **state)
     assert_string_equal(c->mark.file, "/nowhere/x.yaml");
 }
 
+static bool takes_template(const struct config *config, const struct message_template *template, struct err *err)
+{
+    assert_non_null(config);
+    return strcmp(template->text, "wrong\n") != 0 || err_set(err, ERR_CONFIG, "%s:1:1: there is no value \"x\"", template->mark.file);
+}
+
+static void put_file(struct arena *a, const char *folder, const char *name, const char *text, size_t size)
+{
+    struct err err = {0};
+    if (!file_write(file_join(a, folder, name), text, size, 0600, &err))
+        fail_msg("%s", err.message);
+}
+
+static void templates_of_a_folder_are_read(void **state)
+{
+    (void)state;
+    SCOPED(arena_close) struct arena *a = arena_open();
+    char folder[] = "/tmp/templates-XXXXXX";
+    struct config_hooks hooks = fake_hooks;
+    hooks.template_valid = takes_template;
+    assert_non_null(mkdtemp(folder));
+    put_file(a, folder, "update.fr.mustache", "un\n", 3);
+    put_file(a, folder, "alert.en.mustache", "{{title}}\n", 10);
+    put_file(a, folder, "README", "not a template", 14);
+    put_file(a, folder, ".alert.en.mustache", "hidden", 6);
+    put_file(a, folder, ".mustache", "no name", 7);
+    struct config *config = NULL;
+    struct err err = {0};
+    SCOPED(buf_done) struct buf problems = {.max = 1024 * 1024};
+    const char *text = small(a, arena_printf(a, "templates: %s", folder), "", "", "");
+    if (!config_load_text(a, "/nowhere/x.yaml", str_of(text), &hooks, &config, &problems, &err))
+        fail_msg("%s", buf_text(&problems));
+    assert_int_equal(config->templates.n, 2);
+    assert_string_equal(config->templates.p[0].name, "alert.en");
+    assert_string_equal(config->templates.p[0].text, "{{title}}\n");
+    assert_string_equal(config->templates.p[1].name, "update.fr");
+    assert_string_equal(config->templates.p[1].mark.file, file_join(a, folder, "update.fr.mustache"));
+    /* All that is wrong is said at once. */
+    static const struct {
+        const char *name, *text;
+        size_t size;
+        const char *problem;
+    } wrong[] = {{"one.en.mustache", "wrong\n", 6, "one.en.mustache:1:1: there is no value"},
+                 {"two.en.mustache", "a\x01", 2, "two.en.mustache\" holds characters that are not text"},
+                 {"three.en.mustache", NULL, 64 * 1024 + 1, "three.en.mustache"}};
+    char *large = arena_alloc(a, 64 * 1024 + 2);
+    memset(large, 'x', 64 * 1024 + 1);
+    for (size_t i = 0; i < COUNT_OF(wrong); i++)
+        put_file(a, folder, wrong[i].name, wrong[i].text ? wrong[i].text : large, wrong[i].size);
+    assert_false(config_load_text(a, "/nowhere/x.yaml", str_of(text), &hooks, &config, &problems, &err));
+    assert_string_equal(err.message, "3 errors in \"/nowhere/x.yaml\"");
+    for (size_t i = 0; i < COUNT_OF(wrong); i++)
+        if (!strstr(buf_text(&problems), wrong[i].problem))
+            fail_msg("no \"%s\" in %s", wrong[i].problem, buf_text(&problems));
+    assert_non_null(strstr(buf_text(&problems), "/nowhere/x.yaml:1:12: templates: ")); /* each at the key */
+    static const char *const names[] = {"update.fr.mustache", "alert.en.mustache", "README", ".alert.en.mustache", ".mustache",
+                                        "one.en.mustache", "two.en.mustache", "three.en.mustache"};
+    for (size_t i = 0; i < COUNT_OF(names); i++)
+        assert_int_equal(unlink(file_join(a, folder, names[i])), 0);
+    assert_int_equal(rmdir(folder), 0);
+    buf_clear(&problems);
+    assert_false(config_load_text(a, "/nowhere/x.yaml", str_of(text), &hooks, &config, &problems, &err)); /* the folder is gone */
+    assert_non_null(strstr(buf_text(&problems), "could not open folder"));
+}
+
+static void the_public_hears_as_configured(void **state)
+{
+    (void)state;
+    SCOPED(arena_close) struct arena *a = arena_open();
+    struct severity_conf *p1 = load_small(a, "", "", "", "")->services.p[0].severities.p;
+    assert_int_equal(p1->public_from, PUBLIC_FROM_STAGE);
+    assert_true(p1->public_every_ms == 20 * MS_MINUTE);
+    assert_null(load_small(a, "", "", "", "")->templates_dir);
+    const struct config *sample = load_sample(a);
+    assert_int_equal(sample->services.p[0].severities.p[0].public_from, PUBLIC_FROM_CONFIRMED);
+    assert_true(sample->services.p[0].playbooks.p[0].is_public);
+}
+
 static void the_language_of_contacts_follows_the_configuration(void **state)
 {
     (void)state;
@@ -392,6 +470,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_sample_fills_the_whole_model),
         cmocka_unit_test(defaults_are_the_documented_ones),
+        cmocka_unit_test(templates_of_a_folder_are_read),
+        cmocka_unit_test(the_public_hears_as_configured),
         cmocka_unit_test(the_language_of_contacts_follows_the_configuration),
         cmocka_unit_test(every_type_of_value_is_read),
         cmocka_unit_test(secrets_have_three_sources),

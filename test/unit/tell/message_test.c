@@ -365,6 +365,104 @@ static void a_wall_clock_that_went_back_adds_no_outage(void **state)
     assert_says(render(LANGUAGE_EN, "alert", ""), "- Elapsed: 0 ms\n");
 }
 
+static void people_are_told_who_could_not_be(void **state)
+{
+    (void)state;
+    struct message_failure failures[] = {{"dba", "mail", "550 no such user"}, {"ops", "slack", "HTTP 500\r\nX: y"}};
+    assert_says_not(render(LANGUAGE_EN, "update", ""), "Could not be told");
+    facts.failures = failures;
+    facts.failure_count = 2;
+    assert_says(render(LANGUAGE_EN, "update", ""), "\n\nCould not be told:\n- dba by mail: 550 no such user\n- ops by slack: HTTP 500  X: y\n");
+    assert_says(render(LANGUAGE_FR, "update", ""), "\n\nN'ont pas pu être prévenus :\n- dba par mail : 550 no such user\n");
+}
+
+static void what_is_late_is_said(void **state)
+{
+    (void)state;
+    assert_says_not(render(LANGUAGE_EN, "update", ""), "Late on the checklists");
+    *vec_add(a, &facts.late) = "P1: cause identified, 2 min late";
+    assert_says(render(LANGUAGE_EN, "update", ""), "\n\nLate on the checklists:\n- P1: cause identified, 2 min late\nbascule checklist show 7\n");
+    assert_says(render(LANGUAGE_FR, "checklist", ""), "⏰ ENCORE À FAIRE\n");
+    assert_says(render(LANGUAGE_FR, "checklist", ""), "\n\nEn retard dans les checklists :\n- P1");
+    struct message m = render(LANGUAGE_EN, "ticket", "raise max_connections (anna, by 2025-11-01)");
+    assert_string_equal(m.subject, "[P1][INC-7] Action: raise max_connections (anna, by 2025-11-01)");
+    assert_says(m, "\n\nTo be done:\n- raise max_connections (anna, by 2025-11-01)\n\nReport: bascule incident report 7\n");
+    assert_says_not(m, "UNAVAILABLE");
+}
+
+static void an_update_that_comes_late_says_so(void **state)
+{
+    (void)state;
+    incident.update_late_ms = 7 * MS_MINUTE;
+    assert_says(render(LANGUAGE_EN, "update", ""), "- This update comes 7 min later than promised\n");
+    assert_says(render(LANGUAGE_FR, "update", ""), "- Cette nouvelle arrive 7 min plus tard que promis\n");
+    assert_says_not(render(LANGUAGE_EN, "alert", ""), "later than promised"); /* nobody had promised that */
+    incident.update_late_ms = 5 * MS_SECOND;
+    assert_says_not(render(LANGUAGE_EN, "update", ""), "later than promised");
+}
+
+static void the_budgets_are_said_beside_what_was_measured(void **state)
+{
+    (void)state;
+    facts.eta_ms = 4 * MS_MINUTE;
+    facts.eta_most_ms = 25 * MS_MINUTE;
+    assert_says(render(LANGUAGE_EN, "update", ""), "- ETA recovery: 4 min, at most 25 min by its budgets\n");
+    assert_says(render(LANGUAGE_FR, "update", ""), "- Reprise estimée dans : 4 min, au plus 25 min selon ses budgets\n");
+    facts.now_ms = CORE + 16 * MS_MINUTE;
+    assert_says(render(LANGUAGE_EN, "update", ""), "- Recovery target (RTO): 15 min, EXCEEDED\n");
+}
+
+static void somebodys_words_stand_first(void **state)
+{
+    (void)state;
+    struct message m = render(LANGUAGE_EN, "say", "anna: the cable is out; we pull a new one\nBcc: x");
+    assert_string_equal(m.subject, "[P1][INC-7] anna: Database unavailable");
+    assert_true(str_starts(str_of(m.body), "💬 anna\n\nthe cable is out; we pull a new one\nBcc: x\n\nService: AKIG Platform\n"));
+    assert_true(str_starts(str_of(m.brief), "P1 INC-7 AKIG Platform: anna: the cable is out; we pull a new one Bcc: x"));
+    assert_true(str_starts(str_of(render(LANGUAGE_FR, "say", "words alone").body), "💬 quelqu'un\n\nwords alone\n"));
+}
+
+static void a_reminder_says_what_is_due(void **state)
+{
+    (void)state;
+    struct message m = render(LANGUAGE_EN, "reminder", "the public was promised news by now; bascule incident say 7 --public \"WORDS\"");
+    assert_says(m, "⏰ A WORD TO THE PUBLIC IS DUE\n");
+    assert_says(m, "\nTo be done:\n- the public was promised news by now\n- bascule incident say 7 --public \"WORDS\"\n");
+}
+
+static void a_playbook_has_its_title_in_each_language(void **state)
+{
+    (void)state;
+    struct playbook *playbook = vec_add(a, &akig->playbooks);
+    playbook->title = (struct text2){"Database unavailable", "Base de données indisponible"};
+    incident.playbook = 0;
+    assert_string_equal(render(LANGUAGE_FR, "alert", "").subject, "[P1][INC-7] Base de données indisponible");
+    assert_string_equal(render(LANGUAGE_EN, "alert", "").subject, "[P1][INC-7] Database unavailable");
+    COPY_TO(incident.title, "what anna called it");
+    assert_string_equal(render(LANGUAGE_FR, "alert", "").subject, "[P1][INC-7] what anna called it");
+}
+
+static void the_management_is_spared_the_machinery(void **state)
+{
+    (void)state;
+    struct message m = render(LANGUAGE_EN, "management", "");
+    assert_says(m, "Impact:\n");
+    assert_says_not(m, "connection refused");
+    assert_says_not(m, "bascule incident ack");
+}
+
+static void every_form_is_there(void **state)
+{
+    (void)state;
+    static const char *const stages[] = {"alert", "update", "monitoring", "resolved", "blocked", "approval", "relapse", "reminder", "say", "checklist", "ticket"};
+    for (size_t i = 0; i < COUNT_OF(stages); i++) {
+        struct message m = render(LANGUAGE_FR, stages[i], "x: y");
+        assert_true(*m.subject && *m.body && *m.brief);
+        assert_non_null(m.html);
+        assert_non_null(strstr(m.html, "<html lang=\"fr\">"));
+    }
+}
+
 static void the_same_values_give_the_same_text(void **state)
 {
     (void)state;
@@ -391,6 +489,15 @@ int main(void)
         TEST(lesser_severities_are_not_called_down),
         TEST(texts_from_outside_cannot_break_lines),
         TEST(a_wall_clock_that_went_back_adds_no_outage),
+        TEST(people_are_told_who_could_not_be),
+        TEST(what_is_late_is_said),
+        TEST(an_update_that_comes_late_says_so),
+        TEST(the_budgets_are_said_beside_what_was_measured),
+        TEST(somebodys_words_stand_first),
+        TEST(a_reminder_says_what_is_due),
+        TEST(a_playbook_has_its_title_in_each_language),
+        TEST(the_management_is_spared_the_machinery),
+        TEST(every_form_is_there),
         TEST(the_same_values_give_the_same_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -79,9 +79,31 @@ static void lines_from_outside_stay_lines(void **state)
     assert_string_equal(say_line(a, NULL), "");
 }
 
+static void what_a_reader_cannot_see_is_left_out(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *line;
+    } cases[] = {
+        {"pay\u202Egnp.exe", "paygnp.exe"},                        /* right-to-left override */
+        {"\u2066a\u2069 \u200Eb\u200F \u061Cc\u202A\u202B\u202C\u202D", "a b c"},
+        {"a\xc2\x85" "b\xc2\x9b" "c", "a b c"},                            /* C1: a terminal takes U+009B for the beginning of a command */
+        {"a\u2028b\u2029c", "a b c"},
+        {"\xff\xfe" "a\xc3", "a"},                                /* no UTF-8 */
+        {"\xc0\x80\xe2\x80", ""},
+        {"ok \u00e9\u20ac\U0001F6A8 \u05d0\u0628", "ok \u00e9\u20ac\U0001F6A8 \u05d0\u0628"}, /* Hebrew and Arabic stay */
+        {"a\x1b[31mred", "a [31mred"},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++)
+        assert_string_equal(say_line(a, cases[i].text), cases[i].line);
+    assert_string_equal(say_text(a, "a\nb\r\nc\t\u202Ed"), "a\nb \nc d");
+    assert_string_equal(say_text(a, NULL), "");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-    const struct CMUnitTest tests[] = {TEST(counts), TEST(money), TEST(durations), TEST(lines_from_outside_stay_lines)};
+    const struct CMUnitTest tests[] = {TEST(counts), TEST(money), TEST(durations), TEST(lines_from_outside_stay_lines),
+                                       TEST(what_a_reader_cannot_see_is_left_out)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
