@@ -249,7 +249,7 @@ static void svc_init(struct arena *arena, struct svc *svc, const struct service 
 struct decide *decide_open(struct arena *arena, const struct config *config)
 {
     struct decide *d = arena_new(arena, struct decide);
-    *d = (struct decide){.arena = arena, .config = config, .next_id = 1};
+    *d = (struct decide){.arena = arena, .config = config, .next_id = 1, .started_ms = TIME_NEVER};
     d->services = arena_array(arena, struct svc, config->services.n);
     for (size_t i = 0; i < config->services.n; i++)
         svc_init(arena, &d->services[i], &config->services.p[i], (int)i, config->alerts.storm_after);

@@ -17,7 +17,8 @@ struct decide *decide_open(struct arena *arena, const struct config *config);
 /* Feeds one event; now is event->at_ms. Appends to `out`. EVENT_FACT, EVENT_STOPPED and EVENT_RUNNING give no orders; they tick items of
    checklists, and else leave no trace here. Every other event that was fed must be in the journal, or a replay comes out differently; only an
    EVENT_TICK that gave no orders may be left out.
-   EVENT_STARTED makes every verdict unknown until it is fed again, which the daemon does with the first results of its checks.
+   EVENT_STARTED makes every verdict unknown until it is fed again, which the daemon does with the first results of its checks; until
+   then, for 15 s at most, nothing is begun that changes something and that a recovery meanwhile would make needless.
    While a step is in STEP_CHECKING, a verdict is to be fed for every result of a check, turned or not: a postcondition counts only
    what was seen after its command was ordered.
    After ORDER_CANCEL the outcome of that run is still wanted: the step ends with it, or 5 s later. After a restart, a run that the

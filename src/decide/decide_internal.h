@@ -13,6 +13,7 @@ enum {
 #define BUDGET_FALLBACK_MS (5 * MS_MINUTE)    /* of a step without one, so that nothing waits for ever */
 #define APPROVAL_FALLBACK_MS (10 * MS_MINUTE)
 #define CANCEL_GRACE_MS (5 * MS_SECOND)       /* a cancelled command is gone by then: TERM, and KILL 2 s later */
+#define LOOK_FIRST_MS (15 * MS_SECOND) /* after a start, for the first verdicts: what recovered meanwhile is not to be recovered */
 #define PATIENCE_MS (60 * MS_SECOND)          /* how long a recovery, or a cause, may take to show in the verdicts */
 
 /* ---- condition.c ---- */
@@ -190,6 +191,7 @@ struct decide {
         size_t n, cap;
     } incidents, spare; /* oldest first; forgotten ones for reuse, so that memory has a bound */
     int64_t next_id;
+    int64_t started_ms; /* of the controller; TIME_NEVER: no start on record */
     struct map *alerts;        /* struct alert by key; NULL until the first */
     struct { struct stand_in *p; size_t n, cap; } stand_ins;
     struct ints people; /* to whom the message that is being written goes: indices of contacts, each once */
@@ -357,6 +359,8 @@ void guard_approve(struct inc *inc); /* a person approved the step on top: how f
 bool guard_limited(const struct decide *d, const struct inc *inc, char why[MODEL_TEXT_SIZE]); /* is the step's own limit reached? */
 bool guard_exhausted(const struct decide *d, const struct svc *svc, int playbook);      /* is the playbook's automatic limit? */
 void guard_count(struct decide *d, struct inc *inc, const struct deed *deed);          /* a command is about to run */
+/* Did the controller just start, so that nobody has looked yet whether the service came back by itself? */
+bool guard_unseen(const struct decide *d, const struct inc *inc, const struct deed *deed);
 bool guard_recovered(const struct decide *d, const struct inc *inc);                   /* did the service come back by itself? */
 
 /* ---- engine.c ---- */

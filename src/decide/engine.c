@@ -335,6 +335,8 @@ static int64_t phase_ends_ms(const struct decide *d, const struct inc *inc)
     const struct step *step = engine_step(d, inc);
     int64_t budget_ends = engine_budget_ends_ms(d, inc);
     switch (frame->phase) {
+    case STEP_READY: /* moves at once, but for the first look after a start */
+        return d->started_ms == TIME_NEVER ? TIME_NEVER : d->started_ms + LOOK_FIRST_MS;
     case STEP_ASKING:
         return frame->phase_at_ms + (step->approve_timeout_ms > 0 ? step->approve_timeout_ms : APPROVAL_FALLBACK_MS);
     case STEP_RUNNING:
@@ -343,7 +345,7 @@ static int64_t phase_ends_ms(const struct decide *d, const struct inc *inc)
         return budget_ends;
     case STEP_PAUSING:
         return MIN_OF(budget_ends, frame->phase_at_ms + step->pause_ms);
-    default: /* ready moves at once; a called playbook has clocks of its own; a blocked step waits for a person, whom updates remind */
+    default: /* a called playbook has clocks of its own; a blocked step waits for a person, whom updates remind */
         return TIME_NEVER;
     }
 }
@@ -387,6 +389,10 @@ bool engine_move(struct decide *d, struct inc *inc)
     if (!inc->pub.depth)
         return false;
     if (frame->phase == STEP_READY) {
+        char words[MODEL_TEXT_SIZE];
+        struct deed deed = engine_deed(d, inc, words);
+        if (!top_more(inc)->approved && guard_unseen(d, inc, &deed))
+            return false;
         if (goes_in_circles(d, inc))
             return true;
         char why[MODEL_TEXT_SIZE] = "";

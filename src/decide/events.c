@@ -32,6 +32,7 @@ static const char *words_of(const struct event *event, char words[MODEL_TEXT_SIZ
 
 static void on_started(struct decide *d, const struct event *event UNUSED)
 {
+    d->started_ms = d->now_ms;
     /* Nobody was there to carry a cancel out: from now on its command has the time to end that it is given. */
     for (size_t i = 0; i < d->incidents.n; i++) {
         if (d->incidents.p[i]->pub.depth && top(d->incidents.p[i])->phase == STEP_RUNNING && top_more(d->incidents.p[i])->stopping)

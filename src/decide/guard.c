@@ -179,12 +179,30 @@ void guard_approve(struct inc *inc)
     more->ask = ASK_NOT;
 }
 
-bool guard_recovered(const struct decide *d, const struct inc *inc)
+/* The playbook whose cause may vanish by itself; NULL: what was begun is to be finished. */
+static const struct playbook *vanishing(const struct decide *d, const struct inc *inc)
 {
     if (!inc->pub.automatic || inc->by_person || inc->root == NOTHING || inc->pub.fenced || inc->switched)
+        return NULL;
+    const struct playbook *root = &svc_of(d, inc)->conf->playbooks.p[inc->root];
+    return root->opens_when && root->resolved_when ? root : NULL;
+}
+
+bool guard_unseen(const struct decide *d, const struct inc *inc, const struct deed *deed)
+{
+    const struct playbook *root = vanishing(d, inc);
+    if (!root || !deed_changes(deed->kind) || d->started_ms == TIME_NEVER || d->now_ms >= d->started_ms + LOOK_FIRST_MS)
         return false;
     const struct svc *svc = svc_of(d, inc);
-    const struct playbook *root = &svc->conf->playbooks.p[inc->root];
-    return root->opens_when && root->resolved_when && truth_pinned(svc, inc, root->opens_when, 0) == TRUTH_NO &&
-           truth_now(svc, root->resolved_when) == TRUTH_YES;
+    enum truth ill = truth_pinned(svc, inc, root->opens_when, 0), well = truth_now(svc, root->resolved_when);
+    return ill != TRUTH_YES && well != TRUTH_NO && (ill == TRUTH_MAYBE || well == TRUTH_MAYBE);
+}
+
+bool guard_recovered(const struct decide *d, const struct inc *inc)
+{
+    const struct playbook *root = vanishing(d, inc);
+    if (!root)
+        return false;
+    const struct svc *svc = svc_of(d, inc);
+    return truth_pinned(svc, inc, root->opens_when, 0) == TRUTH_NO && truth_now(svc, root->resolved_when) == TRUTH_YES;
 }

@@ -73,7 +73,7 @@ static void mutate(struct sim *s)
         struct order copy = out->p[i];
         bool last = copy.kind == ORDER_STATE && copy.number == INCIDENT_RESOLVED;
         if ((s->mutation == MUTATION_NOTICE_TWICE && copy.kind == ORDER_NOTIFY) || (s->mutation == MUTATION_RUN_TWICE && copy.kind == ORDER_RUN) ||
-            (s->mutation == MUTATION_STAGE_TWICE && copy.kind == ORDER_STAGE))
+            (s->mutation == MUTATION_STAGE_TWICE && copy.kind == ORDER_STAGE) || (s->mutation == MUTATION_PUBLIC_TWICE && copy.kind == ORDER_PUBLIC))
             *vec_add(s->arena, out) = copy;
         else if (s->mutation == MUTATION_UNFENCED && copy.kind == ORDER_RUN && str_starts(str_of(copy.text), "restore"))
             COPY_TO(out->p[i].text, "traffic switch dr"), s->machines[PRODUCTION].certified = false;
@@ -85,6 +85,8 @@ static void mutate(struct sim *s)
             inject(s, ORDER_RUN, copy.incident, "0.act.1", "diagnose production");
         else if (s->mutation == MUTATION_STEP_OPEN && copy.kind == ORDER_STEP_END)
             out->p[i].kind = ORDER_CANCEL;
+        else if (s->mutation == MUTATION_PUBLIC_LOST && copy.kind == ORDER_PUBLIC && same(copy.subject, "resolved"))
+            out->p[i].kind = ORDER_NOTIFY, COPY_TO(out->p[i].stage, "resolved"), snprintf(out->p[i].subject, MODEL_ID_SIZE, "lost-%lld", (long long)copy.incident);
     }
 }
 

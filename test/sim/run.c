@@ -57,7 +57,11 @@ static void configure(struct sim *s)
 static void vary(struct sim *s)
 {
     /* Nobody works at some incidents for a day: every five minutes would be a simulation of updates. */
-    s->config->services.p[0].severities.p[0].update_every_ms = sim_chance(s, 20) ? 5 * MS_MINUTE : 30 * MS_MINUTE;
+    struct severity_conf *p1 = &s->config->services.p[0].severities.p[0];
+    p1->public_from = s->seed % 3 ? PUBLIC_FROM_CONFIRMED : PUBLIC_FROM_STAGE;
+    p1->public_every_ms = s->seed % 2 ? 20 * MS_MINUTE : 7 * MS_MINUTE;
+    fixture_playbook(s->config, "database-down")->is_public = s->seed % 11 != 0;
+    p1->update_every_ms = sim_chance(s, 20) ? 5 * MS_MINUTE : 30 * MS_MINUTE;
     struct step *restart = fixture_step(s->config, "database-down", "restart");
     s->config->services.p[0].enabled_automatic = !sim_chance(s, 5);
     restart->attempts = sim_chance(s, 20) ? 2 : 1;

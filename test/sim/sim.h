@@ -22,6 +22,8 @@ enum { CHILDREN_MAX = 512, QUEUE_MAX = 512, INCIDENTS_MAX = 64, KEYS_MAX = 8192 
     X(MUTATION_BLOCKED_ACTS, "blocked-acts", "blocked-is-still")                                                       \
     X(MUTATION_EVENT_LOST, "event-lost", "replay")                 /* an event was fed and not recorded */             \
     X(MUTATION_TICK_LATE, "tick-late", "on-time")                  /* the clock is looked at too late */               \
+    X(MUTATION_PUBLIC_TWICE, "public-twice", "public")             /* the public is told the same again */             \
+    X(MUTATION_PUBLIC_LOST, "public-lost", "public-end")           /* it never hears that it is over */                \
     X(MUTATION_DEAF, "deaf", "progress")                           /* outcomes and clocks get lost */
 #define MUTATION_MEMBER(id, name, found) id,
 enum mutation { MUTATIONS(MUTATION_MEMBER) MUTATION_MAX };
@@ -96,6 +98,11 @@ struct watched {
     enum incident_state state;
     bool blocked, by_person, person_acted;
     uint32_t stages;
+    bool quiet;                  /* its playbook keeps the public out */
+    int public_serial;
+    int64_t public_at_ms;
+    bool public_behind;          /* it was said of a moment in the past, from which the promise counts */
+    char public_phase[16];       /* the newest that the public was told; "": nothing yet */
     int open_steps;
     char steps[8][MODEL_ID_SIZE]; /* begun and not ended */
     char asked[MODEL_ID_SIZE];    /* the step that asks, or waits blocked */

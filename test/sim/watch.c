@@ -165,6 +165,28 @@ static void watch_stage(struct sim *s, struct watched *w, const struct order *or
         violated(s, "on-time", "stage %s comes %lld ms late", key, (long long)order->number);
 }
 
+/* What the public reads: counted without gaps, never the same again but at the floor, at the floor to the millisecond, and not at all
+   where the playbook keeps it out. */
+static void watch_public(struct sim *s, struct watched *w, const struct order *order)
+{
+    int64_t every = s->config->services.p[0].severities.p[0].public_every_ms, due = w->public_at_ms + every;
+    bool floor = same(order->text, "floor"), begun = w->public_serial > 0;
+    if (order->number != w->public_serial + 1)
+        violated(s, "public", "message %lld of incident %lld follows %d", (long long)order->number, (long long)order->incident, w->public_serial);
+    if (!floor && same(order->subject, w->public_phase))
+        violated(s, "public", "incident %lld is %s again", (long long)order->incident, order->subject);
+    if (w->quiet)
+        violated(s, "public-quiet", "the public is told of incident %lld", (long long)order->incident);
+    if (floor && (!begun || (s->now_ms < due && !w->public_behind)))
+        violated(s, "public", "incident %lld: the floor is not reached", (long long)order->incident);
+    if (begun && s->now_ms > due && due >= s->controller.up_since_ms)
+        violated(s, "public-on-time", "incident %lld: promised %lld ms ago", (long long)order->incident, (long long)(s->now_ms - due));
+    w->public_serial = (int)order->number;
+    w->public_at_ms = s->now_ms;
+    w->public_behind = s->controller.catching_up;
+    COPY_TO(w->public_phase, order->subject);
+}
+
 static void watch_open(struct sim *s, struct watched *w, const struct order *order)
 {
     s->incidents++;
@@ -176,7 +198,8 @@ static void watch_open(struct sim *s, struct watched *w, const struct order *ord
     bool seen_down = s->judged[CHECK_PRODUCTION_DATABASE] == VERDICT_DOWN || s->judged[CHECK_DR_DATABASE] == VERDICT_DOWN;
     if (!*order->who && same(order->subject, "database-down") && !seen_down)
         violated(s, "unseen", "incident %lld opens, and no database was seen to be down", (long long)order->incident);
-    *w = (struct watched){.worked_on = *order->subject != 0, .opened_ms = s->now_ms, .moved_ms = s->now_ms, .by_person = *order->who != 0, .person_acted = *order->who != 0};
+    *w = (struct watched){.worked_on = *order->subject != 0, .opened_ms = s->now_ms, .moved_ms = s->now_ms, .by_person = *order->who != 0, .person_acted = *order->who != 0,
+                           .quiet = *order->subject && !service_playbook(&s->config->services.p[0], order->subject)->is_public};
 }
 
 void watch_order(struct sim *s, const struct order *order)
@@ -188,7 +211,7 @@ void watch_order(struct sim *s, const struct order *order)
                    (order->kind == ORDER_PUBLIC && same(order->subject, "resolved")) || order->kind == ORDER_ACTIVE;
     if (w->opened_ms && w->state >= INCIDENT_RESOLVED && !allowed)
         violated(s, "after-resolved", "%s %s for incident %lld, which is over", order_name(order->kind), order->subject, (long long)order->incident);
-    if (order->kind != ORDER_NOTIFY && order->kind != ORDER_STAGE)
+    if (order->kind != ORDER_NOTIFY && order->kind != ORDER_STAGE && order->kind != ORDER_PUBLIC)
         w->moved_ms = s->now_ms;
     switch (order->kind) {
     case ORDER_OPEN:
@@ -213,6 +236,9 @@ void watch_order(struct sim *s, const struct order *order)
         break;
     case ORDER_STEP_END:
         watch_step_end(s, w, order);
+        break;
+    case ORDER_PUBLIC:
+        watch_public(s, w, order);
         break;
     case ORDER_ASK:
         COPY_TO(w->asked, order->subject);
@@ -278,6 +304,9 @@ void watch_time(struct sim *s)
     for (int i = 1; i <= INCIDENTS_MAX; i++) {
         struct watched *w = &s->watched[i];
         bool waits = w->blocked || w->person_acted || w->state == INCIDENT_MONITORING; /* a person leads it, or it is watched */
+        if (w->opened_ms && w->public_serial && w->state < INCIDENT_RESOLVED &&
+            s->now_ms > MAX_OF(w->public_at_ms, s->controller.up_since_ms) + s->config->services.p[0].severities.p[0].public_every_ms)
+            violated(s, "public-on-time", "incident %d: the public waits", i);
         if (!w->opened_ms || w->state >= INCIDENT_RESOLVED || waits || s->now_ms - MAX_OF(w->moved_ms, s->controller.up_since_ms) <= PROGRESS_MS)
             continue;
         violated(s, "progress", "nothing has happened to incident %d for two hours", i);
@@ -291,4 +320,7 @@ void watch_end(struct sim *s)
     for (int i = 1; i <= INCIDENTS_MAX; i++)
         if (s->watched[i].opened_ms && s->watched[i].state < INCIDENT_RESOLVED)
             violated(s, "progress", "incident %d is not resolved in the end", i);
+    for (int i = 1; i <= INCIDENTS_MAX; i++)
+        if (s->watched[i].public_serial && !same(s->watched[i].public_phase, "resolved"))
+            violated(s, "public-end", "incident %d is still %s to the public", i, s->watched[i].public_phase);
 }

@@ -478,6 +478,69 @@ static void a_failover_that_changed_nothing_does_not_count(void **state)
     rig_close(&rig);
 }
 
+/* ---- the first look after a start ---- */
+
+/* The failover's first step ends while the controller that comes back has not looked yet. */
+static struct rig restarted_before_the_fence(void)
+{
+    struct rig rig = rig_open();
+    rig_to_step(&rig, "check-dr");
+    rig_feed(&rig, &(struct event){.kind = EVENT_STARTED});
+    rig_outcome(&rig, OUTCOME_SUCCESS, "");
+    assert_int_equal(rig_count(&rig, ORDER_RUN), 0); /* the fence waits: it may have recovered meanwhile */
+    return rig;
+}
+
+static void what_recovered_while_nobody_looked_is_not_fenced(void **state)
+{
+    (void)state;
+    struct rig rig = restarted_before_the_fence();
+    rig_verdict(&rig, "production.database", VERDICT_UP);
+    assert_int_equal(rig_count(&rig, ORDER_RUN), 0);
+    rig_verdict(&rig, "public", VERDICT_UP);
+    assert_int_equal(rig_count(&rig, ORDER_RUN), 0);
+    assert_int_equal(rig_incident(&rig)->state, INCIDENT_MONITORING);
+    rig_close(&rig);
+}
+
+static void what_is_seen_to_be_down_is_fenced_at_once(void **state)
+{
+    (void)state;
+    struct rig rig = restarted_before_the_fence();
+    rig_verdict(&rig, "production.database", VERDICT_DOWN);
+    rig_assert_run(&rig, "fence production");
+    rig_close(&rig);
+    rig = restarted_before_the_fence();
+    rig_verdict(&rig, "public", VERDICT_DOWN); /* the database may be up; the users are not served */
+    rig_assert_run(&rig, "fence production");
+    rig_close(&rig);
+}
+
+static void a_look_that_does_not_come_is_not_waited_for_long(void **state)
+{
+    (void)state;
+    struct rig rig = restarted_before_the_fence();
+    int64_t due = rig.now_ms + 15 * MS_SECOND;
+    while (rig.now_ms < due) {
+        assert_int_equal(rig_count(&rig, ORDER_RUN), 0);
+        assert_true(decide_next_ms(rig.decide) <= due);
+        rig_tick(&rig, decide_next_ms(rig.decide) - rig.now_ms);
+    }
+    rig_assert_run(&rig, "fence production");
+    rig_close(&rig);
+}
+
+static void what_was_begun_is_finished_without_a_look(void **state)
+{
+    (void)state;
+    struct rig rig = rig_open();
+    rig_to_step(&rig, "restore");
+    rig_feed(&rig, &(struct event){.kind = EVENT_STARTED});
+    rig_outcome(&rig, OUTCOME_SUCCESS, ""); /* production is fenced: there is no way back */
+    rig_assert_run(&rig, "service restart dr.application");
+    rig_close(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -509,6 +572,10 @@ int main(void)
         cmocka_unit_test(the_second_automatic_failover_asks),
         cmocka_unit_test(the_window_of_failovers_passes),
         cmocka_unit_test(a_failover_that_changed_nothing_does_not_count),
+        cmocka_unit_test(what_recovered_while_nobody_looked_is_not_fenced),
+        cmocka_unit_test(what_is_seen_to_be_down_is_fenced_at_once),
+        cmocka_unit_test(a_look_that_does_not_come_is_not_waited_for_long),
+        cmocka_unit_test(what_was_begun_is_finished_without_a_look),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
