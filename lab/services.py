@@ -29,6 +29,7 @@ WEBHOOK_KEY = base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
 PAGERDUTY_KEY = "0123456789abcdef0123456789abcdef"
 STATUSPAGE_KEY = "statuspage-key"
 SMS_ACCOUNT, SMS_TOKEN = "AC42", "sms-token"
+LOGIN = base64.b64encode(f"{SMS_ACCOUNT}:{SMS_TOKEN}".encode()).decode()
 PATHS = {"slack": r"/slack$", "pagerduty": r"/v2/enqueue$", "sms": r"/2010-04-01/", "statuspage": r"/v1/pages/", "webhook": r"/webhook$"}
 
 
@@ -50,7 +51,9 @@ class Handler(BaseHTTPRequestHandler):
             else:
                 status, headers, answer = 404, {}, "no such service"
             self.server.keep(service=name, method=self.command, path=self.path, headers=dict(self.headers), body=body, fault=fault, status=status)
-        if fault == "reset" or fault == "drop":
+        if fault == "hold":
+            self.server.released.wait(60)
+        if fault in ("reset", "hold"):
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.close_connection = True
             return
@@ -68,13 +71,15 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class Services(ThreadingHTTPServer):
-    """A fault is a status, (status, headers), "reset" (the request counts, the answer is lost) or "ok", one for each request to come."""
+    """A fault is a status, (status, headers), or "ok", one for each request to come; with "reset" and "hold" the request counts, but its
+    answer is lost: at once, or when `released` is set."""
 
     daemon_threads = True
 
     def __init__(self, file: Optional[Path] = None, host: str = "127.0.0.1") -> None:
         super().__init__((host, 0), Handler)
         self.lock = threading.RLock()
+        self.released = threading.Event()
         self.file = file
         self.told: list[dict] = []
         self.faults: dict[str, collections.deque] = collections.defaultdict(collections.deque)
@@ -149,8 +154,7 @@ class Services(ThreadingHTTPServer):
         return 202, {}, {"status": "success", "message": "Event processed", "dedup_key": key}
 
     def sms(self, request: Handler, body: str) -> tuple:
-        login = base64.b64encode(f"{SMS_ACCOUNT}:{SMS_TOKEN}".encode()).decode()
-        if request.headers.get("Authorization") != f"Basic {login}":
+        if request.headers.get("Authorization") != f"Basic {LOGIN}":
             return 401, {}, {"code": 20003, "message": "Authenticate", "status": 401}
         url = urllib.parse.urlsplit(request.path)
         place = url.path.removeprefix(f"/2010-04-01/Accounts/{SMS_ACCOUNT}/Messages")
@@ -267,7 +271,7 @@ class MailServer:
         answer = self.answers.popleft() if self.answers else "250 2.0.0 taken"
         if answer.startswith("2"):
             self.mails.append(message_from_bytes(envelope.content, policy=policy.default))
-            self.sessions.append({"tls": session.ssl is not None, "login": session.authenticated, "from": envelope.mail_from, "to": envelope.rcpt_tos})
+            self.sessions.append({"tls": server.transport.get_extra_info("ssl_object") is not None, "login": session.authenticated, "from": envelope.mail_from, "to": envelope.rcpt_tos})
         return answer
 
     def close(self) -> None:
