@@ -271,11 +271,13 @@ class Sweep:
         """Returns what was counted; an AssertionError says what was lost."""
         severities = ["critical", "error", "warning"]
         events = [event(f"k{i}", self.random.choice(severities), source=f"host{self.random.randrange(40)}") for i in range(self.alerts)]
-        moment = self.random.uniform(0.0, 1.2)
+        moment = self.random.randrange(self.alerts + 1)
         try:
             self.alarms.start()
             senders = self.send(events)
-            time.sleep(moment)  # the random moment itself
+            while sum(len(s.accepted) for s in senders) < moment and any(s.is_alive() for s in senders):
+                time.sleep(0.0005)
+            time.sleep(self.random.uniform(0.0, 0.01))  # anywhere within a turn
             self.alarms.kill()
             left = self.await_all(senders)
             before = len(self.accepted)

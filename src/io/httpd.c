@@ -303,7 +303,9 @@ static void run(struct httpd *h)
             break;
     }
     h->running = false;
-    if (MHD_get_timeout(h->daemon, &wait) == MHD_YES)
+    if (h->answered) /* others have their turn, and then it goes on: neither its descriptor nor its timeout tells of answers that wait */
+        loop_timer_set(h->timer, clock_boot_ms());
+    else if (MHD_get_timeout(h->daemon, &wait) == MHD_YES)
         loop_timer_set(h->timer, clock_boot_ms() + (int64_t)wait);
     else
         loop_timer_cancel(h->timer);

@@ -25,6 +25,7 @@ struct client {
     size_t body_n;         /* so many more bytes follow */
     bool leaves;           /* without waiting for the answer */
     char answer[ANSWER_MAX];
+    int answers;           /* of one that asks again and again */
     atomic_bool sent, may_leave, over;
 };
 
@@ -34,7 +35,7 @@ static struct httpd *httpd;
 static char path[64];
 static struct httpd_request *held[CLIENTS_MAX];
 static size_t held_n, turns, largest_turn, turn_n, body_seen;
-static bool hold;
+static bool hold, answer_in_turn;
 
 static void on_request(void *arg, struct httpd_request *request)
 {
@@ -62,6 +63,11 @@ static void on_turn(void *arg)
     turns++;
     largest_turn = MAX_OF(largest_turn, turn_n);
     turn_n = 0;
+    if (!answer_in_turn)
+        return;
+    for (int64_t now = clock_boot_ms(); clock_boot_ms() < now + 2;) /* as a write to the disk takes, during which others ask */
+        sched_yield();
+    answer_held();
 }
 
 static int set_up(void **state)
@@ -71,7 +77,7 @@ static int set_up(void **state)
     a = arena_open();
     loop = loop_open();
     held_n = turns = largest_turn = turn_n = body_seen = 0;
-    hold = false;
+    hold = answer_in_turn = false;
     snprintf(path, sizeof(path), "/tmp/bascule-httpd-%d.sock", (int)getpid());
     struct httpd_spec spec = {.listen = path, .request = on_request, .turn = on_turn};
     return httpd_open(loop, &spec, &httpd, &err) ? 0 : -1;
@@ -219,6 +225,45 @@ static void what_was_ready_together_is_one_turn(void **state)
     assert_int_equal(largest_turn, CLIENTS_MAX);
 }
 
+/* Each client asks again as soon as it is answered, so that there is always one more turn to be had. */
+static void *chatty_main(void *arg)
+{
+    enum { REQUESTS = 500 };
+    struct client *c = arg;
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    char got[512];
+    COPY_TO(at.sun_path, path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (connect(fd, (struct sockaddr *)&at, sizeof(at)) == 0)
+        for (ssize_t n = 1; n > 0 && c->answers < REQUESTS; c->answers += n > 0) {
+            send_all(fd, c->says, c->says_n);
+            n = recv(fd, got, sizeof(got), 0); /* an answer fits, and comes whole */
+        }
+    close(fd);
+    atomic_store(&c->over, c->answers == REQUESTS);
+    return NULL;
+}
+
+static void clients_that_never_pause_are_all_served(void **state)
+{
+    (void)state;
+    enum { CHATTY = 4 };
+    struct client *c[CHATTY];
+    hold = answer_in_turn = true;
+    for (size_t i = 0; i < CHATTY; i++) {
+        c[i] = arena_new(a, struct client);
+        c[i]->says = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi";
+        c[i]->says_n = strlen(c[i]->says);
+        assert_int_equal(pthread_create(&c[i]->thread, NULL, chatty_main, c[i]), 0);
+    }
+    for (int64_t until = clock_boot_ms() + 6 * PATIENCE_MS; !(atomic_load(&c[0]->over) && atomic_load(&c[1]->over) && atomic_load(&c[2]->over) && atomic_load(&c[3]->over));) {
+        assert_true(clock_boot_ms() < until);
+        step();
+    }
+    for (size_t i = 0; i < CHATTY; i++)
+        pthread_join(c[i]->thread, NULL);
+}
+
 static void a_body_that_is_too_large_is_refused(void **state)
 {
     (void)state;
@@ -297,6 +342,7 @@ int main(void)
         TEST(one_that_comes_in_pieces_is_read_whole),
         TEST(late_answers_reach_everybody_who_waits),
         TEST(what_was_ready_together_is_one_turn),
+        TEST(clients_that_never_pause_are_all_served),
         TEST(a_body_that_is_too_large_is_refused),
         TEST(clients_that_leave_are_no_trouble),
         TEST(who_waits_while_it_closes_is_sent_away),
