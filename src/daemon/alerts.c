@@ -177,6 +177,8 @@ static void listen_now(struct alerts *a)
     a->listen_boot_ms = 0;
     if (serve_open(a->d->loop, a->d->config, &ours, &a->serve, &err)) {
         log_line(LOG_INFO, "listening for alerts and heartbeats on %s", a->d->config->serve.listen);
+        if (!beat_write(a->d->config->state_dir, BEAT_LISTENING, &err)) /* without it no heartbeat is missed, which is said as unknown */
+            log_err(LOG_WARNING, &err);
         return;
     }
     a->listen_boot_ms = clock_boot_ms() + LISTEN_AGAIN_MS;

@@ -23,6 +23,8 @@ static bool machine_speaks(const struct decide *d, const struct inc *inc)
     const struct severity_conf *severity = severity_conf_of(d, inc);
     if (!severity || severity->public_from == PUBLIC_FROM_PERSON || inc->pub.public_held)
         return false;
+    if (inc->pub.of_alerts)
+        return false; /* words of strangers, which nobody here has looked at */
     return inc->pub.playbook == NOTHING || svc_of(d, inc)->conf->playbooks.p[inc->pub.playbook].is_public;
 }
 

@@ -2,34 +2,28 @@
    switch. What comes in is taken by `bascule serve` (POST /heartbeat/NAME). */
 #include "observe/drivers.h"
 #include "sys/beat.h"
-#include "sys/clock.h"
 
 struct heartbeat_options {
     const char *name;
     int64_t within_ms;
 };
 
-struct heartbeat {
-    struct check check; /* first */
-    int64_t watched_since_ms; /* boot clock; 0: not yet */
-};
-
 static void start(struct check *check)
 {
-    struct heartbeat *h = CONTAINER_OF(check, struct heartbeat, check);
     const struct heartbeat_options *o = check->conf->options;
-    int64_t now = clock_boot_ms(), ago;
-    if (!h->watched_since_ms)
-        h->watched_since_ms = now;
-    bool any = beat_read(check->env->config->state_dir, o->name, &ago);
+    const char *state_dir = check->env->config->state_dir;
+    int64_t ago, listening;
+    bool any = beat_read(state_dir, o->name, &ago);
+    /* Nobody is blamed for what nobody was there to take: silence is counted from the controller's own beginning. */
+    bool long_enough = beat_read(state_dir, BEAT_LISTENING, &listening) && listening >= o->within_ms;
     const char *came = any ? arena_printf(check->arena, "came last %s ago", duration_say(check->arena, ago)) : "never came";
     const char *within = duration_say(check->arena, o->within_ms);
     if (any && ago <= o->within_ms)
         check_report(check, VERDICT_UP, "the heartbeat \"%s\" %s", o->name, came);
-    else if (now - h->watched_since_ms < o->within_ms) /* nobody was here to take it: silence is counted from our own beginning */
-        check_report(check, VERDICT_UNKNOWN, "the heartbeat \"%s\" %s; it is awaited for %s", o->name, came, within);
-    else
+    else if (long_enough)
         check_report(check, VERDICT_DOWN, "the heartbeat \"%s\" %s; it must come within %s", o->name, came, within);
+    else
+        check_report(check, VERDICT_UNKNOWN, "the heartbeat \"%s\" %s; it is listened for since less than %s", o->name, came, within);
 }
 
 const char *check_heartbeat_name(const struct check_conf *conf)
@@ -45,7 +39,9 @@ static void cancel(struct check *check UNUSED)
 static bool valid(const struct check_conf *conf, const struct service *service UNUSED, struct err *err)
 {
     const struct heartbeat_options *o = conf->options;
-    return o->name || err_set(err, ERR_CONFIG, "a check of type \"heartbeat\" needs \"name\"");
+    if (!o->name)
+        return err_set(err, ERR_CONFIG, "a check of type \"heartbeat\" needs \"name\"");
+    return !same(o->name, BEAT_LISTENING) || err_set(err, ERR_CONFIG, "\"%s\" is the name of bascule's own", o->name);
 }
 
 #define AT(member) .offset = offsetof(struct heartbeat_options, member)
@@ -60,7 +56,7 @@ const struct check_ops check_heartbeat = {
     .summary = "somebody who must report, and does",
     .options = options,
     .options_size = sizeof(struct heartbeat_options),
-    .check_size = sizeof(struct heartbeat),
+    .check_size = sizeof(struct check),
     .valid = valid,
     .start = start,
     .cancel = cancel,

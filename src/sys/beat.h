@@ -2,6 +2,8 @@
 #pragma once
 #include "base/base.h"
 
+#define BEAT_LISTENING "listening" /* when the controller began to take the beats of others */
+
 /* On disk when it returns true: STATE_DIR/heartbeats/NAME. */
 MUST_USE bool beat_write(const char *state_dir, const char *name, struct err *err);
 /* How long ago it was, by a clock that no setting of the wall moves (but for a beat of an earlier boot). False when there is none, or it

@@ -55,6 +55,19 @@ static void an_alert_opens_an_incident_and_its_end_resolves_it(void **state)
     rig_close(&rig);
 }
 
+static void the_public_hears_of_it_from_people_alone(void **state)
+{
+    (void)state;
+    struct rig rig = rig_for_alerts();
+    rig.config->services.p[0].severities.p[0].public_from = PUBLIC_FROM_CONFIRMED;
+    alert(&rig, "db7.internal is down", SEVERITY_P1, "g");
+    for (int i = 0; i < 60; i++) {
+        rig_tick(&rig, 30 * MS_SECOND);
+        assert_int_equal(rig_count(&rig, ORDER_PUBLIC), 0);
+    }
+    rig_close(&rig);
+}
+
 static void what_was_said_before_gives_nothing(void **state)
 {
     (void)state;
@@ -270,6 +283,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_alert_opens_an_incident_and_its_end_resolves_it),
+        cmocka_unit_test(the_public_hears_of_it_from_people_alone),
         cmocka_unit_test(what_was_said_before_gives_nothing),
         cmocka_unit_test(alike_ones_share_an_incident_until_the_last_has_ended),
         cmocka_unit_test(one_that_flaps_is_one_incident),

@@ -33,6 +33,7 @@ static int tear_down(void **state)
 {
     struct bench *b = *state;
     (void)unlink(arena_printf(b->arena, "%s/heartbeats/nightly", folder));
+    (void)unlink(arena_printf(b->arena, "%s/heartbeats/%s", folder, BEAT_LISTENING));
     (void)rmdir(arena_printf(b->arena, "%s/heartbeats", folder));
     (void)rmdir(folder);
     bench_close((struct bench **)state);
@@ -49,27 +50,33 @@ static void one_that_came_is_well_until_it_falls_silent(void **state)
 {
     struct bench *b = *state;
     struct err err = {0};
+    assert_true(beat_write(folder, BEAT_LISTENING, &err));
     assert_true(beat_write(folder, "nightly", &err));
     bench_watch(b);
     observe_begin(b->observe);
     bench_run_for(b, 200);
     assert_result(last(b), VERDICT_UP, "the heartbeat \"nightly\" came last ");
-    bench_run_for(b, 500);
+    bench_run_for(b, 700);
     assert_result(last(b), VERDICT_DOWN, "it must come within 400 ms");
     assert_true(beat_write(folder, "nightly", &err));
     bench_run_for(b, 150);
     assert_result(last(b), VERDICT_UP, "came last");
 }
 
-static void silence_is_counted_from_our_own_beginning(void **state)
+static void silence_is_counted_from_when_it_was_listened_for(void **state)
 {
     struct bench *b = *state;
-    bench_watch(b);
+    struct err err = {0};
+    assert_result(bench_once(b), VERDICT_UNKNOWN, "never came; it is listened for since less than 400 ms");
+    assert_true(beat_write(folder, BEAT_LISTENING, &err));
     observe_begin(b->observe);
     bench_run_for(b, 150);
-    assert_result(last(b), VERDICT_UNKNOWN, "never came; it is awaited for 400 ms");
+    assert_result(last(b), VERDICT_UNKNOWN, "never came; it is listened for since less than 400 ms");
     bench_run_for(b, 500);
     assert_result(last(b), VERDICT_DOWN, "never came; it must come within 400 ms");
+    assert_true(beat_write(folder, BEAT_LISTENING, &err)); /* a restart */
+    bench_run_for(b, 100);
+    assert_result(last(b), VERDICT_UNKNOWN, "never came");
 }
 
 static void the_name_is_known_of_this_check_alone(void **state)
@@ -83,7 +90,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(one_that_came_is_well_until_it_falls_silent, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(silence_is_counted_from_our_own_beginning, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(silence_is_counted_from_when_it_was_listened_for, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_name_is_known_of_this_check_alone, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
