@@ -17,7 +17,7 @@
 #include "sys/file.h"
 #include "world.h"
 
-enum { KILL_TIMEOUT_MS = 120 * 1000, POINTS = 10, ROWS = 260002 };
+enum { KILL_TIMEOUT_MS = 120 * 1000, POINTS = 5, ROWS = 260002 };
 
 static const char *ours;  /* of ours, with an index */
 static const char *plain; /* the same without: as pg_dump writes it */

@@ -551,9 +551,9 @@ static void killed_at_any_word_it_is_the_old_or_the_new_one(void **state)
 {
     (void)state;
     int64_t olds = 0;
-    int kills = 0;
+    int kills = 0, step = getenv("BASCULE_SWEEP") ? 1 : 2; /* every day every other word, on both sides of all in turn */
     for (int after = 0; after < 2; after++)
-        for (int at = 0; at < 200 && kill_at(at, after, &olds); at++)
+        for (int at = step == 2 ? after : 0; at < 200 && kill_at(at, after, &olds); at += step)
             kills++;
     print_message("    %d kills, %lld found the old one under the name\n", kills, (long long)olds);
     assert_true(kills >= 12 && olds >= 6 && olds < kills);
