@@ -57,14 +57,16 @@ void daemon_measure_order(struct daemon *d, const struct record *order)
 static int64_t took_before(const void *arg, const char *service, const char *words)
 {
     const struct measured *m = measured_of(arg, service, words);
-    int64_t sorted[TIMES_KEPT];
-    for (int i = 0; m && i < m->count; i++) {
+    int64_t sorted[TIMES_KEPT] = {0};
+    if (!m)
+        return -1;
+    for (int i = 0; i < m->count; i++) {
         int k = i;
         for (; k > 0 && sorted[k - 1] > m->took_ms[i]; k--)
             sorted[k] = sorted[k - 1];
         sorted[k] = m->took_ms[i];
     }
-    return m ? sorted[m->count / 2] : -1;
+    return sorted[m->count / 2];
 }
 
 /* ---- what the command that runs says ---- */
