@@ -288,6 +288,7 @@ const struct command cmd_incident = {
              "       bascule incident open [--playbook P] [--severity P2] TEXT | ack N | note N TEXT | resolve N | review N\n"
              "       bascule incident write N [FIELD TEXT | FIELD --file FILE | action TEXT --owner NAME --due DATE | action.K ... | action.K --drop]\n"
              "       bascule incident say N [--public TEXT [--fr TEXT] [--phase PHASE]] [--inside TEXT] [--hold | --resume] [--yes]\n"
+             "       bascule incident escalate N [--severity P1] [TEXT]\n"
              "       bascule incident approve N | deny N | retry N | certify N SITE --accept-loss TEXT      (all: [--by NAME])",
     .summary = N_("shows incidents, and tells the controller what a person decides about them"),
     .details = N_("list, show, timeline and report read the journal, so they work when the controller is dead. report prints the\n"

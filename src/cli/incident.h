@@ -17,7 +17,7 @@ struct incident_args {
 MUST_USE bool incident_number(const char *word, int64_t *ret); /* "7", "INC-7" */
 int incident_open(struct cli *cli, const struct incident_args *args);
 int incident_say(struct cli *cli, const struct incident_args *args);
-/* ack, note, resolve, review, approve, deny, retry, certify. -1: `verb` is none of them. */
+/* ack, note, resolve, review, approve, deny, retry, escalate, certify. -1: `verb` is none of them. */
 int incident_write(struct cli *cli, const struct incident_args *args); /* incident_write.c */
 /* May its report be approved? What is missing is said in *err. */
 MUST_USE bool incident_reviewable(struct cli *cli, struct journal *journal, const struct story *story, struct err *err);

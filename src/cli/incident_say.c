@@ -14,7 +14,7 @@ static bool unresolved(const struct story *s)
 
 static bool may_ack(const struct story *s, struct err *err)
 {
-    if (s->acked_seq)
+    if (s->acked_seq && !s->ack_void)
         return err_set(err, ERR_REFUSED, _("%s has taken incident %" PRId64 " already"), s->acked_by, s->incident);
     return unresolved(s) || err_set(err, ERR_REFUSED, _("incident %" PRId64 " is resolved"), s->incident);
 }
@@ -73,6 +73,7 @@ static const struct verb {
     {"approve", EVENT_APPROVE, may_answer, false, true, false},
     {"deny", EVENT_DENY, may_deny, false, true, false},
     {"retry", EVENT_RETRY, may_retry, false, false, false},
+    {"escalate", EVENT_ESCALATE, may_resolve, false, false, false},
     {"certify", EVENT_CERTIFY, may_resolve, false, false, true},
 };
 
@@ -106,6 +107,19 @@ static bool fill_site(const struct cli *cli, const struct story *story, const ch
     return fit(event->subject, sizeof(event->subject), site, _("the site"), err);
 }
 
+/* What it is to become; no word about it leaves it as it is. */
+static bool fill_severity(const struct incident_args *args, const struct story *story, struct event *event, struct err *err)
+{
+    enum severity severity;
+    event->number = -1;
+    if (!args->severity)
+        return true;
+    if (!severity_of(args->severity, &severity))
+        return err_set(err, ERR_USAGE, _("\"%s\" is no severity; P1, P2 or P3"), args->severity);
+    event->number = severity;
+    return severity < story->severity || err_set(err, ERR_REFUSED, _("incident %" PRId64 " is of severity %s already"), story->incident, severity_name(story->severity));
+}
+
 static bool fill(struct cli *cli, const struct verb *verb, const struct incident_args *args, const struct story *story, struct event *event,
                  struct err *err)
 {
@@ -115,6 +129,8 @@ static bool fill(struct cli *cli, const struct verb *verb, const struct incident
     if (verb->names_run)
         COPY_TO(event->subject, story->waits_for);
     if (verb->names_site && !fill_site(cli, story, args->words.p[1], event, err))
+        return false;
+    if (verb->kind == EVENT_ESCALATE && !fill_severity(args, story, event, err))
         return false;
     return fill_who(cli, args, event, err) && fit(event->text, sizeof(event->text), text, _("the text"), err);
 }

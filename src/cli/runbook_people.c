@@ -236,6 +236,7 @@ static void write_words_of_people(const struct page *page)
         {"incident show N",
          {"where incident N stands, and what it waits for", "où en est l'incident N, et ce qu'il attend"}},
         {"incident ack N", {"I have taken it", "je le prends en charge"}},
+        {"incident escalate N", {"I need more people: the next tier is called at once", "il me faut du renfort : le niveau suivant est appelé aussitôt"}},
         {"incident note N \"...\"",
          {"what was seen or done by hand goes into the timeline",
           "ce qui a été vu ou fait à la main entre dans la chronologie"}},

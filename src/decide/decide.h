@@ -71,6 +71,32 @@ struct remaining decide_remaining(const struct decide *decide, const struct inci
 /* Was the command that runs now cancelled, so that only its end is awaited? */
 bool decide_stopping(const struct decide *decide, const struct incident *incident);
 
+/* ---- what would be decided ---- */
+
+/* A message of a plan: a row for each way of a person. */
+struct plan_row {
+    int64_t after_ms;          /* since the incident opened */
+    const char *stage;         /* name of a stage, "tier-N", or "unanswered" */
+    const char *why;           /* of a page that goes to a tier; else NULL */
+    int page;                  /* which page of the incident it is; 0: none, it only informs */
+    const char *who, *rotation; /* rotation NULL: named themselves */
+    const char *channel, *address; /* address NULL: the channel needs none */
+    int64_t fallback_after_ms; /* > 0: only when another way of that person failed, or did not deliver for that long */
+};
+struct plan {
+    struct { struct plan_row *p; size_t n, cap; } rows;
+};
+struct plan_ask {
+    const char *service;
+    enum severity severity;
+    int64_t wall_ms; /* the incident opens then */
+    const struct stand_in *stand_ins;
+    size_t stand_in_count;
+};
+/* Who would get what, when, and by which way, if everything is delivered and nobody acknowledges: made by decide itself on a clock of its
+   own. Periodic updates are left out. */
+struct plan decide_plan(struct arena *arena, const struct config *config, const struct plan_ask *ask);
+
 /* ---- plan lint: what is wrong with playbooks before anything happens ---- */
 struct lint {
     struct mark mark;

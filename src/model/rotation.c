@@ -48,12 +48,17 @@ static struct duty of_calendar(const struct rotation *r, int64_t wall_ms)
     struct duty duty = {.from_ms = INT64_MIN, .to_ms = TIME_NEVER};
     for (size_t i = 0; i < r->shifts.n; i++) {
         const struct shift *s = &r->shifts.p[i];
-        if (s->from_ms <= wall_ms && wall_ms < s->to_ms && s->member >= 0 && (size_t)s->member < r->members.n)
-            add_person(&duty, r->members.p[s->member]);
+        if (s->from_ms <= wall_ms && wall_ms < s->to_ms && s->member >= 0 && (size_t)s->member < r->named.n)
+            add_person(&duty, r->named.p[s->member]);
         narrow(&duty, s->from_ms, wall_ms);
         narrow(&duty, s->to_ms, wall_ms);
     }
     return duty;
+}
+
+const struct strs *rotation_people(const struct rotation *rotation)
+{
+    return rotation->calendar ? &rotation->named : &rotation->members;
 }
 
 static struct duty planned(const struct rotation *r, int64_t wall_ms)
@@ -62,8 +67,8 @@ static struct duty planned(const struct rotation *r, int64_t wall_ms)
         return turn(r, wall_ms);
     struct duty duty = of_calendar(r, wall_ms);
     duty.gap = duty.n == 0;
-    for (size_t i = 0; duty.gap && i < r->members.n; i++)
-        add_person(&duty, r->members.p[i]); /* too many who are called are better than nobody */
+    for (size_t i = 0; duty.gap && i < rotation_people(r)->n; i++)
+        add_person(&duty, rotation_people(r)->p[i]); /* too many who are called are better than nobody */
     return duty;
 }
 

@@ -7,7 +7,7 @@
 
 struct shift {
     int64_t from_ms, to_ms;
-    int member; /* index in members */
+    int member; /* index in `named` */
 };
 
 struct rotation {
@@ -15,13 +15,14 @@ struct rotation {
     const char *name;
     struct text2 title;
     int tier;                /* its people are paged with this tier, too; 0: only where it is named */
-    struct strs members;     /* contacts, in the order of their turns; of a calendar: those it names */
+    struct strs members;     /* contacts, in the order of their turns */
     int64_t every_ms;        /* from one handoff to the next, on the local clock */
     const char *at;          /* "09:00" */
     const char *from;        /* "2026-01-05": on that day the first member's turn begins */
     const char *zone_name;
     const char *calendar;    /* iCalendar file whose events are the shifts; NULL: members take turns */
     /* made of the above when the configuration is loaded */
+    struct strs named;       /* contacts that the calendar names */
     int64_t base_ms;         /* `from` at `at`, local */
     struct zone zone;
     struct { struct shift *p; size_t n, cap; } shifts; /* of the calendar, ascending by their beginning */
@@ -43,4 +44,6 @@ struct duty {
     bool stands_in;
     bool gap;                  /* nobody is on call: then all members are */
 };
+/* All who may be on call. */
+const struct strs *rotation_people(const struct rotation *rotation);
 struct duty rotation_duty(const struct rotation *rotation, const struct stand_in *stand_ins, size_t count, int64_t wall_ms);
