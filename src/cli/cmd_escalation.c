@@ -2,6 +2,7 @@
 #include "base/jsonout.h"
 #include "cli/oncall.h"
 #include "decide/decide.h"
+#include "record/story.h"
 #include "sys/clock.h"
 
 extern const struct command cmd_escalation;
@@ -66,7 +67,7 @@ static void put_rows(const struct cli *cli, const struct plan *plan, struct buf 
         const struct plan_row *row = &plan->rows.p[i], *before = i ? row - 1 : NULL;
         bool stage_again = before && same_message(before, row), who_again = stage_again && same(before->who, row->who);
         if (!stage_again && row->why)
-            buf_printf(out, "  %-9s (%s)\n", "", row->why);
+            buf_printf(out, "  %-9s (%s)\n", "", story_decided(cli->arena, row->why, cli->language));
         buf_printf(out, "  %-9s ", stage_again ? "" : duration_clock(cli->arena, row->after_ms));
         cli_pad(out, stage_again ? "" : stage_text(cli, row), STAGE_COLUMNS);
         buf_putc(out, ' ');

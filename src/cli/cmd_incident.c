@@ -296,6 +296,7 @@ const struct command cmd_incident = {
                   "write puts what only people know into the report; without FIELD it shows what is there and what is missing. A corrective\n"
                   "action has an owner and a date (2026-12-01, +7d), may have --horizon same-day, week, month or longer, and --ticket.\n"
                   "review approves the report; it is refused while something is missing.\n"
+                  "escalate calls the next tier at once, and raises the severity when one is named.\n"
                   "ack takes the incident; approve and deny answer the step that asks; retry tries a blocked step again; certify says\n"
                   "that a site accepts no more writes, for which the person answers, with the loss of data they accept.\n"
                   "say shows what the public (--public, --fr) or the people inside (--inside) will read, asks, and says it; --hold keeps the\n"

@@ -328,6 +328,7 @@ void people_begin(struct decide *d);
 void people_add(struct decide *d, const struct strs *names);            /* contacts, groups, rotations; as it stands now */
 void people_add_told(struct decide *d, const struct inc *inc);
 void people_without_told(struct decide *d, const struct inc *inc);
+void people_without_outsiders(struct decide *d);                        /* contacts of tier 0 */
 void letters_write(struct decide *d, struct inc *inc, const struct message_draft *draft); /* to all who were added */
 void letters_settle(struct decide *d, struct inc *inc, const char *key, bool delivered);
 void letters_withdraw(struct decide *d, struct inc *inc, const char *why); /* pages that were not handed over yet */

@@ -64,6 +64,15 @@ void people_without_told(struct decide *d, const struct inc *inc)
     d->people.n = kept;
 }
 
+void people_without_outsiders(struct decide *d)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < d->people.n; i++)
+        if (d->config->contacts.p[d->people.p[i]].tier > 0)
+            d->people.p[kept++] = d->people.p[i];
+    d->people.n = kept;
+}
+
 /* ---- keys ---- */
 
 static uint32_t fnv1a(const char *text)

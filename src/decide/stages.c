@@ -14,6 +14,12 @@ static const bool notice_insists[NOTICE_MAX] = {
     [NOTICE_REMINDER] = true,
 };
 
+/* The business of those inside: people outside (tier 0) are not told of it. */
+static const bool notice_inside[NOTICE_MAX] = {
+    [NOTICE_BLOCKED] = true,   [NOTICE_APPROVAL] = true,     [NOTICE_REMINDER] = true,
+    [NOTICE_ESCALATED] = true, [NOTICE_ACKNOWLEDGED] = true, [NOTICE_UNANSWERED] = true,
+};
+
 const struct severity_conf *severity_of_inc(const struct decide *d, const struct inc *inc)
 {
     return service_severity(svc_of(d, inc)->conf, inc->pub.severity);
@@ -153,6 +159,8 @@ void tell(struct decide *d, struct inc *inc, enum notice_kind kind, const char *
         if (i == 0 || inc->told >> i & 1) /* the first stage's people are told of what follows even when it comes sooner */
             people_add(d, &severity->stages.p[i].notify);
     people_add_told(d, inc);
+    if (notice_inside[kind])
+        people_without_outsiders(d);
     letters_write(d, inc, &(struct message_draft){.key = part, .stage = notice_names[kind], .text = line, .insists = notice_insists[kind]});
 }
 

@@ -30,7 +30,8 @@ static const struct text2 event_templates[EVENT_MAX] = {
     [EVENT_FACT] = {"measured: {subject} = {value}", "mesuré : {subject} = {value}"},
     [EVENT_SAY] = {"{person} said ({subject}){: text}", "{person} a dit ({subject}){: text}"},
     [EVENT_ESCALATE] = {"{person} escalated the incident{: text}", "{person} a fait monter l'incident{: text}"},
-    [EVENT_OVERRIDE] = {"{person} put {text} on call for \"{subject}\"", "{person} a mis {text} d'astreinte pour « {subject} »"},
+    [EVENT_OVERRIDE] = {"{person} changed who is on call for \"{subject}\", {span}{: text}",
+                        "{person} a changé l'astreinte de « {subject} », {span}{: text}"},
     [EVENT_TICK_ITEM] = {"{person} {ticked} \"{subject}\"{: text}", "{person} a {ticked} « {subject} »{: text}"},
     [EVENT_WRITE] = {"{person} wrote \"{subject}\" of the report{: text}", "{person} a écrit « {subject} » du rapport{: text}"},
     [EVENT_MAINTENANCE] = {"{person} {announced} maintenance \"{subject}\"{: text}", "{person} a {announced} la maintenance « {subject} »{: text}"},
@@ -215,6 +216,11 @@ static const char *fill_late(const struct filling *f)
     return f->r->number <= 0 ? "" : arena_printf(f->a, in(f, ", %s late", ", en retard de %s"), word_duration(f->a, f->r->number, f->language));
 }
 
+static const char *fill_span(const struct filling *f)
+{
+    return arena_printf(f->a, in(f, "%s to %s", "%s à %s"), moment_minute(f->a, f->r->number), moment_minute(f->a, f->r->ref));
+}
+
 static const struct {
     const char *name;
     const char *(*fill)(const struct filling *f);
@@ -246,6 +252,7 @@ static const struct {
     {"alerting", fill_alerting},
     {" given up", fill_given_up},
     {" late", fill_late},
+    {"span", fill_span},
 };
 
 static const char *filled(const struct filling *f, struct str name)
@@ -280,4 +287,9 @@ const char *sentence_with(struct arena *a, const struct record *record, enum lan
 const char *story_sentence(struct arena *arena, const struct record *record, enum language language)
 {
     return sentence_with(arena, record, language, -1);
+}
+
+const char *story_decided(struct arena *arena, const char *sentence, enum language language)
+{
+    return word_decided(arena, sentence, language);
 }

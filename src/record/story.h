@@ -62,3 +62,5 @@ void story_html(const struct buf *markdown, bool for_paper, enum language langua
 const char *story_reasons(struct arena *arena, const char *text, enum language language);
 /* One sentence for a record, as the timeline and the live view print it; on one line, and harmless for a terminal. */
 const char *story_sentence(struct arena *arena, const struct record *record, enum language language);
+/* A sentence that decide wrote in English, in the language asked for. */
+const char *story_decided(struct arena *arena, const char *sentence, enum language language);
