@@ -342,8 +342,8 @@ enum page_reason { PAGE_DUE, PAGE_UNANSWERED, PAGE_EXPIRED, PAGE_WANTED, PAGE_TA
 extern const char *const page_reasons[PAGE_REASON_MAX]; /* with details behind a colon */
 
 void page_stage(struct decide *d, struct inc *inc, const struct stage *stage); /* a stage that pages is due */
-void escalate(struct decide *d, struct inc *inc, enum severity severity, const char *why); /* SEVERITY_MAX: it stays */
-void acknowledge(struct decide *d, struct inc *inc, const char *words);
+void escalate(struct decide *d, struct inc *inc, enum severity severity, const char *text); /* SEVERITY_MAX: it stays */
+void acknowledge(struct decide *d, struct inc *inc, const char *text);
 void stand_in(struct decide *d, const struct event *event);
 bool escalation_move(struct decide *d, struct inc *inc);
 int64_t escalation_next_ms(const struct decide *d, const struct inc *inc);

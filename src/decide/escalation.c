@@ -119,8 +119,15 @@ static void go_unanswered(struct decide *d, struct inc *inc)
 
 /* ---- acknowledgements ---- */
 
-void acknowledge(struct decide *d, struct inc *inc, const char *words)
+/* "anna: the cable is out", also without words of hers. */
+static void say_who(const struct decide *d, char said[MODEL_TEXT_SIZE], const char *text)
 {
+    say(said, MODEL_TEXT_SIZE, "%s: %s", *d->who ? d->who : "somebody", text);
+}
+
+void acknowledge(struct decide *d, struct inc *inc, const char *text)
+{
+    char said[MODEL_TEXT_SIZE];
     if (!incident_walk(d, inc, ON_ACK))
         return;
     inc->pub.acked_at_ms = d->now_ms;
@@ -128,7 +135,8 @@ void acknowledge(struct decide *d, struct inc *inc, const char *words)
     inc->round = 0;
     COPY_TO(inc->pub.who_acked, d->who);
     letters_withdraw(d, inc, page_reasons[PAGE_TAKEN]);
-    tell(d, inc, NOTICE_ACKNOWLEDGED, words);
+    say_who(d, said, text);
+    tell(d, inc, NOTICE_ACKNOWLEDGED, said);
 }
 
 static void void_ack(struct decide *d, struct inc *inc, const char *why)
@@ -177,13 +185,14 @@ static void expire_ack(struct decide *d, struct inc *inc)
 
 /* ---- a person wants more help ---- */
 
-void escalate(struct decide *d, struct inc *inc, enum severity severity, const char *why)
+void escalate(struct decide *d, struct inc *inc, enum severity severity, const char *text)
 {
-    char words[MODEL_TEXT_SIZE];
-    SAY(words, "%s%s%s", page_reasons[PAGE_WANTED], *why ? ": " : "", why);
+    char said[MODEL_TEXT_SIZE], words[MODEL_TEXT_SIZE];
+    say_who(d, said, text);
+    SAY(words, "%s: %s%s%.500s", page_reasons[PAGE_WANTED], *d->who ? d->who : "somebody", *text ? ": " : "", text);
     if (severity != SEVERITY_MAX && service_severity(svc_of(d, inc)->conf, severity))
         stages_raise(d, inc, severity);
-    tell(d, inc, NOTICE_ESCALATED, words);
+    tell(d, inc, NOTICE_ESCALATED, said);
     if (inc->pub.acked_at_ms)
         void_ack(d, inc, words);
     const struct severity_conf *conf = severity_of_inc(d, inc);

@@ -104,19 +104,17 @@ static void on_open(struct decide *d, const struct event *event)
 
 static void on_ack(struct decide *d, const struct event *event)
 {
-    char words[MODEL_TEXT_SIZE];
     struct inc *inc = inc_meant(d, event);
     if (inc && !inc->pub.acked_at_ms && is_unresolved(inc))
-        acknowledge(d, inc, words_of(event, words));
+        acknowledge(d, inc, event->text);
 }
 
 static void on_escalate(struct decide *d, const struct event *event)
 {
-    char words[MODEL_TEXT_SIZE];
     struct inc *inc = inc_meant(d, event);
     bool raise = inc && event->number >= 0 && event->number < (int64_t)inc->pub.severity;
     if (inc && is_unresolved(inc))
-        escalate(d, inc, raise ? (enum severity)event->number : SEVERITY_MAX, words_of(event, words));
+        escalate(d, inc, raise ? (enum severity)event->number : SEVERITY_MAX, event->text);
 }
 
 static void on_letter(struct decide *d, const struct event *event)

@@ -15,7 +15,7 @@ static enum markup_tone tone_of(const char *stage)
 {
     if (same(stage, "resolved") || same(stage, "monitoring"))
         return MARKUP_GOOD;
-    return same(stage, "update") || same(stage, "say") || same(stage, "reminder") || same(stage, "checklist") || same(stage, "ticket") ? MARKUP_CALM : MARKUP_BAD;
+    return same(stage, "update") || same(stage, "say") || same(stage, "reminder") || same(stage, "checklist") || same(stage, "ticket") || same(stage, "acknowledged") ? MARKUP_CALM : MARKUP_BAD;
 }
 
 /* The first line of a template is the subject. */

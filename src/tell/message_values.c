@@ -135,7 +135,8 @@ static void put_impact(const struct letter *l, struct mustache_value *root)
 
 static bool is_kind(const struct letter *l)
 {
-    static const char *const kinds[] = {"update", "monitoring", "resolved", "blocked", "approval", "relapse", "reminder", "say", "checklist", "ticket"};
+    static const char *const kinds[] = {"update", "monitoring", "resolved", "blocked", "approval", "relapse", "reminder", "say", "checklist", "ticket",
+                                        "page", "acknowledged", "escalated", "unanswered"};
     for (size_t i = 0; i < COUNT_OF(kinds); i++)
         if (same(l->stage, kinds[i]))
             return true;
@@ -239,6 +240,21 @@ static void put_reasons(const struct letter *l, struct mustache_value *root)
         mustache_add_text(l->arena, list, say_line(l->arena, p));
 }
 
+/* Why somebody is called who was not called first: in decide's words, and behind them a person's. */
+static void put_call(const struct letter *l, struct mustache_value *root)
+{
+    static const struct text2 reasons[] = {
+        {"nobody answered in time", "personne n'a répondu à temps"},
+        {"nothing has happened since it was taken", "rien ne s'est passé depuis sa prise en charge"},
+        {"escalated", "renfort demandé"},
+    };
+    const char *why = NULL;
+    for (size_t i = 0; i < COUNT_OF(reasons) && same(l->stage, "page"); i++)
+        if (strncmp(l->order_text, reasons[i].en, strlen(reasons[i].en)) == 0)
+            why = arena_printf(l->arena, "%s%s", text_in(reasons[i], l->language), l->order_text + strlen(reasons[i].en));
+    mustache_put(l->arena, root, "why_called", why ? say_line(l->arena, why) : NULL);
+}
+
 /* "anna: the cable is out" */
 static void put_words(const struct letter *l, struct mustache_value *root)
 {
@@ -252,7 +268,8 @@ void letter_put_all(const struct letter *l, struct mustache_value *root)
 {
     static const char *const kinds[][2] = {{"update", "is_update"},     {"monitoring", "is_monitoring"}, {"resolved", "is_resolved"},
                                            {"blocked", "is_blocked"},   {"approval", "is_approval"},     {"relapse", "is_relapse"},
-                                           {"reminder", "is_reminder"}, {"say", "is_say"},               {"ticket", "is_ticket"},         {"checklist", "is_checklist"}};
+                                           {"reminder", "is_reminder"}, {"say", "is_say"},               {"ticket", "is_ticket"},         {"checklist", "is_checklist"},
+                                           {"page", "is_page"}, {"acknowledged", "is_acknowledged"}, {"escalated", "is_escalated"}, {"unanswered", "is_unanswered"}};
     for (size_t i = 0; i < COUNT_OF(kinds); i++)
         mustache_put_bool(l->arena, root, kinds[i][1], same(l->stage, kinds[i][0]));
     put_what(l, root);
@@ -264,4 +281,5 @@ void letter_put_all(const struct letter *l, struct mustache_value *root)
     put_failures(l, root);
     put_reasons(l, root);
     put_words(l, root);
+    put_call(l, root);
 }

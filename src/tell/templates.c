@@ -12,11 +12,12 @@ static const char *const suffixes[] = {[LANGUAGE_EN] = ".en", [LANGUAGE_FR] = ".
 static const char *const people_names[] = {
     ".", "acked", "acked_by", "active_site", "affected", "any_affected", "any_impact", "any_overdue", "any_reasons", "any_undelivered",
     "back", "by", "cause", "channel", "commands_given", "contact", "elapsed", "escalation", "eta", "eta_most", "every", "incident",
-    "investigation", "is_approval", "is_blocked", "is_checklist", "is_monitoring", "is_relapse", "is_reminder", "is_resolved", "is_say", "is_ticket", "is_update",
-    "late", "lost", "name", "next_update", "next_update_at", "nothing_lost", "number", "opened", "overdue", "p1", "p2", "p3", "proven_alive",
-    "reasons", "resolved_at", "revenue_lost", "revenue_rate", "rpo", "rpo_achieved", "rpo_missed", "rto", "rto_left", "rto_missed",
-    "service", "severity", "severity_title", "stage", "status_page", "step", "step_count", "step_number", "subject", "title", "undelivered",
-    "users", "whom", "why", "words",
+    "investigation", "is_acknowledged", "is_approval", "is_blocked", "is_checklist", "is_escalated", "is_monitoring", "is_page",
+    "is_relapse", "is_reminder", "is_resolved", "is_say", "is_ticket", "is_unanswered", "is_update", "late", "lost", "name",
+    "next_update", "next_update_at", "nothing_lost", "number", "opened", "overdue", "p1", "p2", "p3", "proven_alive", "reasons",
+    "resolved_at", "revenue_lost", "revenue_rate", "rpo", "rpo_achieved", "rpo_missed", "rto", "rto_left", "rto_missed", "service",
+    "severity", "severity_title", "stage", "status_page", "step", "step_count", "step_number", "subject", "title", "undelivered",
+    "users", "whom", "why", "why_called", "words",
 };
 
 /* What the public may know. No host, no cause, no title of a step, no person. */

@@ -61,6 +61,16 @@ static const struct option smtp[] = {
     {"from", OPTION_STRING, AT(fake_smtp, from), .required = true, .help = "sender", .sample = "bascule@akig.com"},
     OPTION_END,
 };
+static const struct option sms[] = {
+    {"account", OPTION_STRING, AT(fake_any, path), .required = true, .help = "account", .sample = "AC"},
+    {"token", OPTION_SECRET, AT(fake_any, url), .required = true, .help = "token", .sample = "{file: /etc/bascule/sms.token}"},
+    {"from", OPTION_STRING, AT(fake_any, unit), .required = true, .help = "sender", .sample = "BASCULE"},
+    OPTION_END,
+};
+static const struct option pagerduty[] = {
+    {"key", OPTION_SECRET, AT(fake_any, url), .required = true, .help = "integration key", .sample = "{file: /etc/bascule/pagerduty.key}"},
+    OPTION_END,
+};
 static const struct option slack[] = {
     {"url", OPTION_SECRET, AT(fake_any, url), .required = true, .help = "webhook", .sample = "{file: /etc/bascule/slack.url}"},
     OPTION_END,
@@ -84,6 +94,8 @@ static const struct config_driver drivers[] = {
     {"check", "command", command, sizeof(struct fake_any), "a monitoring plugin", "command"},
     {"channel", "log", log_channel, sizeof(struct fake_any), "writes to a file", "log"},
     {"channel", "smtp", smtp, sizeof(struct fake_smtp), "sends mail", "smtp"},
+    {"channel", "sms", sms, sizeof(struct fake_any), "text messages", "sms"},
+    {"channel", "pagerduty", pagerduty, sizeof(struct fake_any), "PagerDuty", "pagerduty"},
     {"channel", "slack", slack, sizeof(struct fake_any), "incoming webhook", "slack"},
     {"traffic", "nginx", nginx, sizeof(struct fake_any), "upstream include file", "nginx"},
 };

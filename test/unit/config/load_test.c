@@ -123,9 +123,21 @@ static void the_sample_fills_the_whole_model(void **state)
     assert_true(p1->stages.p[4].after_ms == 10 * MS_MINUTE);
     assert_true(p1->rto_ms == 15 * MS_MINUTE && p1->rpo_ms == MS_HOUR && p1->update_every_ms == 5 * MS_MINUTE);
     assert_int_equal(config_contact(config, "ops")->language, LANGUAGE_FR);
-    assert_int_equal(config_contact(config, "dba")->language, LANGUAGE_EN);
+    assert_int_equal(config_contact(config, "anna")->language, LANGUAGE_EN);
     assert_int_equal(config_contact(config, "ops")->ways.n, 2);
     assert_int_equal(config_group(config, "on-call")->members.n, 2);
+    assert_true(p1->stages.p[1].page && !p1->stages.p[0].page); /* on-call, though the file does not say so */
+    assert_int_equal(p1->tiers.n, 2);                           /* made of the contacts' tiers */
+    assert_int_equal(p1->tiers.p[0].notify.n, 3);
+    assert_string_equal(p1->tiers.p[1].notify.p[0], "ceo");
+    assert_true(p1->answer_within_ms == 5 * MS_MINUTE && p1->ack_expires_ms == 15 * MS_MINUTE && p1->repeat == 3);
+    assert_int_equal(service_severity(s, SEVERITY_P2)->tiers.n, 0); /* it wakes nobody */
+    assert_true(config_contact(config, "anna")->ways.p[1].fallback);
+    const struct rotation *r = config_rotation(config, "dba-on-call");
+    int64_t handoff;
+    assert_true(zone_parse_moment(&r->zone, "2026-03-30 09:00", &handoff)); /* clocks went forward the night before */
+    assert_string_equal(rotation_duty(r, NULL, 0, handoff).who[0], "bruno");
+    assert_string_equal(rotation_duty(r, NULL, 0, handoff - 1).who[0], "anna");
 }
 
 static void defaults_are_the_documented_ones(void **state)
