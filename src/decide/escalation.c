@@ -100,7 +100,7 @@ static bool page_next(struct decide *d, struct inc *inc, const char *why, bool b
         tier = 0;
         if (bounded && inc->round >= severity->repeat)
             return false;
-        inc->round = bounded ? inc->round + 1 : 0;
+        inc->round += bounded;
     }
     page_tier(d, inc, tier, why);
     return true;
@@ -188,6 +188,7 @@ static void expire_ack(struct decide *d, struct inc *inc)
 void escalate(struct decide *d, struct inc *inc, enum severity severity, const char *text)
 {
     char said[MODEL_TEXT_SIZE], words[MODEL_TEXT_SIZE];
+    stages_move(d, inc); /* a stage that was spared by a tick without orders is so in a replay, which has no such tick */
     say_who(d, said, text);
     SAY(words, "%s: %s%s%.500s", page_reasons[PAGE_WANTED], *d->who ? d->who : "somebody", *text ? ": " : "", text);
     if (severity != SEVERITY_MAX && service_severity(svc_of(d, inc)->conf, severity))
@@ -197,6 +198,7 @@ void escalate(struct decide *d, struct inc *inc, enum severity severity, const c
         void_ack(d, inc, words);
     const struct severity_conf *conf = severity_of_inc(d, inc);
     const struct stage *stage = paging_stage(conf);
+    inc->round = 0;
     if (!conf || (!stage && !conf->tiers.n))
         return;
     size_t index = stage ? (size_t)(stage - conf->stages.p) : 0;

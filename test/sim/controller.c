@@ -85,6 +85,16 @@ static void mutate(struct sim *s)
             inject(s, ORDER_RUN, copy.incident, "0.act.1", "diagnose production");
         else if (s->mutation == MUTATION_STEP_OPEN && copy.kind == ORDER_STEP_END)
             out->p[i].kind = ORDER_CANCEL;
+        else if (s->mutation == MUTATION_PAGE_LOST && copy.kind == ORDER_PAGE && copy.number == 2)
+            out->p[i].kind = ORDER_CANCEL;
+        else if (s->mutation == MUTATION_WITHDRAW_LOST && copy.kind == ORDER_WITHDRAW)
+            out->p[i].kind = ORDER_CANCEL;
+        else if (s->mutation == MUTATION_PAGE_ON && copy.kind == ORDER_NOTIFY && same(copy.stage, "acknowledged"))
+            out->p[i].number = 1;
+        else if (s->mutation == MUTATION_LEFT_OUT && copy.kind == ORDER_NOTIFY && same(copy.stage, "management") && same(copy.who, "director"))
+            COPY_TO(out->p[i].who, "ops");
+        else if (s->mutation == MUTATION_NOT_REPLACED && copy.kind == ORDER_NOTIFY && same(copy.channel, "sms"))
+            COPY_TO(out->p[i].subject, "lost"), snprintf(out->p[i].subject, MODEL_ID_SIZE, "lost/%lld", (long long)s->notices);
         else if (s->mutation == MUTATION_PUBLIC_LOST && copy.kind == ORDER_PUBLIC && same(copy.subject, "resolved"))
             out->p[i].kind = ORDER_NOTIFY, COPY_TO(out->p[i].stage, "resolved"), snprintf(out->p[i].subject, MODEL_ID_SIZE, "lost-%lld", (long long)copy.incident);
     }
@@ -132,8 +142,11 @@ static void decide_entry(struct sim *s, size_t index)
         abort();
     if (mine.n)
         memcpy(mine.p, c->out.p, sizeof(*mine.p) * mine.n);
-    for (size_t i = 0; i < mine.n; i++)
+    for (size_t i = 0; i < mine.n; i++) {
         watch_order(s, &mine.p[i]);
+        post_order(s, &mine.p[i]); /* being in the journal is being on its way: a restart goes on with it */
+    }
+    watch_orders(s, mine.p, mine.n);
     bool dead = written(s);
     for (size_t i = 0; i < mine.n && !dead; i++) {
         carry_out(s, &mine.p[i]);

@@ -2,7 +2,7 @@
 #include "sim/sim.h"
 
 enum { ACT_ACK, ACT_APPROVE, ACT_DENY, ACT_CERTIFY, ACT_CERTIFY_UNSEEN, ACT_RETRY, ACT_RESOLVE, ACT_REVIEW, ACT_FAILOVER, ACT_RESTART, ACT_FAILBACK, ACT_OPEN,
-       ACT_NOTE, ACT_MAX };
+       ACT_NOTE, ACT_ESCALATE, ACT_STAND_IN, ACT_MAX };
 
 static void say_event(struct sim *s, enum event_kind kind, int64_t incident, const char *subject)
 {
@@ -56,6 +56,16 @@ void people_act(struct sim *s, int act, int64_t incident)
     case ACT_OPEN:
         say_event(s, EVENT_OPEN, 0, "");
         break;
+    case ACT_ESCALATE:
+        say_event(s, EVENT_ESCALATE, incident, "");
+        break;
+    case ACT_STAND_IN: {
+        struct event event = {.kind = EVENT_OVERRIDE, .subject = "turns", .text = "boss", .who = "anna"};
+        event.number = s->now_ms + s->wall_shift_ms;
+        event.ref = event.number + sim_between(s, 1, 120) * MS_MINUTE;
+        controller_person(s, &event);
+        break;
+    }
     default:
         say_event(s, EVENT_NOTE, incident, "");
     }

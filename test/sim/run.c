@@ -54,8 +54,34 @@ static void configure(struct sim *s)
     fixture_add_step(s->arena, standby, "start", "service start standby.database")->until = "standby.database is up";
 }
 
+/* Turns of an hour, so that some change in the middle of it; tiers; and somebody with a second way. */
+static void call_people(struct sim *s)
+{
+    struct config *config = s->config;
+    struct severity_conf *p1 = &config->services.p[0].severities.p[0];
+    struct contact *devops = &config->contacts.p[config_contact(config, "devops") - config->contacts.p];
+    *vec_add(s->arena, &devops->ways) = (struct contact_way){.channel = "sms", .address = "1", .fallback = true, .fallback_after_ms = 30 * MS_SECOND};
+    static const char *const people[] = {"lead", "boss"};
+    for (size_t i = 0; i < COUNT_OF(people); i++) {
+        struct contact *contact = vec_add(s->arena, &config->contacts);
+        *contact = (struct contact){.name = people[i], .tier = (int)i + 2};
+        *vec_add(s->arena, &contact->ways) = (struct contact_way){.channel = "mail", .address = people[i]};
+        struct tier *tier = vec_add(s->arena, &p1->tiers);
+        *vec_add(s->arena, &tier->notify) = people[i];
+    }
+    struct rotation *turns = vec_add(s->arena, &config->rotations);
+    *turns = (struct rotation){.name = "turns", .every_ms = MS_HOUR};
+    *vec_add(s->arena, &turns->members) = "dba";
+    *vec_add(s->arena, &turns->members) = "ops";
+    config->groups.p[0].members.p[0] = "turns";
+    p1->answer_within_ms = PAGE_ANSWER_MS;
+    p1->repeat = PAGE_REPEAT;
+    p1->ack_expires_ms = s->seed % 5 ? 15 * MS_MINUTE : 4 * MS_MINUTE;
+}
+
 static void vary(struct sim *s)
 {
+    call_people(s);
     /* Nobody works at some incidents for a day: every five minutes would be a simulation of updates. */
     struct severity_conf *p1 = &s->config->services.p[0].severities.p[0];
     p1->public_from = s->seed % 3 ? PUBLIC_FROM_CONFIRMED : PUBLIC_FROM_STAGE;
@@ -135,6 +161,9 @@ static void happen(struct sim *s, const struct happens *h)
         }
         if (s->polling)
             sim_later(s, 1000, HAPPEN_POLL, 0, 0, 0);
+        break;
+    case HAPPEN_POST:
+        post_arrives(s, h->a, h->b);
         break;
     case HAPPEN_CLOSE:
         if (!s->closing) { /* everything is repaired; two hours later somebody resolves what is left */

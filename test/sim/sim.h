@@ -5,7 +5,7 @@
 
 enum { PRODUCTION, DR, SITES };
 enum { CHECK_PRODUCTION_DATABASE, CHECK_PRODUCTION_APPLICATION, CHECK_PRODUCTION_BACKUP, CHECK_DR_DATABASE, CHECK_DR_APPLICATION, CHECK_PUBLIC, CHECKS };
-enum { CHILDREN_MAX = 512, QUEUE_MAX = 512, INCIDENTS_MAX = 64, KEYS_MAX = 8192 };
+enum { CHILDREN_MAX = 512, QUEUE_MAX = 2048, INCIDENTS_MAX = 64, KEYS_MAX = 32768, POST_MAX = 1024 };
 
 /* Ways to break the model on purpose: each must be found as the violation named. That is how the simulation proves that it can fail. */
 #define MUTATIONS(X)                                                                                                   \
@@ -24,9 +24,17 @@ enum { CHILDREN_MAX = 512, QUEUE_MAX = 512, INCIDENTS_MAX = 64, KEYS_MAX = 8192 
     X(MUTATION_TICK_LATE, "tick-late", "on-time")                  /* the clock is looked at too late */               \
     X(MUTATION_PUBLIC_TWICE, "public-twice", "public")             /* the public is told the same again */             \
     X(MUTATION_PUBLIC_LOST, "public-lost", "public-end")           /* it never hears that it is over */                \
+    X(MUTATION_PAGE_LOST, "page-lost", "page-on-time")             /* who should be called next is not */              \
+    X(MUTATION_PAGE_ON, "page-on", "ack-stops")                    /* a page goes out although somebody has it */      \
+    X(MUTATION_WITHDRAW_LOST, "withdraw-lost", "ack-stops")        /* a page stays on its way */                       \
+    X(MUTATION_LEFT_OUT, "left-out", "all-at-once")                /* one of a stage's people is not told */           \
+    X(MUTATION_NOT_REPLACED, "not-replaced", "replaced")           /* a way failed, and that is that */                \
     X(MUTATION_DEAF, "deaf", "progress")                           /* outcomes and clocks get lost */
 #define MUTATION_MEMBER(id, name, found) id,
 enum mutation { MUTATIONS(MUTATION_MEMBER) MUTATION_MAX };
+
+#define PAGE_ANSWER_MS (5 * MS_MINUTE)
+#define PAGE_REPEAT 2
 
 /* ---- the world ---- */
 
@@ -57,7 +65,13 @@ struct child {
     enum outcome outcome;
 };
 
-enum happening_kind { HAPPEN_FAULT, HAPPEN_TURN, HAPPEN_EFFECT, HAPPEN_END, HAPPEN_PERSON, HAPPEN_CRASH, HAPPEN_RESTART, HAPPEN_POLL, HAPPEN_CLOSE };
+enum happening_kind { HAPPEN_FAULT, HAPPEN_TURN, HAPPEN_EFFECT, HAPPEN_END, HAPPEN_PERSON, HAPPEN_CRASH, HAPPEN_RESTART, HAPPEN_POLL, HAPPEN_POST, HAPPEN_CLOSE };
+
+struct letter_out { /* a message on its way */
+    char key[MODEL_ID_SIZE], who[MODEL_ID_SIZE], stage[MODEL_ID_SIZE];
+    int64_t incident;
+    bool page, fails, withdrawn, over;
+};
 
 struct happens {
     int64_t at_ms;
@@ -98,6 +112,10 @@ struct watched {
     enum incident_state state;
     bool blocked, by_person, person_acted;
     uint32_t stages;
+    bool acked;
+    int pages, unanswered;       /* pages, and those in a row that nobody answered */
+    int64_t page_ms;             /* the newest; 0: none, or somebody has it */
+    bool page_behind;            /* it was said of a moment in the past */
     bool quiet;                  /* its playbook keeps the public out */
     int public_serial;
     int64_t public_at_ms;
@@ -129,6 +147,8 @@ struct sim {
     struct controller controller;
     struct watched watched[INCIDENTS_MAX + 1];
     uint64_t keys[KEYS_MAX];
+    struct letter_out post[POST_MAX]; /* a ring: the newest */
+    int post_count;
     int64_t failover_ms; /* the last automatic failover; 0: none */
     /* results */
     int64_t incidents, notices, runs, restores, redirects, fences, crashes, events;
@@ -172,7 +192,13 @@ void people_answer(struct sim *s, const struct order *order);
 void people_act(struct sim *s, int act, int64_t incident);
 void people_close(struct sim *s); /* somebody resolves what is left, so that the run ends */
 
+/* post.c */
+void post_order(struct sim *s, const struct order *order);
+void post_arrives(struct sim *s, int index, int serial);
+bool post_pages(const struct sim *s, int64_t incident, const char **ret_key); /* is a page of that incident on its way? */
+
 /* watch.c */
+void watch_orders(struct sim *s, const struct order *orders, size_t count); /* all that one event led to */
 void watch_order(struct sim *s, const struct order *order);
 void watch_event(struct sim *s, const struct event *event); /* before it is decided */
 void watch_world(struct sim *s);

@@ -202,6 +202,52 @@ static void watch_open(struct sim *s, struct watched *w, const struct order *ord
                            .quiet = *order->subject && !service_playbook(&s->config->services.p[0], order->subject)->is_public};
 }
 
+/* Who is called next, and not a millisecond late; nobody while somebody has it. */
+static void watch_page(struct sim *s, struct watched *w, const struct order *order)
+{
+    bool wanted = str_starts(str_of(order->text), "escalated"), unanswered = same(order->text, "nobody answered in time");
+    if (w->acked)
+        violated(s, "ack-stops", "page %lld of incident %lld, which somebody has", (long long)order->number, (long long)order->incident);
+    if (order->number != w->pages + 1)
+        violated(s, "page-on-time", "page %lld of incident %lld follows %d", (long long)order->number, (long long)order->incident, w->pages);
+    if (unanswered && !w->page_behind && s->now_ms < w->page_ms + PAGE_ANSWER_MS)
+        violated(s, "page-on-time", "page %lld of incident %lld comes too soon", (long long)order->number, (long long)order->incident);
+    w->unanswered = unanswered ? w->unanswered + 1 : 0;
+    if (w->unanswered > (PAGE_REPEAT + 1) * 3)
+        violated(s, "page-bound", "incident %lld: %d pages in a row", (long long)order->incident, w->unanswered);
+    if (wanted && w->state >= INCIDENT_RESOLVED)
+        violated(s, "page-on-time", "incident %lld is over", (long long)order->incident);
+    w->pages = (int)order->number;
+    w->page_ms = s->now_ms;
+    w->page_behind = s->controller.catching_up;
+}
+
+static bool pages_are_over(const struct watched *w)
+{
+    return !w->page_ms || w->acked || w->state >= INCIDENT_MONITORING;
+}
+
+/* All of a stage are told at once, whatever is wrong with the way to one of them. */
+void watch_orders(struct sim *s, const struct order *orders, size_t count)
+{
+    const struct severity_conf *p1 = &s->config->services.p[0].severities.p[0];
+    for (size_t i = 0; i < count; i++)
+        for (size_t k = 0; orders[i].kind == ORDER_STAGE && k < p1->stages.n; k++) {
+            const struct stage *stage = &p1->stages.p[k];
+            for (size_t n = 0; same(stage->name, orders[i].subject) && n < stage->notify.n; n++) {
+                const struct contact_group *group = config_group(s->config, stage->notify.p[n]);
+                for (size_t m = 0; m < (group ? group->members.n : 1); m++) {
+                    const char *name = group ? group->members.p[m] : stage->notify.p[n];
+                    bool told = !config_contact(s->config, name);
+                    for (size_t o = 0; o < count; o++)
+                        told = told || (orders[o].kind == ORDER_NOTIFY && same(orders[o].who, name) && same(orders[o].stage, stage->name));
+                    if (!told)
+                        violated(s, "all-at-once", "%s was not told of stage %s with the others", name, stage->name);
+                }
+            }
+        }
+}
+
 void watch_order(struct sim *s, const struct order *order)
 {
     struct watched *w = watched_of(s, order->incident);
@@ -227,6 +273,13 @@ void watch_order(struct sim *s, const struct order *order)
         s->notices++;
         if (!remember(s, 'n', order->subject))
             violated(s, "once", "notice %s is ordered twice", order->subject);
+        if (same(order->stage, "unanswered") && !same(order->channel, "sms") && w->page_ms) { /* the end of the calling, not before all were called as often as asked */
+            if (w->unanswered < PAGE_REPEAT * 3)
+                violated(s, "page-bound", "incident %lld: it ends after %d pages in a row", (long long)order->incident, w->unanswered);
+            w->page_ms = 0;
+        }
+        if (order->number && w->acked)
+            violated(s, "ack-stops", "%s calls somebody, and incident %lld is taken", order->subject, (long long)order->incident);
         break;
     case ORDER_STEP:
         watch_step(s, w, order);
@@ -239,6 +292,14 @@ void watch_order(struct sim *s, const struct order *order)
         break;
     case ORDER_PUBLIC:
         watch_public(s, w, order);
+        break;
+    case ORDER_PAGE:
+        watch_page(s, w, order);
+        break;
+    case ORDER_UNACK:
+        if (!w->acked)
+            violated(s, "ack-stops", "incident %lld: nobody had it", (long long)order->incident);
+        w->acked = false;
         break;
     case ORDER_ASK:
         COPY_TO(w->asked, order->subject);
@@ -257,8 +318,11 @@ void watch_order(struct sim *s, const struct order *order)
 static void watch_person(struct sim *s, struct watched *w, const struct event *event)
 {
     w->moved_ms = s->now_ms;
-    if (event->kind == EVENT_ACK)
+    if (event->kind == EVENT_ACK) {
+        w->acked = true;
+        w->page_ms = w->unanswered = 0;
         return;
+    }
     w->person_acted = true;
     w->blocked = false; /* a person may move it on; if it does not move, it is blocked no less for that */
     w->by_person = w->by_person || (event->kind == EVENT_OPEN && *event->subject);
@@ -269,7 +333,7 @@ static void watch_person(struct sim *s, struct watched *w, const struct event *e
 void watch_event(struct sim *s, const struct event *event)
 {
     static const bool people[EVENT_MAX] = {[EVENT_OPEN] = true, [EVENT_ACK] = true,  [EVENT_RESOLVE] = true, [EVENT_APPROVE] = true,
-                                           [EVENT_DENY] = true, [EVENT_CERTIFY] = true, [EVENT_RETRY] = true};
+                                           [EVENT_DENY] = true, [EVENT_CERTIFY] = true, [EVENT_RETRY] = true, [EVENT_ESCALATE] = true};
     sim_tracef(s, "%s %s %lld %s", event_name(event->kind), event->subject, (long long)event->number, event->text);
     if (!people[event->kind])
         return;
@@ -307,6 +371,11 @@ void watch_time(struct sim *s)
         if (w->opened_ms && w->public_serial && w->state < INCIDENT_RESOLVED &&
             s->now_ms > MAX_OF(w->public_at_ms, s->controller.up_since_ms) + s->config->services.p[0].severities.p[0].public_every_ms)
             violated(s, "public-on-time", "incident %d: the public waits", i);
+        const char *key;
+        if (w->acked && post_pages(s, i, &key))
+            violated(s, "ack-stops", "%s is on its way, and incident %d is taken", key, i);
+        if (!pages_are_over(w) && s->now_ms > MAX_OF(MAX_OF(w->page_ms, s->controller.up_since_ms), w->monitored_until_ms) + PAGE_ANSWER_MS)
+            violated(s, "page-on-time", "incident %d: nobody answered, and nobody more is called", i);
         if (!w->opened_ms || w->state >= INCIDENT_RESOLVED || waits || s->now_ms - MAX_OF(w->moved_ms, s->controller.up_since_ms) <= PROGRESS_MS)
             continue;
         violated(s, "progress", "nothing has happened to incident %d for two hours", i);
