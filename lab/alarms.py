@@ -138,7 +138,7 @@ class Alarms:
                    "severities": severity}
         self.config.write_text(json.dumps({
             "state_dir": str(self.folder / "state"), "channels": channels, "contacts": contacts, "services": [service],
-            "serve": serve or {"listen": f"127.0.0.1:{self.port}"}, "alerts": alerts or {}, **more}))  # JSON is YAML
+            "serve": {"listen": f"127.0.0.1:{self.port}", **(serve or {})}, "alerts": alerts or {}, **more}))  # JSON is YAML
 
     def run(self, *words: str) -> subprocess.CompletedProcess:
         return subprocess.run([str(self.program), "-c", str(self.config), *words], capture_output=True, text=True, stdin=subprocess.DEVNULL,

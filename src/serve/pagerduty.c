@@ -109,7 +109,11 @@ bool intake_pagerduty(struct intake *in, struct str body, struct pagerduty_said 
         return err_set(err, ERR_DATA, "'dedup_key' is missing or blank");
     if (strlen(ret->dedup_key) > DEDUP_KEY_MAX)
         return err_set(err, ERR_DATA, "'dedup_key' is longer than %d characters", DEDUP_KEY_MAX);
-    struct alert_in alert = {.source = INTAKE_PAGERDUTY, .as_it_came = root, .ended = action == RESOLVE, .summary = "it has ended"};
+    /* Kept is the payload alone: the routing key beside it is a secret. */
+    const struct json *payload = json_get(root, "payload");
+    if (!payload && !json_parse(scratch, str_of("{}"), &payload, err))
+        return false;
+    struct alert_in alert = {.source = INTAKE_PAGERDUTY, .as_it_came = payload, .ended = action == RESOLVE, .summary = "it has ended"};
     if (action == TRIGGER && !read_trigger(in, root, &alert, err))
         return false;
     if (!dedup)
