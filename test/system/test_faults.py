@@ -304,7 +304,8 @@ def test_a_clock_that_is_set_an_hour_otherwise(bascule: Bascule, build: Path, ho
     for channel, counts in deliveries(lab).items():
         assert counts and set(counts.values()) == {1}, (channel, counts)
     report = bascule.ok("incident", "report", "1")
-    offsets = [60 * int(m) + float(sec) for m, sec in re.findall(r"(?m)^\| [\d:.]+ \| T\+(\d+):([\d.]+) \|", report)]
+    timeline = report.partition("\n## Timeline\n")[2].partition("\n## ")[0]
+    offsets = [60 * int(m) + float(sec) for m, sec in re.findall(r"(?m)^\| [\d:.]+ \| T\+(\d+):([\d.]+) \|", timeline)]
     assert offsets and offsets == sorted(offsets) and offsets[-1] < RESOLVED_S, offsets
     durations = re.sub(r"\| 1 h 00 min \||against 1 h 00 min|is 1 h 00 min old", "", report)  # the target, and a backup's age by the wall clock
     assert not re.search(r"(?<![\w.:])-\d+(\.\d+)? (ms|s|min|h)\b|59 min|1 h 0|60 min", durations), report
