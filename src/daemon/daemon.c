@@ -8,7 +8,7 @@
 #include "sys/file.h"
 #include "sys/log.h"
 
-enum { JOURNAL_LOOK_MS = 50, DNS_TIMEOUT_MS = 1200 };
+enum { JOURNAL_LOOK_MS = 50, QUIET_MS = 200, DNS_TIMEOUT_MS = 1200 };
 
 /* ---- results and verdicts in ---- */
 
@@ -86,6 +86,7 @@ static void on_journal_timer(void *arg)
         daemon_take_in(d);
         daemon_wake(d);
     }
+    journal_tend(d->journal, clock_boot_ms() - d->busy_boot_ms >= QUIET_MS);
     daemon_leave_when_told(d);
     if (!d->stopping)
         loop_timer_set(d->journal_timer, clock_boot_ms() + JOURNAL_LOOK_MS);

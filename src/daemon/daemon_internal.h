@@ -88,6 +88,7 @@ struct daemon {
         int64_t left_ms, at_ms;
     } progress;                /* what the command that runs says of its own end */
     VEC(struct thread) threads;
+    int64_t busy_boot_ms;      /* alerts came last */
     int64_t last_seq;          /* newest row that decide has seen, or that it made */
     int64_t mine;              /* one-playbook life: the incident it runs; 0: not known yet */
     int64_t leave_at_boot_ms;  /* one-playbook life: it is over, and the last messages have until then; 0: it goes on */

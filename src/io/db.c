@@ -16,6 +16,8 @@ struct db {
     struct arena *arena;
     int64_t application_id, format;
     bool empty;
+    bool durable;
+    bool relaxed, may_relax; /* how SQLite commits now; how it is to */
 };
 
 struct db_stmt {
@@ -189,7 +191,7 @@ static struct db *db_new(const struct db_spec *spec)
     struct arena *arena = arena_open();
     struct db *db = arena_new(arena, struct db);
     const char *slash = strrchr(spec->path, '/');
-    *db = (struct db){.arena = arena, .application_id = spec->application_id, .format = spec->format};
+    *db = (struct db){.arena = arena, .application_id = spec->application_id, .format = spec->format, .durable = spec->durable};
     db->path = arena_strdup(arena, spec->path);
     db->folder = slash ? arena_strndup(arena, spec->path, slash == spec->path ? 1 : (size_t)(slash - spec->path)) : arena_strdup(arena, ".");
     return db;
@@ -248,10 +250,39 @@ bool db_commit(struct db *db, struct err *err)
 {
     int rc = sqlite3_exec(db->handle, "COMMIT", NULL, NULL, NULL);
     if (rc == SQLITE_OK)
-        return true;
+        return !db->relaxed || db->may_relax || db_sync(db, err);
     fail(db, rc, "could not write", err);
     db_rollback(db);
     return false;
+}
+
+void db_relax(struct db *db, bool relaxed)
+{
+    db->may_relax = relaxed;
+    if (db->durable && db->relaxed != relaxed && db_run(db, relaxed ? "PRAGMA synchronous=NORMAL" : "PRAGMA synchronous=FULL", NULL))
+        db->relaxed = relaxed; /* else it stays as it was: db_commit looks after that */
+}
+
+/* By a descriptor of our own: SQLite holds no locks on its log, so closing it takes none away. */
+bool db_sync(struct db *db, struct err *err)
+{
+    SCOPED(arena_close) struct arena *arena = arena_open();
+    const char *log = arena_printf(arena, "%s-wal", db->path);
+    int fd = db->durable ? open(log, O_RDONLY | O_CLOEXEC) : -1;
+    bool ok = !db->durable || (fd >= 0 && fdatasync(fd) == 0) || err_os(err, errno, "could not sync \"%s\"", log);
+    if (fd >= 0)
+        close(fd);
+    return ok;
+}
+
+void db_fold_at(struct db *db, int pages)
+{
+    sqlite3_wal_autocheckpoint(db->handle, pages);
+}
+
+void db_fold(struct db *db)
+{
+    sqlite3_wal_checkpoint_v2(db->handle, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL); /* what cannot be folded now is folded later */
 }
 
 void db_rollback(struct db *db)

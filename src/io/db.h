@@ -30,6 +30,13 @@ MUST_USE bool db_begin(struct db *db, struct err *err);
 MUST_USE bool db_commit(struct db *db, struct err *err); /* on failure nothing was written and the transaction is over */
 void db_rollback(struct db *db);
 
+/* Relaxed: what is committed is written, and on disk with the next commit that is not relaxed, or with db_sync. Outside transactions. */
+void db_relax(struct db *db, bool relaxed);
+MUST_USE bool db_sync(struct db *db, struct err *err);
+/* The log of changes is folded into the main file by a commit when it has so many pages, or by db_fold at a moment of one's own choice. */
+void db_fold_at(struct db *db, int pages);
+void db_fold(struct db *db);
+
 MUST_USE bool db_prepare(struct db *db, const char *sql, struct db_stmt **ret, struct err *err);
 void db_finish(struct db_stmt **stmt);
 /* Parameters are counted from 1. Text is not copied: it must stay until the statement is reset. A failure shows in db_step. */

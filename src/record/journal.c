@@ -13,7 +13,7 @@
 #include "sys/file.h"
 #include "sys/log.h"
 
-enum { BUSY_MS = 5000, ENCODED_MAX = 2 * 1024 * 1024, RESERVE_CHECKPOINT_PAGES = 32 };
+enum { BUSY_MS = 5000, ENCODED_MAX = 2 * 1024 * 1024, RESERVE_FOLD_PAGES = 32, FOLD_PAGES_TENDED = 4000, FOLD_ROWS = 200, HEAD_LATEST_MS = 10000 };
 
 /* ---- opening ---- */
 
@@ -238,15 +238,13 @@ static bool go_on_reserve(struct journal *journal)
 {
     if (!reserve_spend(journal))
         return false;
-    char sql[64];
-    snprintf(sql, sizeof(sql), "PRAGMA wal_autocheckpoint=%d", RESERVE_CHECKPOINT_PAGES);
-    (void)!db_run(journal->db, sql, NULL); /* saves room; the append itself decides */
+    db_fold_at(journal->db, RESERVE_FOLD_PAGES);
     log_line(LOG_WARNING, "the disk is full: the journal lives on its reserve folder=%s", journal->folder);
     journal->on_reserve = true;
     return true;
 }
 
-bool journal_append(struct journal *journal, const struct record *records, size_t count, int64_t *ret_first, struct err *err)
+static bool append(struct journal *journal, const struct record *records, size_t count, int64_t *ret_first, struct err *err)
 {
     struct err why = {0};
     bool ok = append_once(journal, records, count, ret_first, &why);
@@ -260,9 +258,61 @@ bool journal_append(struct journal *journal, const struct record *records, size_
         return false;
     }
     journal->head_due = true;
-    head_write_if_due(journal, false);
-    reserve_keep(journal, false);
+    journal->unfolded += count;
     return true;
+}
+
+static void keep_up(struct journal *journal)
+{
+    if (!journal->tended)
+        head_write_if_due(journal, false);
+    reserve_keep(journal, false);
+}
+
+bool journal_append(struct journal *journal, const struct record *records, size_t count, int64_t *ret_first, struct err *err)
+{
+    if (!append(journal, records, count, ret_first, err))
+        return false;
+    journal->unsynced = false;
+    keep_up(journal);
+    return true;
+}
+
+bool journal_write(struct journal *journal, const struct record *records, size_t count, int64_t *ret_first, struct err *err)
+{
+    db_relax(journal->db, true);
+    bool ok = append(journal, records, count, ret_first, err);
+    db_relax(journal->db, false);
+    if (!ok)
+        return false;
+    journal->unsynced = true;
+    keep_up(journal);
+    return true;
+}
+
+bool journal_sync(struct journal *journal, struct err *err)
+{
+    if (journal->unsynced && !db_sync(journal->db, err))
+        return err_prefix(err, "the journal is not on disk");
+    journal->unsynced = false;
+    return true;
+}
+
+void journal_tend(struct journal *journal, bool quiet)
+{
+    int64_t now = clock_boot_ms();
+    struct err err = {0};
+    if (!journal->tended && !journal->on_reserve)
+        db_fold_at(journal->db, FOLD_PAGES_TENDED);
+    journal->tended = true;
+    if (!journal_sync(journal, &err))
+        log_err(LOG_WARNING, &err);
+    if (journal->head_due && (quiet || now - journal->head_at_boot_ms >= HEAD_LATEST_MS))
+        head_write_if_due(journal, false);
+    if (!quiet || journal->unfolded < FOLD_ROWS || journal->on_reserve)
+        return;
+    db_fold(journal->db);
+    journal->unfolded = 0;
 }
 
 bool journal_prove(struct journal *journal, struct err *err)

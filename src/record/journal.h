@@ -19,6 +19,15 @@ void journal_close(struct journal **journal);
    JOURNAL_DETAIL_MAX is cut and says so. ERR_IO when the disk is full even without the reserve. */
 MUST_USE bool journal_append(struct journal *journal, const struct record *records, size_t count, int64_t *ret_first, struct err *err);
 
+/* Like journal_append, but the rows are only written: they outlive this process at once, and a power cut once anything is appended or
+   journal_sync was called. */
+MUST_USE bool journal_write(struct journal *journal, const struct record *records, size_t count, int64_t *ret_first, struct err *err);
+MUST_USE bool journal_sync(struct journal *journal, struct err *err);
+
+/* For whoever appends all the time: from the first call on, journal.head and the folding of SQLite's log are left to these calls, a few a
+   second, so that no append waits for them; `quiet`: nothing urgent is going on. */
+void journal_tend(struct journal *journal, bool quiet);
+
 /* A full disk was survived by giving up the reserve (1 MiB kept for alerts in STATE_DIR/journal.reserve), or none could be kept. True
    until there is room again. */
 bool journal_on_reserve(const struct journal *journal);

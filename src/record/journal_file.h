@@ -19,6 +19,9 @@ struct journal {
     char boot_id[64];
     int64_t offset_ms;
     bool head_due;               /* rows were appended since journal.head was written */
+    bool tended;                 /* somebody calls journal_tend */
+    bool unsynced;               /* rows were written that a power cut may take back */
+    size_t unfolded;             /* rows since the log was folded into the main file */
     int64_t head_at_boot_ms;     /* when it was written last */
     int64_t reserve_at_boot_ms;  /* when its renewal was tried last */
 };

@@ -11,7 +11,7 @@
 #include "sys/file.h"
 #include "sys/log.h"
 
-enum { HEAD_EVERY_MS = 1000, RESERVE_EVERY_MS = 10000, RESERVE_BYTES = 1024 * 1024 };
+enum { FOLD_PAGES = 1000, HEAD_EVERY_MS = 1000, RESERVE_EVERY_MS = 10000, RESERVE_BYTES = 1024 * 1024 };
 #define ROOM_ENOUGH INT64_C(4194304) /* free bytes before the reserve is made again: it must not fill the disk itself */
 
 /* ---- journal.head: "SEQ HASH\n" ---- */
@@ -75,6 +75,8 @@ void head_write_if_due(struct journal *journal, bool now)
     SCOPED(db_finish) struct db_stmt *stmt = NULL;
     struct err err = {0};
     bool row;
+    if (!journal_sync(journal, &err)) /* it must not name a row that a power cut may take back */
+        return;
     if (!db_prepare(journal->db, "SELECT seq, hash FROM journal ORDER BY seq DESC LIMIT 1", &stmt, &err) || !db_step(stmt, &row, &err) || !row)
         return;
     char line[128];
@@ -114,7 +116,7 @@ void reserve_keep(struct journal *journal, bool now)
     bool was = journal->on_reserve;
     journal->on_reserve = !reserve_is_there(journal) && !(db_free_bytes(journal->folder) > ROOM_ENOUGH && reserve_make(journal));
     if (was && !journal->on_reserve) {
-        (void)!db_run(journal->db, "PRAGMA wal_autocheckpoint=1000", NULL);
+        db_fold_at(journal->db, FOLD_PAGES);
         log_line(LOG_INFO, "there is room again: the journal has its reserve back folder=%s", journal->folder);
     }
     if (!was && journal->on_reserve)

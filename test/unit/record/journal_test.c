@@ -528,6 +528,56 @@ static void the_head_file_follows_and_may_be_lost(void **state)
     assert_false(journal_head(f->journal, &seq, hex));
 }
 
+static void what_is_only_written_outlives_the_process(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = {0};
+    int64_t first, checked;
+    char head[65];
+    fixture_journal(f);
+    fixture_append(f, 2);
+    fixture_close_journal(f);
+    pid_t child = fork();
+    if (child == 0) {
+        struct event event = {.kind = EVENT_NOTE, .text = "written"};
+        struct record row = record_of_event(&event, NULL);
+        fixture_journal(f);
+        bool ok = journal_write(f->journal, &row, 1, &first, &err) && journal_write(f->journal, &row, 1, &first, &err) && first == 4;
+        _exit(ok ? 0 : 1); /* nothing is closed */
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    fixture_journal(f);
+    assert_int_equal(journal_last(f->journal), 4);
+    assert_true(journal_verify(f->journal, &checked, head, &err));
+    assert_int_equal(checked, 4);
+}
+
+static void who_tends_decides_when_the_head_is_written(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = {0};
+    int64_t first, seq = 0;
+    char hex[65];
+    struct event event = {.kind = EVENT_NOTE, .text = "written"};
+    struct record row = record_of_event(&event, NULL);
+    fixture_journal(f);
+    journal_tend(f->journal, true);
+    fixture_append(f, 300);
+    assert_true(journal_write(f->journal, &row, 1, &first, &err));
+    assert_false(journal_head(f->journal, &seq, hex)); /* no append waited for it */
+    journal_tend(f->journal, true);
+    assert_true(journal_head(f->journal, &seq, hex));
+    assert_int_equal(seq, 301);
+    assert_true(journal_sync(f->journal, &err));
+    fixture_append(f, 1);
+    fixture_close_journal(f);
+    fixture_journal(f);
+    assert_true(journal_head(f->journal, &seq, hex));
+    assert_int_equal(seq, 302);
+}
+
 static void reading_needs_a_journal(void **state)
 {
     struct fixture *f = *state;
@@ -590,6 +640,8 @@ int main(void)
         TEST(damage_inside_pages_is_found),
         TEST(a_deleted_journal_is_missed),
         TEST(the_head_file_follows_and_may_be_lost),
+        TEST(what_is_only_written_outlives_the_process),
+        TEST(who_tends_decides_when_the_head_is_written),
         TEST(reading_needs_a_journal),
         TEST(the_documented_program_verifies_the_chain),
     };
