@@ -290,6 +290,15 @@ static bool check_tables(const struct engine *e, const struct index *index, stru
     return true;
 }
 
+/* Whoever comes to a snapshot that is gone only hears that its name is invalid. */
+static bool blame_lost_session(const struct engine *e, struct err *err)
+{
+    struct err lost = {0};
+    if (pg_exec(e->spec->snapshot->pg, e->arena, "SELECT 1", NULL, 0, SILENCE_MS, NULL, &lost) || lost.code != ERR_UNAVAILABLE)
+        return false;
+    return err_prefix(err, "the server ended the session that held the snapshot; was it restarted?");
+}
+
 bool engine_run(struct arena *arena, const struct engine_spec *spec, struct spool_sum *ret, struct err *err)
 {
     struct engine e = {.spec = spec, .arena = arena, .mutex = PTHREAD_MUTEX_INITIALIZER};
@@ -300,7 +309,7 @@ bool engine_run(struct arena *arena, const struct engine_spec *spec, struct spoo
     e.spool = spool;
     part_memory_init(&e.memory);
     run_all(&e);
-    bool ok = spool_end(spool, arena, ret, err) && check_tables(&e, &ret->index, err);
+    bool ok = (spool_end(spool, arena, ret, err) || blame_lost_session(&e, err)) && check_tables(&e, &ret->index, err);
     part_memory_done(&e.memory);
     pthread_mutex_destroy(&e.mutex);
     return ok;

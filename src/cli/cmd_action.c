@@ -35,18 +35,17 @@ static bool read_request(struct arena *arena, int argc, char **argv, struct requ
     bool options = true;
     for (int i = 1; i < argc; i++) {
         const char *word = argv[i], *value = i + 1 < argc ? argv[i + 1] : NULL;
+        int64_t *number = numbered(ret, word);
         *ret_wrong = word;
         if (options && same(word, "--")) {
             options = false;
         } else if (options && same(word, "--dry-run")) {
             ret->dry_run = true;
-        } else if (options && (same(word, "--run") || numbered(ret, word))) {
-            if (!value)
+        } else if (options && (same(word, "--run") || number)) {
+            if (!value || (number && !number_of(value, number)))
                 return false;
-            if (same(word, "--run"))
+            if (!number)
                 ret->run = value;
-            else if (!number_of(value, numbered(ret, word)))
-                return false;
             i++;
         } else {
             *vec_add(arena, &ret->args) = word; /* the action says what it makes of it: restore has a --file of its own */

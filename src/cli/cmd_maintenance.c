@@ -78,7 +78,6 @@ static bool is_public(const struct cli *cli, const char *text, size_t max, struc
 static bool components_known(const struct cli *cli, const struct args *args, struct err *err)
 {
     struct strs known = {0};
-    SCOPED(journal_close) struct journal *journal = NULL;
     for (size_t i = 0; i < MAX_OF(cli->config->status_pages.n, (size_t)1) && args->components.n; i++) {
         const struct status_page *conf = cli->config->status_pages.n ? &cli->config->status_pages.p[i] : page_plain(cli->arena);
         struct page page;

@@ -13,7 +13,8 @@
 
 #include "sys/clock.h"
 
-enum { IDLE_S = 20, HEADERS_MAX = 16 * 1024, BACKLOG = 512, TURNS_MAX = 8, PASSES_MAX = 8, PORT_MAX = 65535 };
+enum { IDLE_S = 20, HEADERS_MAX = 16 * 1024, BACKLOG = 512, TURNS_MAX = 8, PASSES_MAX = 8, PORT_MAX = 65535,
+       BODY_READ_OUT = 16 * HTTPD_BODY_MAX };
 
 struct request {
     struct httpd_request pub; /* first */
@@ -219,6 +220,16 @@ static bool headers_fit(struct request *r)
     return !r->status;
 }
 
+/* Who still sends when the connection is closed gets a reset in place of the answer. So a body that is not far too large is read to its
+   end and passed over, unless its sender waits to be told. */
+static bool is_read_out(const struct request *r)
+{
+    const char *length = MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    int64_t n = 0;
+    return length && str_int(str_of(length), &n) && n <= BODY_READ_OUT &&
+           !MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_EXPECT);
+}
+
 static void take_body(struct request *r, const char *data, size_t size)
 {
     struct httpd *h = r->httpd;
@@ -256,7 +267,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
     struct request *r = *state;
     if (!r) {
         *state = r = request_new(arg, connection, path, method);
-        return headers_fit(r) ? MHD_YES : send_answer(r);
+        return headers_fit(r) || is_read_out(r) ? MHD_YES : send_answer(r);
     }
     if (*size) {
         take_body(r, data, *size);

@@ -123,7 +123,7 @@ static bool names_missing_role(struct restoring *r, struct str sql)
 
 static bool is_missing_extension(struct restoring *r, struct str sql, const char **ret)
 {
-    struct str word;
+    struct str word = {0};
     struct pg_rows *rows;
     int at = words_begin(sql, "CREATE EXTENSION IF NOT EXISTS") ? 5 : 2;
     for (int i = 0; i <= at; i++)

@@ -261,7 +261,7 @@ def test_the_server_restarts_in_the_middle_of_a_backup(shop: Shop) -> None:
     wait_until("rows on their way", 30, lambda: any(p.stat().st_size > 200_000 for p in folder.glob(".*.partial")))
     restarted(shop)
     status, said = ended(run)
-    assert status == 1 and re.search("terminating connection|server closed the connection|connection to (the )?server", said), said
+    assert status == 1 and re.search("terminating connection|server closed the connection|connection to (the )?server|ended the session", said), said
     assert sums(folder) == before and hidden(folder) == []
     shop.ok("shop", "backup")
 
@@ -292,7 +292,7 @@ def test_the_server_restarts_in_the_middle_of_a_restore(shop: Shop, where: str) 
         "postgres", "-c", "SELECT 1 FROM pg_stat_activity WHERE datname LIKE 'shop\\_restoring%' AND wait_event = 'PgSleep'"))
     restarted(shop)
     status, said = ended(run)
-    assert status == 1 and re.search("terminating connection|server closed the connection|connection to (the )?server", said), said
+    assert status == 1 and re.search("terminating connection|server closed the connection|connection to (the )?server|ended the session", said), said
     assert shop.text("shop") == before
     shop.ok("shop", "restore", "production", "--file", written(shop, "CREATE TABLE public.t (a int);\n"))
     assert shop.databases("shop\\_restoring") == []

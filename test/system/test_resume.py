@@ -31,7 +31,7 @@ def kill_when_half_is_in(bascule: Bascule) -> tuple[str, int]:
             assert running.wait(0.02) is None, "it ended before anybody could kill it"
         except subprocess.TimeoutExpired:
             running.send_signal(signal.SIGSTOP)
-        name = bascule.lab.psql("dr", "SELECT datname FROM pg_database WHERE datname LIKE 'akig_restoring_%'", "postgres")
+        name = bascule.lab.psql("dr", "SELECT datname FROM pg_database WHERE datname LIKE 'akig_restoring_%' AND datallowconn", "postgres")
         if name and bascule.lab.psql("dr", "SELECT to_regclass('bascule_restoring.done')", name):
             blocks, rows = bascule.lab.psql("dr", "SELECT count(*), coalesce(sum(rows), 0) FROM bascule_restoring.done WHERE kind = 5", name).split("|")
             if int(blocks) >= 2:

@@ -292,9 +292,15 @@ static void the_last_of_many_turns_is_answered(void **state)
 static void a_body_that_is_too_large_is_refused(void **state)
 {
     (void)state;
-    struct client *c = client("POST / HTTP/1.1\r\n" CLOSE "Content-Length: 1048577\r\n\r\n", 1, 0, false);
+    struct client *c = client("POST / HTTP/1.1\r\n" CLOSE "Content-Length: 1000000000\r\n\r\n", 1, 0, false);
     finish(c);
     assert_answer(c, "413", "larger than 1 MiB"); /* before a byte of it was sent */
+    c = client("POST / HTTP/1.1\r\n" CLOSE "Expect: 100-continue\r\nContent-Length: 1048577\r\n\r\n", 1, 0, false);
+    finish(c);
+    assert_answer(c, "413", "larger than 1 MiB");
+    c = client("POST / HTTP/1.1\r\n" CLOSE "Content-Length: 4194304\r\n\r\n", 1, 4 * HTTPD_BODY_MAX, false);
+    finish(c);
+    assert_answer(c, "413", "larger than 1 MiB"); /* and not a reset, though it was sent */
     c = client("POST / HTTP/1.1\r\n" CLOSE "Content-Length: 1048576\r\n\r\n", 1, HTTPD_BODY_MAX, false);
     finish(c);
     assert_answer(c, "200", "POST / 1048576");
