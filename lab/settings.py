@@ -182,7 +182,7 @@ http {{
 
 
 def sshd_config(folder: Path, state: dict, pam: bool) -> str:
-    home = f"{folder}/ssh"
+    home = f"{folder}/ssh"  # also the home of who logs in: what the machine's own start-up files do is not the lab's
     return f"""ListenAddress {state['net']}.1:{state['ports']['ssh']}
 HostKey {home}/host_key
 AuthorizedKeysFile {home}/authorized_keys
@@ -196,6 +196,7 @@ PrintMotd no
 UseDNS no
 MaxStartups 100
 MaxSessions 50
+SetEnv HOME={home}
 """
 
 
