@@ -23,6 +23,7 @@ struct lane {
     size_t bytes;
     bool ended;
     VEC(struct index_item) items;
+    struct index_item early;      /* rows of a piece that was read before the one in which their item begins */
     size_t base_item, base_member; /* known when its turn came */
 };
 
@@ -261,6 +262,13 @@ bool spool_put(struct spool *spool, size_t lane, const struct index_member *m, c
     return end_call(s, err);
 }
 
+static void add_rows(struct index_item *item, int64_t rows, uint64_t hash, size_t rows_members)
+{
+    item->rows += rows;
+    item->hash += hash;
+    item->rows_members += rows_members;
+}
+
 size_t spool_item(struct spool *spool, size_t lane, const struct index_item *item)
 {
     pthread_mutex_lock(&spool->mutex);
@@ -268,6 +276,8 @@ size_t spool_item(struct spool *spool, size_t lane, const struct index_item *ite
     struct index_item *mine = vec_add(spool->arena, &l->items);
     *mine = *item;
     mine->name = arena_strdup(spool->arena, item->name);
+    add_rows(mine, l->early.rows, l->early.hash, l->early.rows_members);
+    l->early = (struct index_item){0};
     size_t number = l->items.n - 1;
     pthread_mutex_unlock(&spool->mutex);
     return number;
@@ -276,10 +286,8 @@ size_t spool_item(struct spool *spool, size_t lane, const struct index_item *ite
 void spool_rows(struct spool *spool, size_t lane, int64_t rows, uint64_t hash, size_t rows_members)
 {
     pthread_mutex_lock(&spool->mutex);
-    struct index_item *item = &spool->lanes[lane].items.p[spool->lanes[lane].items.n - 1];
-    item->rows += rows;
-    item->hash += hash;
-    item->rows_members += rows_members;
+    struct lane *l = &spool->lanes[lane];
+    add_rows(l->items.n ? &l->items.p[l->items.n - 1] : &l->early, rows, hash, rows_members);
     pthread_mutex_unlock(&spool->mutex);
 }
 

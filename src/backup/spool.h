@@ -25,7 +25,7 @@ void spool_close(struct spool **spool); /* stops at once when it is not done */
 MUST_USE bool spool_put(struct spool *spool, size_t lane, const struct index_member *m, const void *packed, struct err *err);
 /* An item that begins in this lane; `member` counts from the lane's first. The name is copied. Gives its number in the lane. */
 size_t spool_item(struct spool *spool, size_t lane, const struct index_item *item);
-/* Adds to the item that stands last in `lane`, which may have been ended already. */
+/* Adds to the item that stands last in `lane`, which may have been ended already, or to its first when none has begun there yet. */
 void spool_rows(struct spool *spool, size_t lane, int64_t rows, uint64_t hash, size_t rows_members);
 void spool_lane_end(struct spool *spool, size_t lane);
 /* Before text is asked for: waits as long as the rate wants it. */

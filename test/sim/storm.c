@@ -341,8 +341,8 @@ static int every_break_is_found(void)
     for (enum broken b = SOUND + 1; b < BROKEN_MAX; b++) {
         struct world w = {0};
         bool found = false;
-        for (size_t i = 0; i < COUNT_OF(scenarios) && !found; i++)
-            for (uint64_t seed = 1; seed <= 5 && !found; seed++)
+        for (uint64_t seed = 1; seed <= 5 && !found; seed++)
+            for (size_t i = 0; i < COUNT_OF(scenarios) && !found; i++)
                 found = !plays(i, seed, b, &w);
         printf("%-14s %s %s\n", broken_names[b], found ? "found:" : "NOT FOUND", w.why);
         missed += !found;
