@@ -23,6 +23,9 @@ enum { CONNECTION, READ, WRITE };
 
 static void on_probed(void *arg, const struct pgprobe_outcome *outcomes, size_t count);
 
+/* Two who create a table that is not there at the same time: one of them fails, "if not exists" or not. So one waits for the other. */
+#define CREATE_BY_ONE "select pg_catalog.pg_advisory_xact_lock(27691695935417445); "
+
 /* In one message, so one round trip. The server ends the statement by itself a little later than we do: a probe that waits for a lock
    or a dead standby must not leave one more waiting session behind each time. */
 static char *write_sql(struct postgres_check *self)
@@ -33,7 +36,7 @@ static char *write_sql(struct postgres_check *self)
                         "insert into public.bascule_heartbeat (id, beat_ms) values (1, %lld) on conflict (id) do update set beat_ms = excluded.beat_ms; "
                         "commit",
                         (long long)o->write_timeout_ms + 250,
-                        self->creating ? "create table if not exists public.bascule_heartbeat "
+                        self->creating ? CREATE_BY_ONE "create table if not exists public.bascule_heartbeat "
                                          "(id smallint primary key check (id = 1), beat_ms bigint not null); "
                                        : "",
                         (long long)self->beat_ms);

@@ -171,6 +171,15 @@ def test_the_runbook_in_french(bascule: Bascule) -> None:
     assert "Basculement" in text and bascule.lab.net in text and "bascule" in text
 
 
+def test_first_looks_at_the_same_time_agree(bascule: Bascule) -> None:
+    """Whoever looks first creates the heartbeat table; that several do it at once is no failure of the database."""
+    for _ in range(4):
+        bascule.lab.psql("dr", "DROP TABLE IF EXISTS bascule_heartbeat")
+        looks = [subprocess.Popen(bascule.argv("status", "--json", "dr"), stdout=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL) for _ in range(8)]
+        said = [look.communicate()[0] for look in looks]
+        assert not any("write failed" in text for text in said), said
+
+
 def test_a_person_fails_over_by_hand(bascule: Bascule) -> None:
     """Without a controller the command carries the playbook out itself, from a healthy production: it is fenced first."""
     bascule.ok("backup")
