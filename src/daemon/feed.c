@@ -112,7 +112,7 @@ void daemon_feed(struct daemon *d, struct event *event, const char *detail)
     event->wall_ms = clock_wall_ms();
     struct record record = record_of_event(event, detail);
     struct err err = {0};
-    int64_t seq;
+    int64_t seq = 0;
     /* A delivery that a power cut takes back is made again under the same identity, so it need not wait for the disk. */
     bool later = event->kind == EVENT_DELIVERED;
     if (!(later ? journal_write : journal_append)(d->journal, &record, 1, &seq, &err)) {
