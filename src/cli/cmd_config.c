@@ -21,6 +21,44 @@ static struct counts counts_of(const struct config *config)
     return n;
 }
 
+/* Does anything of this service live by a lease? */
+static bool has_lease(const struct service *service)
+{
+    bool agent = false;
+    for (size_t i = 0; i < service->sites.n; i++)
+        agent = agent || service->sites.p[i].agent.listen;
+    return agent && service->failover.automatic;
+}
+
+static void put_lease(struct jsonout *j, const struct service *service)
+{
+    json_object(j);
+    json_put_text(j, "service", service->name);
+    json_put_int(j, "stops_within_ms", failover_stops_within_ms(&service->failover));
+    json_put_int(j, "promoted_no_earlier_ms", failover_waits_ms(&service->failover));
+    json_object_end(j);
+}
+
+static void put_leases(struct jsonout *j, const struct config *config)
+{
+    json_key(j, "leases");
+    json_array(j);
+    for (size_t i = 0; i < config->services.n; i++)
+        if (has_lease(&config->services.p[i]))
+            put_lease(j, &config->services.p[i]);
+    json_array_end(j);
+}
+
+static void say_leases(struct buf *out, const struct config *config)
+{
+    for (size_t i = 0; i < config->services.n; i++) {
+        const struct service *s = &config->services.p[i];
+        if (has_lease(s))
+            buf_printf(out, _("%s: an isolated primary stops within %lld ms; another is promoted no earlier than %lld ms after its last renewal\n"),
+                       s->name, (long long)failover_stops_within_ms(&s->failover), (long long)failover_waits_ms(&s->failover));
+    }
+}
+
 static void put_json(struct buf *out, const char *path, const struct config *config, const char *problems,
                      const struct err *err)
 {
@@ -34,6 +72,7 @@ static void put_json(struct buf *out, const char *path, const struct config *con
         json_put_int(&j, "checks", (int64_t)n.checks);
         json_put_int(&j, "playbooks", (int64_t)n.playbooks);
         json_put_int(&j, "contacts", (int64_t)n.contacts);
+        put_leases(&j, config);
     } else {
         json_put_text(&j, "error", err->message);
     }
@@ -59,6 +98,7 @@ static int check(const struct cli *cli, const char *path)
         struct counts n = counts_of(config);
         buf_printf(&out, _("%s%s is right%s: services %zu, checks %zu, playbooks %zu, contacts %zu\n"), cli_green(cli),
                    path, cli_plain(cli), n.services, n.checks, n.playbooks, n.contacts);
+        say_leases(&out, config);
     }
     int printed = cli_print(&out);
     return ok ? printed : err_exit_status(err.code);

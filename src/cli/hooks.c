@@ -1,5 +1,6 @@
 /* cli/hooks.c -- Makes the drivers of the other rooms known to config/, which may not know them by name. */
 #include "act/action.h"
+#include "act/fence/fence.h"
 #include "act/traffic/traffic.h"
 #include "backup/store.h"
 #include "cli/byhand.h"
@@ -27,6 +28,11 @@ static bool address_is_valid(const void *ops, const char *address, struct err *e
 static bool store_is_valid(const void *ops, const struct store_conf *conf, struct err *err)
 {
     return ((const struct store_ops *)ops)->valid(conf->options, err);
+}
+
+static bool fence_is_valid(const void *ops, const struct fence_conf *conf, const struct site *site, struct err *err)
+{
+    return ((const struct fence_ops *)ops)->valid(conf, site, err);
 }
 
 static bool traffic_is_valid(const void *ops, const struct traffic_conf *conf, const struct service *service, struct err *err)
@@ -59,6 +65,7 @@ const struct config_hooks *cli_config_hooks(void)
         .channel_valid = channel_is_valid,
         .address_valid = address_is_valid,
         .store_valid = store_is_valid,
+        .fence_valid = fence_is_valid,
         .traffic_valid = traffic_is_valid,
         .condition_valid = condition_valid,
         .template_valid = template_valid,
@@ -76,6 +83,10 @@ const struct config_hooks *cli_config_hooks(void)
     for (size_t i = 0; store_drivers[i]; i++)
         drivers[n++] = (struct config_driver){"store", store_drivers[i]->name, store_drivers[i]->options, store_drivers[i]->options_size,
                                               store_drivers[i]->summary, store_drivers[i]};
+    for (size_t i = 0; fence_list[i]; i++)
+        if (fence_list[i]->options)
+            drivers[n++] = (struct config_driver){"fence", fence_list[i]->name, fence_list[i]->options, fence_list[i]->options_size,
+                                                  fence_list[i]->summary, fence_list[i]};
     for (size_t i = 0; traffic_drivers[i]; i++)
         drivers[n++] = (struct config_driver){"traffic", traffic_drivers[i]->name, traffic_drivers[i]->options, traffic_drivers[i]->options_size,
                                               traffic_drivers[i]->summary, traffic_drivers[i]};

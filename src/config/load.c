@@ -192,6 +192,7 @@ static bool load_doc(struct arena *arena, const char *path, struct yaml_doc *doc
         bool values_right = problems.errors == 0;
         templates_check(&w, config);
         rules_config(&w, config, values_right);
+        rules_failover(&w, config, values_right);
         for (size_t i = 0; i < config->services.n; i++) {
             rules_playbooks(&w, &config->services.p[i], values_right);
             rules_checklists(&w, &config->services.p[i]);

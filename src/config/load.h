@@ -7,7 +7,7 @@
 
 /* What the drivers of other rooms bring: config/ knows none of them by name. */
 struct config_driver {
-    const char *kind; /* "check", "channel", "store", "traffic" */
+    const char *kind; /* "check", "channel", "store", "fence", "traffic" */
     const char *name;
     const struct option *options;
     size_t options_size;
@@ -21,6 +21,7 @@ struct config_hooks {
     bool (*channel_valid)(const void *ops, const struct channel_conf *conf, struct err *err);
     bool (*address_valid)(const void *ops, const char *address, struct err *err);
     bool (*store_valid)(const void *ops, const struct store_conf *conf, struct err *err);
+    bool (*fence_valid)(const void *ops, const struct fence_conf *conf, const struct site *site, struct err *err); /* NULL: not asked */
     bool (*traffic_valid)(const void *ops, const struct traffic_conf *conf, const struct service *service,
                           struct err *err);
     bool (*condition_valid)(const char *text, const struct service *service, struct err *err);

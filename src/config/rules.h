@@ -7,6 +7,8 @@ void rules_config(struct walk *w, const struct config *config, bool values_right
 /* Fills in what depends on other values of people: stages that page, tiers, rotations. Notes what is wrong with rotations. */
 void people_make(struct walk *w, struct config *config);
 void rules_serve(struct walk *w, const struct config *config);
+/* Fills in the addresses of agents; notes what of leases, agents, etcd and fences cannot work. */
+void rules_failover(struct walk *w, struct config *config, bool values_right);
 void rules_pages(struct walk *w, const struct config *config);
 void rules_playbooks(struct walk *w, const struct service *service, bool values_right);
 void rules_checklists(struct walk *w, struct service *service); /* fills in what their proofs mean */

@@ -11,6 +11,7 @@
 static const char *const language_names[] = {"en", "fr", NULL};
 static const char *const level_names[] = {"default", "fast", "small", NULL}; /* in the order of enum backup_level */
 static const char *const public_names[] = {"stage", "confirmed", "person", NULL}; /* in the order of enum public_from */
+static const char *const replication_names[] = {"async", "sync", NULL}; /* in the order of enum replication_mode */
 static const char *const approval_names[] = {"auto", "person", NULL};
 const char *const sslmode_names[] = {"disable", "allow", "prefer", "require", "verify-ca", "verify-full", NULL};
 
@@ -112,10 +113,29 @@ static const struct option backup_options[] = {
     OPTION_END,
 };
 
+static const struct option agent_options[] = {
+    {"listen", OPTION_STRING, AT(site, agent.listen), .required = true, .help = "ADDRESS:PORT where the agent of this site listens, on the host of its PostgreSQL", .sample = "10.0.0.1:9346"},
+    {"url", OPTION_URL, AT(site, agent.url), .help = "address at which the other members reach it; else made of listen", .sample = "http://10.0.0.1:9346"},
+    {"token", OPTION_SECRET, AT(site, agent.token), .help = "shared secret; what the agent is told to do is signed with it", .sample = "{file: /etc/bascule/agent.token}"},
+    {"watchdog", OPTION_STRING, AT(site, agent.watchdog), .fallback = "none", .help = "device of a watchdog that resets the machine when agent and sentinel both stop; or none", .sample = "/dev/watchdog"},
+    {"restarts", OPTION_INT, AT(site, agent.restarts), .fallback = "3", .max = 1000, .help = "so often within restart_window it starts a PostgreSQL that died, then it gives up"},
+    {"restart_window", OPTION_DURATION, AT(site, agent.restart_window_ms), .fallback = "60s", .min = MS_SECOND, .max = MS_DAY, .help = "sliding window of restarts"},
+    {"pg_bindir", OPTION_PATH, AT(site, agent.pg_bindir), .fallback = "/usr/lib/postgresql/15/bin", .help = "folder of the programs of PostgreSQL"},
+    {"run_as", OPTION_NAME, AT(site, agent.run_as), .fallback = "postgres", .help = "user that PostgreSQL runs as when the agent is root"},
+    OPTION_END,
+};
+
+static const struct option fence_options[] = {
+    {"type", OPTION_STRING, AT(fence_conf, type), .required = true, .help = "which fence; its own keys are listed with it", .sample = "fence_agent"},
+    OPTION_END,
+};
+
 static const struct option site_options[] = {
     {"name", OPTION_NAME, AT(site, name), .required = true, .help = "name of the site", .sample = "production"},
     {"role", OPTION_ENUM, AT(site, role), .required = true, .names = role_names, .help = "production serves the users on a normal day, dr takes over", .sample = "production"},
     {"host", OPTION_HOST, AT(site, host), .fallback = "local", .help = "where commands of this site run: local, or a host reached by OpenSSH"},
+    {"agent", OPTION_GROUP, .offset = 0, .sub = agent_options, .help = "the agent beside this PostgreSQL; none: nobody there supervises it or holds a lease"},
+    {"fences", OPTION_LIST, AT(site, fences), LIST_OF(fence_conf, fence_options), .help = "further ways to make sure that this site writes no more, besides its unit and its agent"},
     {"database", OPTION_GROUP, .offset = 0, .sub = database_options, .required = true, .help = "the PostgreSQL server of this site"},
     {"application", OPTION_GROUP, .offset = 0, .sub = application_options, .help = "the application of this site"},
     {"backup", OPTION_GROUP, .offset = 0, .sub = backup_options, .help = "where this site finds and keeps backups"},
@@ -191,6 +211,43 @@ static const struct option severity_options[] = {
     OPTION_END,
 };
 
+/* ---- failover ---- */
+
+static const struct option etcd_options[] = {
+    {"endpoints", OPTION_STRINGS, AT(etcd_conf, endpoints), .required = true, .help = "addresses of its members; the next is asked when one does not answer", .sample = "[\"https://10.0.0.1:2379\", \"https://10.0.0.2:2379\", \"https://10.0.0.3:2379\"]"},
+    {"ca_file", OPTION_PATH, AT(etcd_conf, ca_file), .help = "certificates to trust; else the system's", .sample = "/etc/bascule/etcd-ca.pem"},
+    {"cert_file", OPTION_PATH, AT(etcd_conf, cert_file), .help = "certificate that is shown to etcd", .sample = "/etc/bascule/etcd.pem"},
+    {"key_file", OPTION_PATH, AT(etcd_conf, key_file), .help = "its key", .sample = "/etc/bascule/etcd.key"},
+    {"user", OPTION_STRING, AT(etcd_conf, user), .help = "login name, where etcd asks for one", .sample = "bascule"},
+    {"password", OPTION_SECRET, AT(etcd_conf, password), .help = "its password", .sample = "{file: /etc/bascule/etcd.password}"},
+    {"prefix", OPTION_STRING, AT(etcd_conf, prefix), .fallback = "/bascule", .help = "of every key; the name of the service follows"},
+    {"timeout", OPTION_DURATION, AT(etcd_conf, timeout_ms), .fallback = "700ms", .min = 50, .max = 10 * MS_SECOND, .help = "for one answer of etcd, and for a grant of another agent"},
+    OPTION_END,
+};
+
+static const struct option replication_options[] = {
+    {"mode", OPTION_ENUM, AT(replication_conf, mode), .fallback = "async", .names = replication_names, .help = "sync: a commit waits for the standby, and nothing that was acknowledged is ever lost by a failover"},
+    {"user", OPTION_STRING, AT(replication_conf, user), .required = true, .help = "role that the standby replicates as", .sample = "replicator"},
+    {"password", OPTION_SECRET, AT(replication_conf, password), .help = "its password", .sample = "{file: /etc/bascule/replication.password}"},
+    {"slot", OPTION_STRING, AT(replication_conf, slot), .help = "replication slot of the standby", .sample = "bascule"},
+    {"max_loss", OPTION_INT, AT(replication_conf, max_loss_mib), .fallback = "16", .max = 1024 * 1024, .help = "MiB of WAL: a standby that lacks more is promoted only by a person who accepts the loss"},
+    {"apply_delay", OPTION_BOOL, AT(replication_conf, apply_delay), .fallback = "false", .help = "a standby that applies late on purpose may be promoted; it replays what it has first"},
+    OPTION_END,
+};
+
+static const struct option failover_options[] = {
+    {"automatic", OPTION_BOOL, AT(failover_conf, automatic), .fallback = "true", .help = "false: a person promotes, and an agent never stops PostgreSQL for want of a lease"},
+    {"ttl", OPTION_DURATION, AT(failover_conf, ttl_ms), .fallback = "3s", .min = MS_SECOND, .max = 10 * MS_MINUTE, .help = "an isolated primary has stopped so long after its last renewal"},
+    {"renew", OPTION_DURATION, AT(failover_conf, renew_ms), .fallback = "500ms", .min = 50, .max = MS_MINUTE, .help = "how often the agent of the writing site renews its lease"},
+    {"stop_budget", OPTION_DURATION, AT(failover_conf, stop_budget_ms), .fallback = "500ms", .min = 200, .max = MS_MINUTE, .help = "so long before the end of the lease it begins to stop PostgreSQL, which takes no longer"},
+    {"drift", OPTION_INT, AT(failover_conf, drift), .fallback = "1", .min = 1, .max = 50, .help = "percent by which the clocks of two members may differ in speed"},
+    {"guard", OPTION_DURATION, AT(failover_conf, guard_ms), .fallback = "200ms", .min = 100, .max = MS_MINUTE, .help = "added to the time after which another site may be promoted"},
+    {"stay_up_alone", OPTION_BOOL, AT(failover_conf, stay_up_alone), .fallback = "false", .help = "an isolated primary goes on writing; only with automatic: false"},
+    {"cool_down", OPTION_DURATION, AT(failover_conf, cool_down_ms), .fallback = "24h", .max = 365 * MS_DAY, .help = "so long after an automatic failover the next one waits for a person"},
+    {"restart_budget", OPTION_DURATION, AT(failover_conf, restart_budget_ms), .fallback = "90s", .max = MS_HOUR, .help = "for restarts in place, before a standby is promoted; taken from the RTO"},
+    OPTION_END,
+};
+
 /* ---- services ---- */
 
 static const struct option service_options[] = {
@@ -206,6 +263,8 @@ static const struct option service_options[] = {
     {"endpoints", OPTION_LIST, AT(service, endpoints), LIST_OF(endpoint, endpoint_options), .help = "what must answer before a recovery is believed (verify)"},
     {"checks", OPTION_LIST, AT(service, checks), LIST_OF(check_conf, check_options), .required = true, .help = "what is watched"},
     {"traffic", OPTION_GROUP, AT(service, traffic), .sub = traffic_options, .help = "how users are moved from one site to the other"},
+    {"replication", OPTION_GROUP, AT(service, replication), .sub = replication_options, .help = "how the other site follows the one that writes; none: it does not"},
+    {"failover", OPTION_GROUP, AT(service, failover), .sub = failover_options, .help = "who may write, for how long, and what it takes to take over (docs/failover.md)"},
     {"severities", OPTION_LIST, AT(service, severities), LIST_OF(severity_conf, severity_options), .required = true, .help = "objectives and escalation"},
     {"playbooks", OPTION_STRINGS, AT(service, playbook_files), .help = "playbook files: beside this file, in playbooks/ beside it, or in the installed share folder", .sample = "[database-down.yaml, failover.yaml]"},
     {"checklists", OPTION_STRINGS, AT(service, checklist_files), .help = "checklist files: beside this file, in checklists/ beside it, or in the installed share folder", .sample = "[p1.yaml, failover.yaml, restore.yaml, post-incident.yaml]"},
@@ -322,6 +381,7 @@ const struct option config_options[] = {
     {"rotations", OPTION_LIST, AT(config, rotations), LIST_OF(rotation, rotation_options), .help = "contacts that take turns"},
     {"status_pages", OPTION_LIST, AT(config, status_pages), LIST_OF(status_page, page_options), .help = "pages that tell the public, written as files by `serve`"},
     {"services", OPTION_LIST, AT(config, services), LIST_OF(service, service_options), .required = true, .help = "what is protected"},
+    {"etcd", OPTION_GROUP, AT(config, etcd), .sub = etcd_options, .help = "where the members agree on who may write and which controller leads; none: by the agents alone"},
     {"serve", OPTION_GROUP, AT(config, serve), .sub = serve_options, .help = "what other programs tell `bascule serve`: alerts and heartbeats"},
     {"alerts", OPTION_GROUP, AT(config, alerts), .sub = alerts_options, .help = "how alerts of other programs become incidents"},
     {"heartbeat_out", OPTION_GROUP, AT(config, heartbeat_out), .sub = heartbeat_options, .help = "the sign of life that `serve` sends while journal, clocks and messages all make progress"},
@@ -411,6 +471,7 @@ const struct driven driven_tables[] = {
     {check_options, "check", "type", offsetof(struct check_conf, type), offsetof(struct check_conf, options)},
     {channel_options, "channel", "type", offsetof(struct channel_conf, type), offsetof(struct channel_conf, options)},
     {store_options, "store", "type", offsetof(struct store_conf, type), offsetof(struct store_conf, options)},
+    {fence_options, "fence", "type", offsetof(struct fence_conf, type), offsetof(struct fence_conf, options)},
     {traffic_options, "traffic", "driver", offsetof(struct traffic_conf, driver), offsetof(struct traffic_conf, options)},
     {0},
 };

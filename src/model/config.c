@@ -86,6 +86,17 @@ const struct channel_conf *config_channel(const struct config *config, const cha
     FIND(config->channels, name, name);
 }
 
+int64_t failover_stops_within_ms(const struct failover_conf *failover)
+{
+    return failover->ttl_ms; /* it begins stop_budget before that */
+}
+
+int64_t failover_waits_ms(const struct failover_conf *failover)
+{
+    enum { PERCENT = 100 };
+    return failover->ttl_ms + (failover->ttl_ms * failover->drift + PERCENT - 1) / PERCENT + failover->guard_ms;
+}
+
 const char *text_in(struct text2 text, enum language language)
 {
     const char *chosen = language == LANGUAGE_FR ? text.fr : text.en;

@@ -152,11 +152,65 @@ struct store_conf {
     void *options;         /* the driver's own struct, read through its option table */
 };
 
+/* The members' agreement on who may write is kept in an etcd, where there is one. */
+struct etcd_conf {
+    struct mark mark;
+    struct strs endpoints; /* none: there is no etcd */
+    const char *ca_file, *cert_file, *key_file; /* NULL: the system's authorities; no certificate of ours */
+    const char *user;      /* NULL: no login */
+    struct secret password;
+    const char *prefix;    /* of every key: PREFIX/SERVICE/... */
+    int64_t timeout_ms;    /* for one answer, and for that of another agent */
+};
+
+/* What runs beside the PostgreSQL of a site. */
+struct agent_conf {
+    const char *listen;    /* ADDRESS:PORT on its host; NULL: there is no agent */
+    const char *url;       /* as the others reach it; made of `listen` when it was not written */
+    struct secret token;   /* signs what it is told to do */
+    const char *watchdog;  /* NULL: none */
+    int restarts;          /* so many within the window, then it gives up */
+    int64_t restart_window_ms;
+    const char *pg_bindir;
+    const char *run_as;    /* user that PostgreSQL runs as when the agent is root */
+};
+
+/* How the other site follows the one that writes. */
+enum replication_mode { REPLICATION_ASYNC, REPLICATION_SYNC };
+struct replication_conf {
+    struct mark mark;
+    int mode;              /* enum replication_mode */
+    const char *user;      /* NULL: nothing is replicated by bascule's doing */
+    struct secret password;
+    const char *slot;      /* name of the slot of the standby; NULL: none */
+    int max_loss_mib;      /* a standby that is farther behind is promoted by a person only */
+    bool apply_delay;      /* a standby that applies late on purpose may be promoted */
+};
+
+/* Who may write, for how long, and what it takes to take over. All members count by CLOCK_BOOTTIME. */
+struct failover_conf {
+    struct mark mark;
+    bool automatic;        /* false: a person promotes */
+    int64_t ttl_ms, renew_ms, stop_budget_ms, guard_ms;
+    int drift;             /* percent by which the clocks of two members may differ in speed */
+    bool stay_up_alone;    /* an isolated primary goes on writing; never together with `automatic` */
+    int64_t cool_down_ms;  /* after an automatic failover the next one waits for a person */
+    int64_t restart_budget_ms; /* for restarts in place, before a standby is promoted */
+};
+
+struct fence_conf {
+    struct mark mark;
+    const char *type;      /* a driver of act/fence */
+    void *options;         /* the driver's own struct, read through its option table */
+};
+
 struct site {
     struct mark mark;
     const char *name;
     int role;              /* enum site_role */
     struct host host;
+    struct agent_conf agent;
+    struct { struct fence_conf *p; size_t n, cap; } fences; /* besides its unit */
     struct {
         struct pgtarget at;
         const char *admin_dbname;    /* where CREATE DATABASE and RENAME are run: "postgres" */
@@ -212,6 +266,8 @@ struct service {
     struct { struct endpoint *p; size_t n, cap; } endpoints;
     struct { struct check_conf *p; size_t n, cap; } checks;
     struct traffic_conf traffic;
+    struct replication_conf replication;
+    struct failover_conf failover;
     struct { struct severity_conf *p; size_t n, cap; } severities;
     struct strs playbook_files; /* as written; loaded into playbooks */
     struct { struct playbook *p; size_t n, cap; } playbooks;
@@ -292,6 +348,7 @@ struct config {
     struct { struct contact *p; size_t n, cap; } contacts;
     struct { struct contact_group *p; size_t n, cap; } groups;
     struct { struct rotation *p; size_t n, cap; } rotations;
+    struct etcd_conf etcd;
     struct serve_conf serve;
     struct alerts_conf alerts;
     struct heartbeat_conf heartbeat_out;
@@ -312,6 +369,10 @@ const struct contact *config_contact(const struct config *config, const char *na
 const struct contact_group *config_group(const struct config *config, const char *name);
 const struct rotation *config_rotation(const struct config *config, const char *name);
 const struct channel_conf *config_channel(const struct config *config, const char *name);
+/* By its own clock an isolated primary has stopped so long after it sent its last renewal, at the latest. */
+int64_t failover_stops_within_ms(const struct failover_conf *failover);
+/* By the clock of whoever waits: so long after it first saw the last renewal, another site may be promoted. */
+int64_t failover_waits_ms(const struct failover_conf *failover);
 const char *text_in(struct text2 text, enum language language); /* "" when it has none */
 /* What people call them. A stage that is not one of the usual five is called by its own name. */
 struct text2 severity_title(enum severity severity);

@@ -89,6 +89,19 @@ def test_the_mistakes_shown_look_like_that(program: Path, first_file: Path) -> N
     assert done.returncode == 78 and done.stderr.replace(str(first_file), "/etc/bascule/bascule.yaml") == shown
 
 
+def test_the_bounds_of_a_lease_are_printed(program: Path, tmp_path: Path) -> None:
+    """By ttl, drift and guard alone, so that a person can check them: 4 s; 4 s and 2 % of it and 300 ms."""
+    environment = {"BASCULE_PLAYBOOKS": str(ROOT / "etc" / "playbooks"), "BASCULE_CHECKLISTS": str(ROOT / "etc" / "checklists")}
+    text = SAMPLE.read_text()
+    assert "leases\":[]" in printed(program, "-c", str(SAMPLE), "config", "check", "--json", **environment)
+    text = re.sub(r"(?m)^        database:$", "        agent: {listen: \"127.0.0.1:9346\"}\n        database:", text)
+    path = tmp_path / "bascule.yaml"
+    path.write_text(re.sub(r"(?m)^    sites:$", "    failover: {ttl: 4s, drift: 2, guard: 300ms}\n    sites:", text))
+    assert "stops within 4000 ms; another is promoted no earlier than 4380 ms" in printed(program, "-c", str(path), "config", "check", **environment)
+    told = json.loads(printed(program, "-c", str(path), "config", "check", "--json", **environment))
+    assert told["leases"] == [{"service": "akig", "stops_within_ms": 4000, "promoted_no_earlier_ms": 4380}]
+
+
 def test_what_is_installed_fits_together(build: Path, program: Path, tmp_path: Path) -> None:
     """The unit starts the program that is installed, with the configuration that the program and the README speak of."""
     done = subprocess.run(["meson", "install", "-C", str(build), "--no-rebuild", "--destdir", str(tmp_path)], capture_output=True, text=True, timeout=120)

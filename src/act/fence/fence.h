@@ -9,6 +9,10 @@ enum { FENCE_EVIDENCE_SIZE = 512 };
 struct fence_ops {
     const char *name;
     const char *summary;                      /* one line for help */
+    const struct option *options;             /* of an entry in `fences:` of a site; NULL: it needs none, and cannot stand there */
+    size_t options_size;
+    /* With `options`: are its values right? Looks at the configuration only. */
+    bool (*valid)(const struct fence_conf *conf, const struct site *site, struct err *err);
     /* Mandatory. Is it configured for this site? err says what is missing. */
     bool (*usable)(const struct action_ctx *ctx, const struct site *site, struct err *err);
     /* Mandatory. Read-only checks, and what stop would do, one line each. */
