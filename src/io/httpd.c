@@ -176,6 +176,18 @@ static void refuse(struct request *r, unsigned status, const char *why)
     set_answer(r, status, "text/plain; charset=utf-8", str_of(why));
 }
 
+const char *httpd_argument(const struct httpd_request *request, const char *name)
+{
+    const struct request *r = CONTAINER_OF(request, const struct request, pub);
+    return MHD_lookup_connection_value(r->connection, MHD_GET_ARGUMENT_KIND, name);
+}
+
+const char *httpd_header(const struct httpd_request *request, const char *name)
+{
+    const struct request *r = CONTAINER_OF(request, const struct request, pub);
+    return MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, name);
+}
+
 void httpd_answer(struct httpd_request *request, unsigned status, const char *content_type, struct str text)
 {
     struct request *r = CONTAINER_OF(request, struct request, pub);

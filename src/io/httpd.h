@@ -34,5 +34,8 @@ struct httpd_spec {
 MUST_USE bool httpd_address(const char *listen, bool *ret_local, struct err *err);
 MUST_USE bool httpd_open(struct loop *loop, const struct httpd_spec *spec, struct httpd **ret, struct err *err);
 void httpd_close(struct httpd **httpd); /* what is not answered yet is answered 503 */
+/* Of the query after the path, decoded, and of the headers; NULL when there is none of that name. They live as long as the request. */
+const char *httpd_argument(const struct httpd_request *request, const char *name);
+const char *httpd_header(const struct httpd_request *request, const char *name);
 /* Text is copied. content_type NULL: none. */
 void httpd_answer(struct httpd_request *request, unsigned status, const char *content_type, struct str text);

@@ -27,3 +27,29 @@ bool signature_webhook(struct arena *arena, const char *secret, const char *id, 
     *ret = arena_strdup(arena, buf_text(&out));
     return true;
 }
+
+void signature_command(const char *secret, const char *method, const char *path, struct str body, char ret[SIGNATURE_COMMAND_SIZE])
+{
+    static const char digits[] = "0123456789abcdef";
+    SCOPED(buf_done) struct buf text = {.max = strlen(method) + strlen(path) + body.n + 2};
+    unsigned char mac[HMAC_SIZE];
+    buf_printf(&text, "%s %s\n", method, path);
+    buf_add(&text, body.p, body.n);
+    hash_hmac(str_of(secret), buf_str(&text), mac);
+    for (size_t i = 0; i < HMAC_SIZE; i++) {
+        ret[2 * i] = digits[mac[i] >> 4];
+        ret[2 * i + 1] = digits[mac[i] & 15];
+    }
+    ret[2 * HMAC_SIZE] = 0;
+}
+
+bool signature_same(const char *a, const char *b)
+{
+    size_t n = a ? strlen(a) : 0;
+    if (!a || !b || strlen(b) != n)
+        return false; /* the length is no secret */
+    unsigned differs = 0;
+    for (size_t i = 0; i < n; i++)
+        differs |= (unsigned)(unsigned char)a[i] ^ (unsigned char)b[i];
+    return differs == 0;
+}

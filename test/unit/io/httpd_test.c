@@ -43,6 +43,11 @@ static void ask(int fd);
 static void on_request(void *arg, struct httpd_request *request)
 {
     (void)arg;
+    const char *lag = httpd_argument(request, "lag"), *sign = httpd_header(request, "x-sign");
+    if (lag) {
+        httpd_answer(request, 200, "text/plain", str_of(arena_printf(a, "%s, lag %s, %s, %s", request->path, lag, sign ? sign : "-", httpd_argument(request, "la") ? "la" : "-")));
+        return;
+    }
     turn_n++;
     body_seen = request->body.n;
     assert_int_equal(request->body.p[request->body.n], 0);
@@ -192,6 +197,14 @@ static void a_request_is_answered(void **state)
     c = client("GET / HTTP/1.1\r\n" CLOSE "\r\n", 1, 0, false);
     finish(c);
     assert_answer(c, "200", "GET / 0 -");
+}
+
+static void queries_and_headers_can_be_asked_for(void **state)
+{
+    (void)state;
+    struct client *c = client("GET /replica?x=1&lag=1%20MiB HTTP/1.1\r\n" CLOSE "X-Sign: abc\r\n\r\n", 1, 0, false);
+    finish(c);
+    assert_answer(c, "200", "/replica, lag 1 MiB, abc, -");
 }
 
 static void one_that_comes_in_pieces_is_read_whole(void **state)
@@ -370,6 +383,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(a_request_is_answered),
+        TEST(queries_and_headers_can_be_asked_for),
         TEST(one_that_comes_in_pieces_is_read_whole),
         TEST(late_answers_reach_everybody_who_waits),
         TEST(what_was_ready_together_is_one_turn),
