@@ -108,7 +108,7 @@ static void end_blocks(struct page_out *p)
     if (p->list)
         buf_puts(p->out, "</ul>\n");
     if (p->quote)
-        buf_puts(p->out, "</aside>\n");
+        buf_puts(p->out, "</div>\n");
     if (p->table)
         buf_puts(p->out, "</tbody></table></div>\n");
     p->list = p->quote = p->table = false;
@@ -189,7 +189,7 @@ static void put_text_line(struct page_out *p, struct str line)
     if (!quote || !p->quote)
         end_blocks(p);
     if (quote && !p->quote)
-        buf_puts(p->out, "<aside>\n");
+        buf_puts(p->out, "<div class=\"note\" role=\"note\">\n");
     p->quote = quote;
     buf_puts(p->out, "<p>");
     put_inline(p->out, quote ? after(line, 2) : line);
@@ -221,22 +221,22 @@ static void put_body(struct buf *out, struct str markdown)
 /* ---- the page ---- */
 
 static const char style_all[] =
-    "body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;max-width:72rem;padding:1rem 1.25rem 4rem;color:#1b1f24;background:#fff}"
+    "body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;max-width:72rem;padding:1rem 1.25rem 4rem;color:#1b1f24;background:#fff;overflow-wrap:anywhere}"
     "h1{font-size:1.6rem;line-height:1.25}h2{font-size:1.2rem;margin:2.2rem 0 .6rem;border-bottom:1px solid #d0d7de;padding-bottom:.25rem}"
     "h3{font-size:1rem;margin:1.2rem 0 .4rem}p,ul{margin:.5rem 0}ul{padding-left:1.3rem}"
     ".wide{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:.9rem}"
     "th,td{border:1px solid #d0d7de;padding:.3rem .5rem;text-align:left;vertical-align:top;overflow-wrap:anywhere}"
     "th{background:#f3f5f7}code{font:0.9em ui-monospace,monospace;overflow-wrap:anywhere}"
-    "aside{border-left:.3rem solid #9a6700;background:#fff8e5;padding:.4rem .8rem;margin:.8rem 0}aside p{margin:.2rem 0}"
-    "a{color:#0550ae}.cite{font-size:.85em;white-space:nowrap}:target{outline:2px solid #0550ae}"
-    "nav ol{columns:2;font-size:.9rem;padding-left:1.5rem}";
+    ".note{border-left:.3rem solid #9a6700;background:#fff8e5;padding:.4rem .8rem;margin:.8rem 0}.note p{margin:.2rem 0}"
+    "a{color:#0550ae}.cite{font-size:.85em;white-space:nowrap;display:inline-block;min-width:1.75rem;min-height:1.5rem}:target{outline:2px solid #0550ae}"
+    "nav ol{columns:2;font-size:.9rem;padding-left:1.5rem}nav li{min-height:1.75rem}nav a{display:inline-block;min-height:1.5rem}";
 static const char style_screen[] =
     "@media(prefers-color-scheme:dark){body{color:#e6edf3;background:#0d1117}h2,th,td{border-color:#3d444d}th{background:#161b22}"
-    "aside{background:#2b2111;border-color:#d29922}a{color:#79b8ff}:target{outline-color:#79b8ff}}"
+    ".note{background:#2b2111;border-color:#d29922}a{color:#79b8ff}:target{outline-color:#79b8ff}}"
     "@media(max-width:40rem){nav ol{columns:1}}";
 static const char style_paper[] =
     "@page{size:A4;margin:18mm 15mm 20mm}@page{@bottom-right{content:counter(page) \" / \" counter(pages);font:9pt sans-serif}}"
-    "body{font-size:10pt;max-width:none;padding:0}h2{break-after:avoid}tr,aside,li{break-inside:avoid}thead{display:table-header-group}"
+    "body{font-size:10pt;max-width:none;padding:0}h2{break-after:avoid}tr,.note,li{break-inside:avoid}thead{display:table-header-group}"
     "table{font-size:8pt}.wide{overflow:visible}a{color:inherit;text-decoration:none}nav{break-after:page}";
 
 static void put_contents(struct buf *out, struct str markdown, enum language language)

@@ -3,9 +3,13 @@ from __future__ import annotations
 
 import html.parser
 import json
+import os
 import re
+import subprocess
+from pathlib import Path
 
 import faults
+from conftest import ROOT
 from drive import Bascule, mail_key
 from procs import wait_until
 
@@ -53,7 +57,19 @@ def linked_to_the_journal(bascule: Bascule, page: str) -> None:
     assert len(cited) > 40 and cited <= {row["seq"] for row in bascule.journal()}
 
 
-def test_a_failover_ticks_its_lists_and_its_report_waits_for_people(make_bascule) -> None:
+def checkers_find_nothing(bascule: Bascule, folder: Path, build: Path) -> None:
+    """The reports in a browser: HTML, accessibility in light, dark and on a phone, nothing asked of a stranger."""
+    for lang in ("en", "fr"):
+        (folder / f"incident-{lang}.html").write_text(bascule.ok("--lang", lang, "incident", "report", "1", "--format", "html"))
+        (folder / f"week-{lang}.html").write_text(bascule.run("--lang", lang, "report", "weekly", "--format", "html").stdout)
+    done = subprocess.run([str(ROOT / "tools" / "check-page"), "--documents", str(folder)], capture_output=True, text=True, timeout=300,
+                          env={**os.environ, "BASCULE_BUILD": str(build)})
+    assert done.stdout, done.stderr
+    total = json.loads(done.stdout.splitlines()[-1])
+    assert (done.returncode, total["findings"]) == (0, 0) and total["checked"] == 20, done.stdout
+
+
+def test_a_failover_ticks_its_lists_and_its_report_waits_for_people(make_bascule, build: Path, tmp_path: Path) -> None:
     bascule = make_bascule()
     lab = bascule.lab
     bascule.ok("backup")
@@ -127,6 +143,7 @@ def test_a_failover_ticks_its_lists_and_its_report_waits_for_people(make_bascule
     month = bascule.run("--lang", "fr", "report", "monthly")
     assert month.returncode == 2 and "# Rapport mensuel: AKIG Platform" in month.stdout and re.search(r"INC-1 \| .* \| P1 \|", month.stdout)
     Links(bascule.run("report", "weekly", "--format", "html").stdout)
+    checkers_find_nothing(bascule, tmp_path, build)
     assert "whole" in bascule.verify()
 
 

@@ -140,7 +140,7 @@ static void marks_become_markup(void **state)
     assert_in(page, "<th scope=\"col\">a</th>");
     assert_in(page, "<td>| <a class=\"cite\" href=\"#record-12\">#12</a></td>");
     assert_in(page, "<ul>\n<li>item</li>\n<li>two</li>\n</ul>");
-    assert_in(page, "<aside>\n<p><strong>To write:</strong> x</p>\n</aside>");
+    assert_in(page, "<div class=\"note\" role=\"note\">\n<p><strong>To write:</strong> x</p>\n</div>");
     assert_in(page, "<p>text</p>");
     assert_null(strstr(page, "]: #record"));
     page = page_of(f, "# t\n\n| | x |\n| --- | --- |\n| a | - |\n"); /* a head may have empty cells, and a dash is no rule */
