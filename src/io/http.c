@@ -19,6 +19,7 @@ struct transfer {
     struct buf body;
     const char *want_header, *header;
     int64_t retry_after_ms;
+    bool *sent;
 };
 
 /* ---- what curl hands over ---- */
@@ -72,6 +73,15 @@ static size_t on_header(char *data, size_t one, size_t size, void *arg)
     return size;
 }
 
+/* A connection stands, new or kept, and the request is about to leave. */
+static int on_leaving(void *arg, char *to, char *from, int to_port, int from_port)
+{
+    (void)to, (void)from, (void)to_port, (void)from_port;
+    struct transfer *t = arg;
+    *t->sent = true;
+    return CURL_PREREQFUNC_OK;
+}
+
 /* ---- the end ---- */
 
 void http_transfer_ended(void *easy, int code)
@@ -90,6 +100,8 @@ void http_transfer_ended(void *easy, int code)
     } else if (t->body.over) {
         err_set(&err, ERR_LIMIT, "the answer of \"%s\" is larger than %zu bytes", t->base.host, t->body.max);
     } else {
+        if (t->sent && curl_identity_refused(code, t->why))
+            *t->sent = false;
         curl_error(easy, code, t->base.host, t->base.port, t->why, &err);
     }
     request_finish(&t->base, code == CURLE_OK ? &response : NULL, &err);
@@ -144,6 +156,17 @@ static void set_method(struct transfer *t, const struct http_spec *spec)
     }
 }
 
+static void set_identity(struct transfer *t, const struct http_spec *spec)
+{
+    if (spec->ca_file)
+        curl_easy_setopt(t->easy, CURLOPT_CAINFO, spec->ca_file);
+    if (!spec->cert_file)
+        return;
+    curl_easy_setopt(t->easy, CURLOPT_SSLCERT, spec->cert_file);
+    curl_easy_setopt(t->easy, CURLOPT_SSLKEY, spec->key_file);
+    curl_easy_setopt(t->easy, CURLOPT_KEYPASSWD, ""); /* OpenSSL would ask at the terminal */
+}
+
 static void set_up(struct transfer *t, const struct http_spec *spec)
 {
     CURL *e = t->easy;
@@ -162,14 +185,17 @@ static void set_up(struct transfer *t, const struct http_spec *spec)
     curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(e, CURLOPT_HEADERDATA, t);
     curl_easy_setopt(e, CURLOPT_HTTPHEADER, t->headers);
-    /* The deadline is ours, kept by request_go; curl's own limit on connecting must not end before it. */
-    curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)(t->base.timeout_ms + MS_MINUTE));
+    /* The deadline is ours, kept by request_go; curl's own limit on connecting must not end before it unasked. */
+    curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)(spec->connect_ms > 0 ? spec->connect_ms : t->base.timeout_ms + MS_MINUTE));
     if (spec->fresh_connection) {
         curl_easy_setopt(e, CURLOPT_FRESH_CONNECT, 1L);
         curl_easy_setopt(e, CURLOPT_FORBID_REUSE, 1L);
     }
-    if (spec->ca_file)
-        curl_easy_setopt(e, CURLOPT_CAINFO, spec->ca_file);
+    if (t->sent) {
+        curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, on_leaving);
+        curl_easy_setopt(e, CURLOPT_PREREQDATA, t);
+    }
+    set_identity(t, spec);
     set_method(t, spec);
 }
 
@@ -211,6 +237,7 @@ bool http_start(struct http *http, const struct http_spec *spec, http_done_fn *d
     t->body.max = spec->max_body ? spec->max_body : DEFAULT_MAX_BODY;
     t->want_header = arena_strdup(r->arena, spec->want_header);
     t->retry_after_ms = -1;
+    t->sent = spec->sent;
     if (!set_headers(t, spec, err)) {
         request_free(r);
         return false;

@@ -22,6 +22,9 @@ struct http_spec {
     const char *want_header;         /* response header whose value is reported; NULL: none */
     bool fresh_connection;           /* do not reuse a kept-alive connection */
     const char *ca_file;             /* certificates to trust; NULL: the system's */
+    const char *cert_file, *key_file; /* who we are, in PEM, the key not encrypted; NULL: nobody */
+    int64_t connect_ms;              /* to connect in, TLS included; 0: timeout_ms */
+    bool *sent;                      /* becomes true just before the request leaves, must live as long as it; NULL: nobody asks */
 };
 
 struct http_response {

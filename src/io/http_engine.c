@@ -290,6 +290,12 @@ static enum err_code code_of(CURLcode code)
     }
 }
 
+/* With TLS 1.3 this is heard only after the handshake, when the request has left already; it was not looked at. */
+bool curl_identity_refused(int code, const char *detail)
+{
+    return (code == CURLE_RECV_ERROR || code == CURLE_SSL_CONNECT_ERROR) && strstr(detail, " alert ") && (strstr(detail, "certificate") || strstr(detail, "unknown ca"));
+}
+
 bool curl_error(void *easy, int code, const char *host, int port, const char *detail, struct err *err)
 {
     long os = 0;
@@ -298,6 +304,8 @@ bool curl_error(void *easy, int code, const char *host, int port, const char *de
         err_set(err, ERR_UNAVAILABLE, "could not connect to \"%s\" port %d: %s", host, port, strerror((int)os));
     else if (code == CURLE_GOT_NOTHING)
         err_set(err, ERR_UNAVAILABLE, "\"%s\" port %d closed the connection without an answer", host, port);
+    else if (curl_identity_refused(code, detail))
+        err_set(err, ERR_PROTOCOL, "\"%s\" port %d does not take our certificate, or wants one: %s", host, port, detail);
     else
         err_set(err, code_of((CURLcode)code), "talking to \"%s\" port %d: %s", host, port, detail[0] ? detail : curl_easy_strerror((CURLcode)code));
     if (code == CURLE_PEER_FAILED_VERIFICATION)

@@ -43,5 +43,6 @@ void *http_multi(struct http *http);                              /* CURLM */
 bool text_is_one_line(const char *text);                          /* no control characters: nothing can be smuggled in */
 /* libcurl's code as ours, with the host and the kernel's reason in the message. `easy` is a CURL, `detail` curl's error buffer. */
 bool curl_error(void *easy, int code, const char *host, int port, const char *detail, struct err *err);
+bool curl_identity_refused(int code, const char *detail); /* the server did not take our certificate, so it read nothing of what we sent */
 /* "::ADDRESS:" for CURLOPT_CONNECT_TO. */
 char *connect_to(struct arena *arena, const char *address);

@@ -197,6 +197,35 @@ static void refusals_and_cut_answers_are_told_apart(void **state)
     assert_false(a.whole);
 }
 
+static void it_is_known_whether_a_request_has_left(void **state)
+{
+    struct scene *s = *state;
+    static const struct {
+        fake_player *player;
+        bool listens, left;
+    } cases[] = {{fake_http, true, true}, {fake_http_once, true, true}, {fake_silence, true, true}, {NULL, false, false}};
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        bool sent = false;
+        serve(s, cases[i].player, i == 0 ? OK_ANSWER : "");
+        if (!cases[i].listens)
+            fake_server_free(&s->server);
+        struct answer a = ask(s, (struct http_spec){.url = s->url, .timeout_ms = 300, .sent = &sent});
+        assert_int_equal(a.whole, i == 0);
+        assert_int_equal(sent, cases[i].left);
+    }
+    /* a server that does not shake hands has had no request */
+    bool sent = false;
+    char tls[160];
+    serve(s, fake_silence, NULL);
+    snprintf(tls, sizeof(tls), "https://%s:%d/", s->server->address, s->server->port);
+    int64_t begun = clock_boot_ms();
+    struct answer a = ask(s, (struct http_spec){.url = tls, .timeout_ms = 3000, .connect_ms = 200, .sent = &sent});
+    assert_false(a.whole);
+    assert_false(sent);
+    assert_int_equal(a.err.code, ERR_TIMEOUT);
+    assert_in_range(clock_boot_ms() - begun, 190, 1500);
+}
+
 static void an_answer_over_the_limit_is_an_error(void **state)
 {
     struct scene *s = *state;
@@ -347,6 +376,7 @@ int main(void)
         TEST(a_name_is_asked_by_its_name),
         TEST(a_server_that_never_answers_ends_at_the_deadline),
         TEST(refusals_and_cut_answers_are_told_apart),
+        TEST(it_is_known_whether_a_request_has_left),
         TEST(an_answer_over_the_limit_is_an_error),
         TEST(redirects_are_not_followed),
         TEST(retry_after_is_seconds_or_a_date),
