@@ -40,7 +40,7 @@ static const struct sign signs[] = {
     {"could not create shared memory", CAUSE_CANNOT_START},
     {"could not map anonymous shared memory", CAUSE_CANNOT_START},
     {"pre-existing shared memory block", CAUSE_CANNOT_START},
-    {"lock file \"postmaster.pid\" already exists", CAUSE_CANNOT_START},
+    {"lock file \"", CAUSE_CANNOT_START},
 };
 
 #define NAME(cause, name, mends) [cause] = name,   /* NOLINT(bugprone-macro-parentheses): a literal */

@@ -1,0 +1,102 @@
+/* agent/agent_internal.h -- What the files of the agent share: its state, the measurements, the answers. */
+#pragma once
+#include "agent/agent.h"
+#include "agent/cause.h"
+#include "agent/postmaster.h"
+#include "io/httpd.h"
+#include "sys/loop.h"
+
+/* X(enum, name) */
+#define AGENT_STATES(X)                                                                                                \
+    X(AGENT_STOPPED, "stopped")                                                                                        \
+    X(AGENT_STARTING, "starting")                                                                                      \
+    X(AGENT_PRIMARY, "primary")                                                                                        \
+    X(AGENT_STANDBY, "standby")                                                                                        \
+    X(AGENT_STOPPING, "stopping")                                                                                      \
+    X(AGENT_CRASHED, "crashed")         /* it ended, and is not started again */                                       \
+    X(AGENT_HUNG, "hung")               /* the process is there and answers nobody */                                  \
+    X(AGENT_STALLED, "stalled")         /* it answers, and commits nothing */                                          \
+    X(AGENT_QUARANTINED, "quarantined") /* it may not start */
+
+enum agent_state {
+#define X(state, name) state,
+    AGENT_STATES(X)
+#undef X
+    AGENT_STATE_MAX
+};
+
+enum { AGENT_POLLS_MAX = 64, AGENT_NONCES_MAX = 64, AGENT_NONCE_SIZE = 33, AGENT_LSN_SIZE = 32, AGENT_WHY_SIZE = 512 };
+
+/* Of the newest probes; -1 where there is none. */
+struct gauge {
+    int64_t connect_ms, read_ms, write_ms; /* how long each took when it last succeeded */
+    bool connect_ok, read_ok, write_ok, recovery, receiving;
+    char lsn[AGENT_LSN_SIZE], received[AGENT_LSN_SIZE], replayed[AGENT_LSN_SIZE];
+    int64_t lag_bytes, lag_ms, timeline;
+};
+
+struct agent_poll {
+    struct httpd_request *request; /* NULL: free */
+    int64_t until_ms;
+};
+
+struct agent {
+    const struct agent_spec *spec;
+    struct arena *arena;
+    struct loop *loop;
+    struct dns *dns;
+    struct httpd *httpd;
+    struct postmaster *postmaster;
+    const char *log_path, *stopped_path, *epoch_path;
+    char *token;              /* NULL: none, and nothing is carried out */
+    /* What is told. */
+    enum agent_state state;
+    enum agent_cause cause;
+    char why[AGENT_WHY_SIZE];
+    int64_t since_ms, serial, epoch, restarts;
+    uint64_t system_identifier; /* 0: not known */
+    struct gauge gauge;
+    /* The life of PostgreSQL. */
+    bool wanted;              /* it is to run */
+    bool came_up;             /* since it was started */
+    int64_t log_from;         /* of its log, since it was started */
+    int64_t ooms;             /* kernel's count when it was started */
+    int64_t *restarted_ms;    /* of the newest ones, a ring of agent.restarts */
+    struct loop_timer *start_timer, *stop_timer;
+    struct httpd_request *stopping; /* a fast stop that somebody waits for; NULL: none */
+    /* Probes. */
+    struct pgprobe *probe;
+    struct loop_timer *probe_timer;
+    struct arena *probe_arena;
+    int misses;               /* in a row */
+    /* Answers. */
+    struct agent_poll polls[AGENT_POLLS_MAX];
+    struct loop_timer *poll_timer;
+    struct agent_nonce {
+        char text[AGENT_NONCE_SIZE];
+        int64_t until_ms;
+    } nonces[AGENT_NONCES_MAX];
+    size_t nonce_next;
+};
+
+/* agent.c */
+const char *agent_state_name(enum agent_state state);
+/* Every change of what is told comes through here; those who wait for one are answered. */
+void agent_is(struct agent *a, enum agent_state state, enum agent_cause cause, const char *fmt, ...) PRINTF_LIKE(4, 5);
+MUST_USE bool agent_start_postgres(struct agent *a, struct err *err);
+/* Immediately and for good: not even a reboot starts it again before /v1/start. */
+MUST_USE bool agent_stop_now(struct agent *a, const char *why, char *evidence, size_t size, struct err *err);
+MUST_USE bool agent_stop_fast(struct agent *a, struct httpd_request *request, struct err *err); /* answered when it has ended */
+MUST_USE bool agent_allow(struct agent *a, struct err *err); /* takes back what forbids a start */
+MUST_USE bool agent_note_epoch(struct agent *a, int64_t epoch, struct err *err); /* on disk; false when an older one is given */
+
+/* gauge.c */
+void gauge_begin(struct agent *a);
+void gauge_soon(struct agent *a); /* the next probe at once */
+void gauge_end(struct agent *a);
+void gauge_clear(struct gauge *g);
+
+/* answer.c */
+void answer_request(void *agent, struct httpd_request *request);
+void answer_polls(struct agent *a, bool all); /* those whose time is over, or all */
+void answer_stopped(struct agent *a, const char *evidence); /* to who waits for a fast stop */

@@ -1,0 +1,297 @@
+/* agent/answer.c -- What the agent says over HTTP: its state, at once or when it changes; yes or no to load balancers; and commands, which
+   are carried out when their signature is right and their nonce was given by us and not used yet. */
+#include "agent/agent_internal.h"
+
+#include <sys/random.h>
+
+#include "base/jsonout.h"
+#include "io/json.h"
+#include "io/signature.h"
+#include "sys/clock.h"
+
+#include "base/banned.h"
+
+enum { ANSWER_MAX = 8192, WAIT_MAX_MS = 30000, NONCE_LIFE_MS = 30000, NONCE_BYTES = 16 };
+enum { HTTP_OK = 200, HTTP_BAD = 400, HTTP_FORBIDDEN = 403, HTTP_NOT_FOUND = 404, HTTP_WRONG_METHOD = 405, HTTP_REFUSED = 409, HTTP_UNAVAILABLE = 503 };
+
+#define TYPE_JSON "application/json"
+#define TYPE_TEXT "text/plain; charset=utf-8"
+
+static void answer_text(struct httpd_request *r, unsigned status, const char *text)
+{
+    httpd_answer(r, status, TYPE_TEXT, str_of(text));
+}
+
+static void answer_error(struct httpd_request *r, unsigned status, const char *text)
+{
+    SCOPED(buf_done) struct buf out = {.max = ANSWER_MAX};
+    struct jsonout j = jsonout(&out);
+    json_object(&j);
+    json_put_text(&j, "error", text);
+    json_object_end(&j);
+    httpd_answer(r, status, TYPE_JSON, buf_str(&out));
+}
+
+/* ---- the state ---- */
+
+static void put_probes(struct jsonout *j, const struct gauge *g)
+{
+    json_key(j, "probes");
+    json_object(j);
+    json_put_int(j, "connect", g->connect_ok ? g->connect_ms : -1);
+    json_put_int(j, "read", g->read_ok ? g->read_ms : -1);
+    json_put_int(j, "write", g->write_ok ? g->write_ms : -1);
+    json_object_end(j);
+}
+
+static void put_state(const struct agent *a, struct buf *out)
+{
+    const struct gauge *g = &a->gauge;
+    char identifier[32];
+    struct jsonout j = jsonout(out);
+    snprintf(identifier, sizeof(identifier), "%llu", (unsigned long long)a->system_identifier);
+    json_object(&j);
+    json_put_int(&j, "serial", a->serial);
+    json_put_text(&j, "site", a->spec->site->name);
+    json_put_text(&j, "pg", agent_state_name(a->state));
+    json_put_int(&j, "since_ms_ago", clock_boot_ms() - a->since_ms);
+    json_put_text(&j, "why", a->why);
+    json_put_text(&j, "cause", cause_name(a->cause));
+    put_probes(&j, g);
+    json_put_int(&j, "epoch", a->epoch);
+    json_key(&j, "lease");
+    json_object(&j);
+    json_put_int(&j, "valid_ms", 0);
+    json_put_text(&j, "by", "none");
+    json_object_end(&j);
+    json_put_int(&j, "timeline", g->timeline);
+    json_put_text(&j, "lsn", g->lsn);
+    json_put_text(&j, "received", g->received);
+    json_put_text(&j, "replayed", g->replayed);
+    json_put_int(&j, "lag_bytes", g->lag_bytes);
+    json_put_int(&j, "lag_ms", g->lag_ms);
+    json_put_bool(&j, "receiving", g->receiving);
+    json_put_int(&j, "restarts", a->restarts);
+    json_put_text(&j, "system_identifier", a->system_identifier ? identifier : "");
+    json_put_text(&j, "armed", "none");
+    json_object_end(&j);
+}
+
+static void answer_state(const struct agent *a, struct httpd_request *r)
+{
+    SCOPED(buf_done) struct buf out = {.max = ANSWER_MAX};
+    put_state(a, &out);
+    httpd_answer(r, HTTP_OK, TYPE_JSON, buf_str(&out));
+}
+
+static void set_poll_timer(struct agent *a)
+{
+    int64_t next = TIME_NEVER;
+    for (size_t i = 0; i < AGENT_POLLS_MAX; i++)
+        if (a->polls[i].request)
+            next = MIN_OF(next, a->polls[i].until_ms);
+    if (next != TIME_NEVER)
+        loop_timer_set(a->poll_timer, next);
+}
+
+static void on_poll_timer(void *arg)
+{
+    answer_polls(arg, false);
+}
+
+void answer_polls(struct agent *a, bool all)
+{
+    int64_t now = clock_boot_ms();
+    for (size_t i = 0; i < AGENT_POLLS_MAX; i++)
+        if (a->polls[i].request && (all || now >= a->polls[i].until_ms))
+            answer_state(a, TAKE(a->polls[i].request));
+    if (a->poll_timer)
+        set_poll_timer(a);
+}
+
+/* Waits for a change after the serial that the asker knows. When too many wait, the newest is answered at once. */
+static void take_state(struct agent *a, struct httpd_request *r)
+{
+    const char *after = httpd_argument(r, "after"), *wait = httpd_argument(r, "wait");
+    int64_t serial = -1, ms = 0;
+    if ((after && !str_int(str_of(after), &serial)) || (wait && (!str_int(str_of(wait), &ms) || ms < 0))) {
+        answer_error(r, HTTP_BAD, "after and wait are numbers");
+        return;
+    }
+    for (size_t i = 0; ms > 0 && serial == a->serial && i < AGENT_POLLS_MAX; i++)
+        if (!a->polls[i].request) {
+            if (!a->poll_timer)
+                a->poll_timer = loop_timer_new(a->loop, on_poll_timer, a);
+            a->polls[i] = (struct agent_poll){r, clock_boot_ms() + MIN_OF(ms, WAIT_MAX_MS)};
+            set_poll_timer(a);
+            return;
+        }
+    answer_state(a, r);
+}
+
+/* ---- for load balancers ---- */
+
+static bool lag_fits(const struct gauge *g, const char *limit)
+{
+    struct err err = {0};
+    int64_t n;
+    if (!limit)
+        return true;
+    if (str_int(str_of(limit), &n))
+        return g->lag_bytes >= 0 && g->lag_bytes <= n;
+    return duration_parse(limit, &n, &err) && g->lag_ms >= 0 && g->lag_ms <= n;
+}
+
+/* Yes is 200, no is 503 with the reason. */
+static bool take_role(struct agent *a, struct httpd_request *r)
+{
+    bool primary = a->state == AGENT_PRIMARY, standby = a->state == AGENT_STANDBY, yes;
+    if (same(r->path, "/primary"))
+        yes = primary;
+    else if (same(r->path, "/replica"))
+        yes = standby && lag_fits(&a->gauge, httpd_argument(r, "lag"));
+    else if (same(r->path, "/health") || same(r->path, "/read-only"))
+        yes = primary || standby;
+    else
+        return false;
+    char text[AGENT_WHY_SIZE + 32];
+    snprintf(text, sizeof(text), "%s: %s\n", agent_state_name(a->state), a->why);
+    answer_text(r, yes ? HTTP_OK : HTTP_UNAVAILABLE, text);
+    return true;
+}
+
+/* ---- commands ---- */
+
+static void take_nonce(struct agent *a, struct httpd_request *r)
+{
+    unsigned char random[NONCE_BYTES];
+    struct agent_nonce *n = &a->nonces[a->nonce_next++ % AGENT_NONCES_MAX];
+    SCOPED(buf_done) struct buf out = {.max = ANSWER_MAX};
+    if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random)) {
+        answer_error(r, HTTP_UNAVAILABLE, "no random numbers are to be had");
+        return;
+    }
+    for (size_t i = 0; i < NONCE_BYTES; i++)
+        snprintf(n->text + 2 * i, 3, "%02x", random[i]);
+    n->until_ms = clock_boot_ms() + NONCE_LIFE_MS;
+    struct jsonout j = jsonout(&out);
+    json_object(&j);
+    json_put_text(&j, "nonce", n->text);
+    json_put_int(&j, "epoch", a->epoch);
+    json_object_end(&j);
+    httpd_answer(r, HTTP_OK, TYPE_JSON, buf_str(&out));
+}
+
+static bool use_nonce(struct agent *a, const char *text)
+{
+    for (size_t i = 0; text && i < AGENT_NONCES_MAX; i++) {
+        struct agent_nonce *n = &a->nonces[i];
+        if (!*n->text || !signature_same(n->text, text))
+            continue;
+        *n->text = 0; /* once, whatever comes of it */
+        return clock_boot_ms() <= n->until_ms;
+    }
+    return false;
+}
+
+/* Signature first: what is not signed is not even read. */
+static bool is_authentic(struct agent *a, const struct httpd_request *r, struct arena *arena, const struct json **ret, struct err *err)
+{
+    char signature[SIGNATURE_COMMAND_SIZE];
+    int64_t epoch;
+    if (!a->token)
+        return err_set(err, ERR_PERMISSION, "this agent has no token, so it takes no commands");
+    signature_command(a->token, r->method, r->path, r->body, signature);
+    if (!signature_same(signature, httpd_header(r, SIGNATURE_COMMAND_HEADER)))
+        return err_set(err, ERR_PERMISSION, "the signature is missing or wrong");
+    if (!json_parse(arena, r->body, ret, err))
+        return false;
+    if (!use_nonce(a, json_string(json_get(*ret, "nonce"))))
+        return err_set(err, ERR_PERMISSION, "the nonce is not one that was given, or was used already; GET /v1/nonce gives one");
+    if (!json_integer(json_get(*ret, "epoch"), &epoch) || epoch < 0)
+        return err_set(err, ERR_DATA, "\"epoch\" is missing");
+    return agent_note_epoch(a, epoch, err);
+}
+
+void answer_stopped(struct agent *a, const char *evidence)
+{
+    struct httpd_request *r = TAKE(a->stopping);
+    SCOPED(buf_done) struct buf out = {.max = ANSWER_MAX};
+    struct jsonout j = jsonout(&out);
+    if (!r)
+        return;
+    json_object(&j);
+    json_put_bool(&j, "stopped", true);
+    json_put_text(&j, "evidence", evidence);
+    json_object_end(&j);
+    httpd_answer(r, HTTP_OK, TYPE_JSON, buf_str(&out));
+}
+
+static bool do_stop(struct agent *a, struct httpd_request *r, const struct json *body, struct err *err)
+{
+    const char *mode = json_string(json_get(body, "mode"));
+    char evidence[AGENT_WHY_SIZE] = "";
+    if (mode && !same(mode, "immediate") && !same(mode, "fast"))
+        return err_set(err, ERR_USAGE, "mode is immediate or fast, not \"%s\"", mode);
+    if (same(mode, "fast"))
+        return agent_stop_fast(a, r, err);
+    if (!agent_stop_now(a, "told to by a signed command", evidence, sizeof(evidence), err))
+        return false;
+    struct httpd_request *waits = a->stopping;
+    a->stopping = r;
+    answer_stopped(a, evidence);
+    a->stopping = waits; /* told when the pidfd has told us */
+    return true;
+}
+
+static bool do_start(struct agent *a, struct httpd_request *r, const struct json *body UNUSED, struct err *err)
+{
+    if (!agent_allow(a, err))
+        return false;
+    if (!postmaster_pid(a->postmaster) && !postmaster_find(a->postmaster, err) && !agent_start_postgres(a, err))
+        return false;
+    a->wanted = true;
+    httpd_answer(r, HTTP_OK, TYPE_JSON, STR("{\"started\":true}"));
+    return true;
+}
+
+static const struct {
+    const char *path;
+    bool (*run)(struct agent *a, struct httpd_request *r, const struct json *body, struct err *err); /* answers when true */
+} orders[] = {
+    {"/v1/stop", do_stop},
+    {"/v1/start", do_start},
+};
+
+static bool take_order(struct agent *a, struct httpd_request *r)
+{
+    for (size_t i = 0; i < COUNT_OF(orders); i++) {
+        if (!same(r->path, orders[i].path))
+            continue;
+        SCOPED(arena_close) struct arena *arena = arena_open();
+        struct err err = {0};
+        const struct json *body;
+        if (!same(r->method, "POST"))
+            answer_error(r, HTTP_WRONG_METHOD, "POST it");
+        else if (!is_authentic(a, r, arena, &body, &err) || !orders[i].run(a, r, body, &err))
+            answer_error(r, (unsigned)err_http_status(err.code), err.message);
+        return true;
+    }
+    return false;
+}
+
+void answer_request(void *agent, struct httpd_request *r)
+{
+    struct agent *a = agent;
+    bool asks = same(r->method, "GET") || same(r->method, "HEAD") || same(r->method, "OPTIONS");
+    if (take_order(a, r))
+        return;
+    if (!asks)
+        answer_error(r, HTTP_WRONG_METHOD, "GET it");
+    else if (same(r->path, "/v1/state"))
+        take_state(a, r);
+    else if (same(r->path, "/v1/nonce"))
+        take_nonce(a, r);
+    else if (!take_role(a, r))
+        answer_error(r, HTTP_NOT_FOUND, "there is nothing of that name");
+}
