@@ -65,6 +65,13 @@ def dr_up(lab: Lab) -> None:
     lab.unit("dr", "db").start()
 
 
+def stop_receiving(lab: Lab) -> None:
+    """The standby's stream breaks and does not come back; what production writes from then on stays there."""
+    lab.psql("dr", "ALTER SYSTEM SET primary_conninfo = 'host=127.0.0.1 port=1'")
+    lab.psql("dr", "SELECT pg_reload_conf()")
+    procs.wait_until("the stream to end", 10, lambda: not lab.psql("production", "SELECT 1 FROM pg_stat_replication"))
+
+
 def newest_backup(lab: Lab) -> Path:
     """By the moment in its name, which is what counts: a touched old file is not new."""
     return max(lab.backups.glob("*_backup_full_*.sql.gz"), key=lambda p: p.name)
@@ -101,11 +108,13 @@ def _receiver(receiver: str, mode: str) -> Callable[[Lab], None]:
 
 FAULTS: dict[str, Callable[[Lab], None]] = {
     "cannot-restart": cannot_restart,
+    "no-standby": cannot_restart,  # in a lab that has none
     "restartable": restartable,
     "sigstop": sigstop,
     "sigcont": sigcont,
     "dr-down": dr_down,
     "dr-up": dr_up,
+    "stop-receiving": stop_receiving,
     "truncate-backup": truncate_backup,
     "empty-backup": empty_backup,
     "break-edge": break_edge,

@@ -135,9 +135,11 @@ class Lab:
 
     @classmethod
     def create(cls, build: Path, folder: Optional[Path] = None, *, rows: int = 200_000, stages: str = "demo", interval: str = "500ms",
-               extra_checks: str = "", playbook_edits: Optional[dict[str, str]] = None, keep: bool = False) -> "Lab":
-        """Makes and starts a lab; a `keep` one outlives this program. `extra_checks`: lines of YAML; `playbook_edits`: text by text."""
-        builder = Builder(build, rows, keep)
+               extra_checks: str = "", playbook_edits: Optional[dict[str, str]] = None, keep: bool = False, standby: bool = False,
+               sync: bool = False) -> "Lab":
+        """Makes and starts a lab; a `keep` one outlives this program. `extra_checks`: lines of YAML; `playbook_edits`: text by text.
+        `standby`: DR streams from production, instead of holding an older copy; `sync`: and production's commits wait for it."""
+        builder = Builder(build, rows, keep, "sync" if sync else "async" if standby else None)
         try:
             builder.claim(folder)
             lab = builder.start(lambda state: settings.bascule_yaml(builder.folder, state, stages, interval, extra_checks), playbook_edits or {})
@@ -231,7 +233,8 @@ def _json_lines(path: Path) -> Iterator[dict]:
 class Builder:
     """Makes a lab, step by step; `abandon` takes back whatever was done."""
 
-    def __init__(self, build: Path, rows: int, keep: bool) -> None:
+    def __init__(self, build: Path, rows: int, keep: bool, standby: Optional[str]) -> None:
+        self.standby = standby
         self.api = build / "lab" / "akig-api"
         if not self.api.exists():
             raise LabError(f'no "{self.api}"; build it first: ninja -C {build}')
@@ -249,7 +252,7 @@ class Builder:
         me = pwd.getpwuid(os.geteuid()).pw_name
         sites = {site: {"address": f"{self.net}.{n}", "pg_port": free_port(f"{self.net}.{n}", 5432), "api_port": free_port(f"{self.net}.{n}", 8080)}
                  for n, site in enumerate(SITES, 1)}
-        self.state = {"net": self.net, "lock": str(lock), "user": self.user, "ssh_user": me, "pgbin": self.pgbin, "rows": self.rows, "sites": sites,
+        self.state = {"net": self.net, "lock": str(lock), "user": self.user, "ssh_user": me, "pgbin": self.pgbin, "rows": self.rows, "standby": self.standby, "sites": sites,
                       "ports": {name: free_port(f"{self.net}.{n}", wish) for name, (n, wish) in PORTS.items()}, "procs": {}}
         self.save()
         self.made = True
@@ -271,7 +274,8 @@ class Builder:
         self.lay_out(make_config, playbook_edits)
         self.start_keeper()
         with concurrent.futures.ThreadPoolExecutor() as pool:
-            jobs = [pool.submit(self.start_site, site) for site in SITES] + [pool.submit(self.start_nginx), pool.submit(self.start_sshd)]
+            sites = [pool.submit(self.start_pair)] if self.standby else [pool.submit(self.start_site, site) for site in SITES]
+            jobs = sites + [pool.submit(self.start_nginx), pool.submit(self.start_sshd)]
             for job in jobs:
                 job.result()
         lab = Lab(self.folder, self.state)
@@ -371,6 +375,33 @@ class Builder:
         rows = self.rows if site == "production" else max(self.rows // 10, 200)
         self.sql(site, "akig", "-c", "SET ROLE akig", "-v", f"rows={rows}", "-f", str(SOURCE / "schema.sql"), "-f", str(SOURCE / "generate.sql"))
         unit.load(self.folder, site, "api").start()
+
+    def start_pair(self) -> None:
+        """Production, and DR as its standby: a base backup, and a slot so that nothing it needs is thrown away."""
+        self.start_site("production")
+        at, data = self.state["sites"]["production"], self.folder / "dr" / "data"
+        self.sql("production", "postgres", "-c", "SELECT pg_create_physical_replication_slot('dr', true)")
+        self.run_pg(["pg_basebackup", "-D", str(data), "-h", at["address"], "-p", str(at["pg_port"]), "-U", "postgres", "-X", "stream", "-S", "dr",
+                     "-c", "fast", "--no-sync"])
+        conf = (data / "postgresql.conf").read_text().replace(settings.postgresql_conf(self.state, "production"), "")
+        (data / "postgresql.conf").write_text(conf + settings.postgresql_conf(self.state, "dr") + settings.standby_conf(self.state))
+        (data / "standby.signal").touch()
+        self.give(data / "standby.signal")
+        unit.load(self.folder, "dr", "db").start()
+        procs.wait_until("the standby to stream", START_S, lambda: self.ask("production", "SELECT state FROM pg_stat_replication") == "streaming")
+        if self.standby == "sync":
+            with open(self.folder / "production" / "data" / "postgresql.conf", "a") as f:
+                f.write(settings.synchronous_conf(self.state))
+            self.sql("production", "postgres", "-c", "SELECT pg_reload_conf()")
+            procs.wait_until("the standby to be synchronous", START_S,
+                             lambda: self.ask("production", "SELECT sync_state FROM pg_stat_replication") == "sync")
+        unit.load(self.folder, "dr", "api").start()
+
+    def ask(self, site: str, sql: str) -> str:
+        at = self.state["sites"][site]
+        where = f"host={at['address']} port={at['pg_port']} user=postgres dbname=postgres"
+        done = subprocess.run([f"{self.state['pgbin']}/psql", "-XAtq", "-d", where, "-c", sql], capture_output=True, text=True)
+        return done.stdout.strip()
 
     def run_pg(self, argv: list[str]) -> None:
         done = subprocess.run([f"{self.state['pgbin']}/{argv[0]}", *argv[1:]], cwd="/", capture_output=True, text=True, stdin=subprocess.DEVNULL,

@@ -46,6 +46,9 @@ def site_yaml(folder: Path, state: dict, site: str, host: str) -> str:
 
 
 def checks_yaml(folder: Path, state: dict, interval: str, slow: str, extra: str) -> str:
+    if state.get("standby"):
+        extra = f"""
+      - {{id: dr.replication, type: replication, site: dr, interval: {interval}, timeout: 3s, fall: 2, rise: 2}}{extra}"""
     every_site = "".join(f"""
       - {{id: {site}.database, type: postgres, site: {site}, interval: {interval}, timeout: 3s, fall: 2, rise: 2, \
 connect_timeout: 1s, read_timeout: 1s, write_timeout: 1s}}
@@ -200,6 +203,20 @@ SetEnv HOME={home}
 """
 
 
+def standby_conf(state: dict) -> str:
+    """What makes DR's server a standby of production; synchronous when production waits for one of this name."""
+    at = state["sites"]["production"]
+    return f"""
+primary_conninfo = 'host={at['address']} port={at['pg_port']} user=postgres application_name=dr connect_timeout=2'
+primary_slot_name = 'dr'
+wal_retrieve_retry_interval = 500ms
+"""
+
+
+def synchronous_conf(state: dict) -> str:
+    return "synchronous_standby_names = 'dr'\n" if state.get("standby") == "sync" else ""
+
+
 def postgresql_conf(state: dict, site: str) -> str:
     at = state["sites"][site]
     return f"""
@@ -216,4 +233,4 @@ log_line_prefix = '%m [%p] %q%u@%d '
 """
 
 
-PG_HBA = "host all all 127.0.0.0/8 trust\n"
+PG_HBA = "host all all 127.0.0.0/8 trust\nhost replication all 127.0.0.0/8 trust\n"
