@@ -22,20 +22,21 @@ class Story:
 
     bascule: Bascule
     fault: str
+    standby: bool
     hit: float
     rows: list[dict]
     promises: client.Count
     written: list[dict]
 
     @classmethod
-    def read(cls, bascule: Bascule, fault: str, hit: float, log: Path) -> "Story":
+    def read(cls, bascule: Bascule, fault: str, standby: bool, hit: float, log: Path) -> "Story":
         rows = client.load(log)
         serving = bascule.lab.served_by() or "dr"
         try:
             stored = set(bascule.lab.psql(serving, "SELECT reference FROM payments WHERE reference LIKE 'C%'").split())
         except OSError:
             stored = set()  # nothing serves: every promise is broken
-        return cls(bascule, fault, hit, bascule.journal(), client.count(rows, stored), [r for r in rows if r["kind"] == "write"])
+        return cls(bascule, fault, standby, hit, bascule.journal(), client.count(rows, stored), [r for r in rows if r["kind"] == "write"])
 
     def first(self, kind: str, **fields: object) -> Optional[dict]:
         return next((r for r in self.rows if r["kind"] == kind and r["wall_ms"] / 1000 >= self.hit - 0.001
@@ -103,7 +104,7 @@ def answers_everywhere(bascule: Bascule, site: str) -> bool:
 
 def checks(story: Story) -> Checks:
     result = Checks()
-    moved = story.fault == "cannot-restart"
+    moved = story.fault != "restartable"
     bascule, promises = story.bascule, story.promises
     result.add(story.time_of("incident.state", number=4), "the incident was resolved")
     result.add(answers_everywhere(bascule, "dr" if moved else "production"),
@@ -123,7 +124,11 @@ def check_moved(story: Story, result: Checks) -> None:
     lab = story.bascule.lab
     db = lab.unit("production", "db")
     result.add(not db.main() and db.mask_file.exists(), "the old primary is stopped and masked: no second writer can start")
-    result.add(len(story.runs("restore ")) == 1 and len(story.runs("traffic switch ")) == 1, "one restore and one redirect were run")
+    ways = {"promote ": 1, "restore ": 0} if story.standby else {"promote ": 0, "restore ": 1}
+    result.add(all(len(story.runs(way)) == n for way, n in ways.items()) and len(story.runs("traffic switch ")) == 1,
+               f"one {'promotion of the standby and no restore' if story.standby else 'restore'}, and one redirect were run")
+    if story.standby:
+        result.add(lab.psql("dr", "SELECT NOT pg_is_in_recovery()") == "t", "the standby is a primary")
     result.add(story.time_of("site.active", subject="dr"), "the journal says that dr serves")
     recorded = story.loss_on_record_s()
     # The last proof of life is at most a check's interval older than the last payment.
@@ -176,7 +181,7 @@ def times(story: Story) -> list[tuple[str, str, str]]:
             took = f" in {(row['wall_ms'] - begun['wall_ms']) / 1000:.1f} s" if begun else ""
             step = row["subject"].split(".")[1] if "." in row["subject"] else row["subject"]
             rows.append((f"  step {step}: {OUTCOMES[row['number']]}{took}", *when(story, row["wall_ms"] / 1000)))
-    if story.fault == "cannot-restart":
+    if story.fault != "restartable":
         rows.append(("traffic moved to dr", *when(story, story.time_of("site.active", subject="dr"))))
     rows += [("service back: first payment acknowledged", *when(story, story.back)),
              ("incident resolved", *when(story, story.time_of("incident.state", number=4)))]
@@ -188,7 +193,7 @@ def figures(story: Story) -> list[tuple[str, str, str]]:
     outage = f"{story.outage_s:.1f} s without a payment" if story.outage_s is not None else "the service did not come back"
     lost = f"{len(promises.lost)} of {promises.acknowledged} acknowledged payments"
     if promises.lost:
-        lost += f", made within {story.loss_s():.1f} s after the backup"
+        lost += f", made within {story.loss_s():.1f} s {'before the kill' if story.standby else 'after the backup'}"
     recorded = story.loss_on_record_s()
     measured = f"; {recorded:.1f} s of writes by the journal" if recorded is not None else ""
     return [("RTO: 15 min", outage, ""), ("RPO: 1 h", f"{story.loss_s():.1f} s of payments lost{measured}", ""),

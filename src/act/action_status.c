@@ -4,7 +4,7 @@
 
 #include "base/banned.h"
 
-enum { STATUS_MS = 2 * MS_MINUTE };
+enum { STATUS_MS = 2 * MS_MINUTE, OPTIONS_MS = 15 * MS_SECOND };
 
 static bool valid(const struct action_ctx *ctx, struct err *err)
 {
@@ -61,6 +61,32 @@ static bool judge(const struct action_ctx *ctx, struct str answer, char *ret_tex
     return true;
 }
 
+/* Which way would bring the users there is measured along: it is what the next steps are chosen by, and the journal keeps why. */
+static void tell_ways(const struct action_ctx *ctx)
+{
+    const char *list[] = {ctx->self, "-c", ctx->config->path, "--service", ctx->service->name, "--json", "options", "--moves", "--to", ctx->args.p[0], NULL};
+    struct strs words = host_argv(ctx->arena, list);
+    struct proc_result result;
+    const struct json *root;
+    struct err err = {0};
+    if (ctx->service->sites.n < 2)
+        return;
+    if (!host_run(ctx, NULL, &words, NULL, action_time(ctx, OPTIONS_MS), &result, &err) || !json_parse(ctx->arena, result.out, &root, &err)) {
+        report_fact(ctx->report, "options.trouble", "%s", err.message);
+        return;
+    }
+    const struct json *ways = json_get(root, "ways");
+    for (size_t i = 0; i < json_count(ways); i++) {
+        const char *way = json_string(json_get(json_at(ways, i), "way")), *why = json_string(json_get(json_at(ways, i), "why"));
+        bool possible = false;
+        if (way && why && json_truth(json_get(json_at(ways, i), "possible"), &possible))
+            report_fact(ctx->report, arena_printf(ctx->arena, "options.%s", way), "%s: %s", possible ? "possible" : "not possible", why);
+    }
+    const char *best = json_string(json_get(root, "best_move"));
+    if (best)
+        report_fact(ctx->report, WAY_BEST_FACT, "%s", best);
+}
+
 static bool run(const struct action_ctx *ctx, enum outcome *ret_outcome, char *ret_text, struct err *err)
 {
     struct strs words = words_for(ctx);
@@ -69,6 +95,7 @@ static bool run(const struct action_ctx *ctx, enum outcome *ret_outcome, char *r
         return err_prefix(err, "could not run the checks of site \"%s\"", ctx->args.p[0]);
     if (result.end != PROC_EXITED || result.exit_code > 2)
         return err_set(err, ERR_FAILED, "could not run the checks of site \"%s\": %s", ctx->args.p[0], host_complaint(ctx->arena, &result));
+    tell_ways(ctx);
     *ret_outcome = OUTCOME_SUCCESS;
     return judge(ctx, result.out, ret_text, err);
 }

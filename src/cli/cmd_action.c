@@ -3,7 +3,7 @@
 #include "act/action.h"
 #include "cli/command.h"
 
-extern const struct command cmd_diagnose, cmd_service, cmd_restore, cmd_verify, cmd_traffic, cmd_fence, cmd_upkeep;
+extern const struct command cmd_diagnose, cmd_service, cmd_restore, cmd_verify, cmd_traffic, cmd_fence, cmd_promote, cmd_upkeep;
 
 struct request {
     const char *run;
@@ -158,6 +158,19 @@ const struct command cmd_fence = {
     .details = N_("Its start is masked, it is killed, its status asked, a session that was open before must be broken and its port must\n"
                   "refuse: only then may another site take writes. When its host cannot be reached, nothing is changed and the command\n"
                   "that unblocks is printed."),
+    .wants_config = true,
+    .run = cmd_action_run,
+};
+
+const struct command cmd_promote = {
+    .name = "promote",
+    .usage = "promote SITE [--allow-data-loss WHO] [--fenced-by WHO] [--dry-run] [--json]",
+    .summary = N_("makes the standby of a site the primary"),
+    .details = N_("Nobody may send to it any more and no other site may answer as a primary: fence that one first. What would be lost is the\n"
+                  "distance between what the old primary was last seen to have written (a check of type replication keeps that) and what was\n"
+                  "received; more than replication.max_loss, or what is not known, needs --allow-data-loss and the name of who accepts it. Then all\n"
+                  "that was received is replayed, and it counts when it commits a write. --fenced-by: you have made sure that a site which does\n"
+                  "not answer is off."),
     .wants_config = true,
     .run = cmd_action_run,
 };

@@ -3,56 +3,16 @@
 #include <poll.h>
 
 #include "act/action.h"
+#include "act/ways.h"
 #include "cli/command.h"
 #include "cli/person.h"
+#include "cli/sides.h"
 #include "daemon/daemon.h"
 #include "decide/decide.h"
 #include "record/journal.h"
 #include "record/story.h"
-#include "sys/file.h"
 
 extern const struct command cmd_failover;
-
-/* ---- which site serves now ---- */
-
-struct served {
-    const char *service;
-    char site[MODEL_ID_SIZE];
-};
-
-static bool note_active(void *arg, const struct record *record)
-{
-    struct served *served = arg;
-    if (record->is_order && record->kind == ORDER_ACTIVE && same(record->service, served->service))
-        COPY_TO(served->site, record->subject);
-    return true;
-}
-
-/* The journal's word; without a journal nothing was ever moved. */
-static bool find_sites(const struct cli *cli, const struct service *service, const struct site **ret_from, const struct site **ret_to, struct err *err)
-{
-    struct served served = {.service = service->name};
-    char *path = file_join(cli->arena, cli->config->state_dir, "journal.db");
-    if (file_exists(path)) {
-        struct journal *journal;
-        if (!journal_open(cli->config->state_dir, JOURNAL_READ, true, &journal, err))
-            return false;
-        bool ok = journal_read(journal, 0, 0, note_active, &served, err);
-        journal_close(&journal);
-        if (!ok)
-            return false;
-    }
-    const struct site *from = *served.site ? service_site(service, served.site) : service_site_of(service, SITE_PRODUCTION);
-    *ret_from = from;
-    *ret_to = NULL;
-    for (size_t i = 0; i < service->sites.n; i++)
-        if (&service->sites.p[i] != from)
-            *ret_to = &service->sites.p[i];
-    if (from && *ret_to)
-        return true;
-    err_set(err, ERR_CONFIG, _("service \"%s\" has no second site to fail over to"), service->name);
-    return err_hint(err, _("add a site with role dr to the configuration"));
-}
 
 /* ---- dry run ---- */
 
@@ -87,16 +47,75 @@ static bool describe_step(struct cli *cli, const struct service *service, const 
     return true;
 }
 
+/* ---- which steps would be taken ---- */
+
+static enum verdict_state nobody_looked(void *arg, const char *check)
+{
+    (void)arg, (void)check;
+    return VERDICT_UNKNOWN;
+}
+
+/* The best way as it would be measured now; asked only of a playbook whose conditions want it. */
+static enum way_kind best_now(struct cli *cli, const struct service *service, const struct site *from, const struct site *to)
+{
+    struct ways_facts facts;
+    struct ways ways;
+    struct action_ctx ctx = {.arena = cli->arena,
+                             .config = cli->config,
+                             .service = service,
+                             .control_dir = cli_control_dir(cli),
+                             .state_dir = cli->config->state_dir,
+                             .self = cli->self,
+                             .run = "manual"};
+    ways_measure(&ctx, from, to, false, &facts);
+    ways_weigh(&facts, &ways);
+    return ways.best_move;
+}
+
+struct choice {
+    struct cli *cli;
+    const struct service *service;
+    const struct playbook *playbook;
+    const struct site *from, *to;
+    bool weighed;
+    enum way_kind best;
+    const char *until; /* a step further on, before which all are passed over; NULL: none */
+};
+
+/* Would the step be left out as things stand? Of verdicts nothing is known here, so that conditions about them count as met. */
+static bool is_left_out(struct choice *c, const struct step *step)
+{
+    if (c->until && !same(step->id, c->until))
+        return true;
+    c->until = NULL;
+    if (!step->when)
+        return false;
+    if (!c->weighed)
+        c->best = best_now(c->cli, c->service, c->from, c->to);
+    c->weighed = true;
+    struct condition_world world = {.verdict = nobody_looked, .active = c->from->name, .standby = c->to->name, .best = &c->best};
+    if (condition_truth(step->when, &world) == TRUTH_NO)
+        return true;
+    if (condition_truth(step->when, &world) == TRUTH_YES && step->on_success && playbook_step(c->playbook, step->on_success) > step)
+        c->until = step->on_success; /* what lies between is for when this one is left out */
+    return false;
+}
+
 static int dry_run(struct cli *cli, const struct service *service, const struct playbook *playbook, const struct site *from, const struct site *to)
 {
     SCOPED(buf_done) struct buf out = {.max = 4 * 1024 * 1024};
     int64_t total = 0;
     int problems = 0;
+    struct choice choice = {.cli = cli, .service = service, .playbook = playbook, .from = from, .to = to};
     buf_printf(&out, _("Dry run of \"%s\": from %s to %s. Nothing is changed; what can be checked is checked.\n"), playbook->name, from->name,
                to->name);
     for (size_t i = 0; i < playbook->steps.n; i++) {
         const struct step *s = &playbook->steps.p[i];
         char *action = action_words(cli->arena, s->action, from->name, to->name);
+        if (is_left_out(&choice, s)) {
+            buf_printf(&out, _("\n%zu. %s: left out as things stand\n"), i + 1, s->title.en ? text_in(s->title, cli->language) : s->id);
+            continue;
+        }
         total += s->budget_ms;
         buf_printf(&out, "\n%zu. %s", i + 1, s->title.en ? text_in(s->title, cli->language) : s->id);
         if (s->budget_ms)
@@ -186,7 +205,7 @@ static int run_failover(struct cli *cli, int argc, char **argv)
         else
             return cli_usage(&cmd_failover, _("unknown argument \"%s\""), argv[i]);
     }
-    if (!cli_service(cli, &service, &err) || !find_sites(cli, service, &from, &to, &err))
+    if (!cli_service(cli, &service, &err) || !cli_sides(cli, service, &from, &to, &err))
         return cli_fail(&err);
     const struct playbook *playbook = service_playbook(service, name);
     if (!playbook) {

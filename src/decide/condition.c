@@ -1,4 +1,4 @@
-/* decide/condition.c -- Conditions over verdicts: comparisons joined by `and` and `or`. Evaluated as they are read, in three
+/* decide/condition.c -- Conditions over verdicts, and over the best way to recover: comparisons joined by `and` and `or`. Evaluated as they are read, in three
    values, because a check that nobody can see must neither open an incident nor end one. */
 #include "decide/decide_internal.h"
 
@@ -6,8 +6,10 @@ enum joint { JOINT_END, JOINT_AND, JOINT_OR };
 struct comparison {
     char name[MODEL_ID_SIZE];
     bool negated;
-    enum verdict_state state;
-    enum joint joint; /* what stands after it */
+    bool of_ways;             /* "best is promote" */
+    enum verdict_state state; /* else */
+    enum way_kind way;        /* of_ways; WAY_MAX: none */
+    enum joint joint;         /* what stands after it */
 };
 
 static bool next_word(const char **p, char word[MODEL_ID_SIZE])
@@ -36,6 +38,15 @@ static bool read_joint(const char **p, enum joint *ret, struct err *err)
     return true;
 }
 
+static bool read_way(const char *word, const char *not, enum way_kind *ret, struct err *err)
+{
+    *ret = WAY_MAX;
+    if (same(word, WAY_NONE) || way_of(word, ret))
+        return true;
+    err_set(err, ERR_CONFIG, "a way to recover is expected after \"best is%s\"", not);
+    return err_hint(err, "ways are restart, promote, warm, restore and none");
+}
+
 /* One comparison and the joint behind it; moves *p past both. */
 static bool read_comparison(const char **p, struct comparison *ret, struct err *err)
 {
@@ -48,7 +59,11 @@ static bool read_comparison(const char **p, struct comparison *ret, struct err *
     ret->negated = more && same(word, "not");
     if (ret->negated)
         more = next_word(p, word);
-    if (!more || !verdict_of(word, &ret->state)) {
+    ret->of_ways = same(ret->name, "best");
+    if (ret->of_ways) {
+        if (!read_way(more ? word : "", ret->negated ? " not" : "", &ret->way, err))
+            return false;
+    } else if (!more || !verdict_of(word, &ret->state)) {
         err_set(err, ERR_CONFIG, "a state is expected after \"%s is%s\"", ret->name, ret->negated ? " not" : "");
         return err_hint(err, "states are up, warning, down and unknown");
     }
@@ -79,6 +94,8 @@ static bool is_in(enum verdict_state actual, enum verdict_state wanted)
 static enum truth compare(const struct comparison *c, const struct condition_world *world)
 {
     char check[MODEL_ID_SIZE];
+    if (c->of_ways)
+        return !world->best ? TRUTH_MAYBE : (*world->best == c->way) != c->negated ? TRUTH_YES : TRUTH_NO;
     if (!resolve(c->name, world, check))
         return TRUTH_MAYBE;
     enum verdict_state actual = world->verdict(world->arg, check);
@@ -117,7 +134,7 @@ bool condition_cause(const char *text, const struct condition_world *world, char
     for (const char *p = text; c.joint != JOINT_END;) {
         if (!read_comparison(&p, &c, NULL))
             return false;
-        if (compare(&c, world) == TRUTH_YES)
+        if (!c.of_ways && compare(&c, world) == TRUTH_YES)
             return resolve(c.name, world, check);
     }
     return false;
@@ -153,6 +170,8 @@ bool condition_valid(const char *text, const struct service *service, struct err
         char check[MODEL_ID_SIZE];
         if (!read_comparison(&p, &c, err))
             return err_prefix(err, "condition \"%s\"", text);
+        if (c.of_ways)
+            continue;
         if (!resolve(c.name, &world, check))
             return err_set(err, ERR_CONFIG, "condition \"%s\": \"%s\" needs a site that this service does not have", text, c.name);
         if (!check_exists(c.name, check, service, err))

@@ -69,6 +69,8 @@ enum truth truth_pinned(const struct svc *svc, const struct inc *inc, const char
 {
     struct view view = {.svc = svc, .after_seq = after_seq};
     struct condition_world world = world_of(&view, inc->pub.from, inc->pub.to);
+    if (inc->weighed)
+        world.best = &inc->best;
     return condition_truth(condition, &world);
 }
 
@@ -175,8 +177,9 @@ void decide_event(struct decide *d, const struct event *event, struct orders *ou
     if ((unsigned)event->kind >= EVENT_MAX)
         return;
     checklists_event(d, event);
+    weigh(d, event);
     if (!event_handlers[event->kind])
-        return; /* must leave no trace but on the checklists, not even a look at the clocks */
+        return; /* must leave no trace but on the checklists, and of what was measured, not even a look at the clocks */
     size_t mark = out->n;
     d->now_ms = MAX_OF(d->now_ms, event->at_ms);
     d->wall_ms = event->wall_ms;

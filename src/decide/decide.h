@@ -3,6 +3,7 @@
 #include "model/config.h"
 #include "model/incident.h"
 #include "model/record.h"
+#include "model/ways.h"
 
 struct decide;
 
@@ -121,7 +122,12 @@ struct condition_world {
     enum verdict_state (*verdict)(void *arg, const char *check);
     void *arg;
     const char *active, *standby; /* site names; NULL: no such site */
+    const enum way_kind *best;    /* the best way to recover, WAY_MAX when there is none; NULL: not measured */
 };
+enum truth { TRUTH_NO, TRUTH_MAYBE, TRUTH_YES };
+enum truth condition_truth(const char *text, const struct condition_world *world); /* NULL text: yes */
 bool condition_holds(const char *text, const struct condition_world *world); /* NULL text holds */
+/* The ways to bring a service back, from what was measured, best first. */
+void ways_weigh(const struct ways_facts *facts, struct ways *ret);
 /* "{active}", "{standby}" and whole words "active", "standby", "active.x" in an action replaced by site names. */
 char *action_words(struct arena *arena, const char *action, const char *active, const char *standby);

@@ -18,9 +18,6 @@ enum {
 
 /* ---- condition.c ---- */
 
-/* A condition about a check nobody can see is neither true nor false: it opens nothing, ends nothing and is no relapse. */
-enum truth { TRUTH_NO, TRUTH_MAYBE, TRUTH_YES };
-enum truth condition_truth(const char *text, const struct condition_world *world); /* NULL text: yes */
 /* The check of the first comparison that holds, for the sentence that says why; false when there is none. */
 bool condition_cause(const char *text, const struct condition_world *world, char check[MODEL_ID_SIZE]);
 
@@ -36,6 +33,7 @@ enum deed_kind {
     DEED_RESTORE, /* restore SITE */
     DEED_SWITCH,  /* traffic switch SITE */
     DEED_FENCE,   /* fence SITE */
+    DEED_PROMOTE, /* promote SITE */
     DEED_UNDO,    /* traffic undo: where it leads is not known here */
     DEED_OTHER,   /* changes something that the rules do not know */
 };
@@ -161,6 +159,8 @@ struct inc {
     bool retried;              /* a person asked for another run: likewise, but a failback still asks */
     bool unattended;           /* a person approved, though automatic action is switched off */
     bool fenced_to;            /* a certificate for `to` stands */
+    bool weighed;              /* the ways to recover were measured for it: */
+    enum way_kind best;        /* the best that moves the users; WAY_MAX: none */
     bool switched;             /* a redirection was ordered in this incident */
     bool relapsed;             /* the fault came back; the playbook may start again when its cause shows */
     bool was_well;             /* resolved_when has held since monitoring began */
@@ -229,6 +229,7 @@ void on_write(struct decide *d, const struct event *event);
 /* ---- events.c ---- */
 
 extern void (*const event_handlers[EVENT_MAX])(struct decide *d, const struct event *event); /* NULL: means nothing here */
+void weigh(struct decide *d, const struct event *event); /* a fact that says which way to recover is the best */
 void person_moved(struct decide *d, const struct event *event); /* whatever a person says of an incident is progress */
 
 /* ---- decide.c ---- */

@@ -165,6 +165,10 @@ static void note_run(struct decide *d, struct inc *inc, const struct deed *deed)
         svc->moving = deed->site;
         svc->served[deed->site] = true;
     }
+    if (deed->kind == DEED_PROMOTE) { /* from now on it may accept writes, also when nobody hears how it ended */
+        svc->served[deed->site] = true;
+        void_certificate(d, svc, deed->site);
+    }
     if (deed->kind == DEED_START) {
         inc->start = late;
         if (deed->site != NOTHING)

@@ -60,6 +60,21 @@ static void on_verdict(struct decide *d, const struct event *event)
     svc->turned = true;
 }
 
+/* What was measured decides which steps are taken, so that a replay takes the same. */
+void weigh(struct decide *d, const struct event *event)
+{
+    if (event->kind != EVENT_FACT || !same(event->subject, WAY_BEST_FACT))
+        return;
+    for (size_t i = 0; i < d->incidents.n; i++) {
+        struct inc *inc = d->incidents.p[i];
+        enum way_kind best = WAY_MAX;
+        if (inc->pub.id != event->incident || !is_unresolved(inc) || (!way_of(event->text, &best) && !same(event->text, WAY_NONE)))
+            continue;
+        inc->weighed = true;
+        inc->best = best;
+    }
+}
+
 static void on_outcome(struct decide *d, const struct event *event)
 {
     static const enum happening happenings[OUTCOME_MAX] = {

@@ -37,6 +37,15 @@ static int writer_besides(const struct svc *svc, const struct inc *inc, int site
     return NOTHING;
 }
 
+/* A promoted standby accepts writes, whoever is sent there: so it needs what a redirection needs. */
+static enum safety guard_promote(const struct svc *svc, const struct inc *inc, int site, char *why)
+{
+    if (site == NOTHING)
+        return say(why, MODEL_TEXT_SIZE, "the site to promote is not known"), REFUSED;
+    int writer = writer_besides(svc, inc, site);
+    return writer == NOTHING ? SAFE : refuse_without_certificate(svc, inc, writer, "promoting the standby", why);
+}
+
 static enum safety guard_switch(const struct svc *svc, const struct inc *inc, int site, bool approved, char *why)
 {
     if (site == NOTHING)
@@ -65,6 +74,8 @@ enum safety guard_safety(const struct svc *svc, const struct inc *inc, const str
     switch (deed->kind) {
     case DEED_SWITCH:
         return guard_switch(svc, inc, deed->site, approved, why);
+    case DEED_PROMOTE:
+        return guard_promote(svc, inc, deed->site, why);
     case DEED_START:
         return guard_start(svc, inc, deed->site, approved, why);
     case DEED_UNDO:
@@ -133,7 +144,7 @@ static bool is_failback(const struct svc *svc, const struct inc *inc, const stru
     const struct site *sites = svc->conf->sites.p;
     if (deed->kind == DEED_SWITCH)
         return deed->site != svc->active && sites[deed->site].role == SITE_PRODUCTION;
-    return (deed->kind == DEED_RESTORE || deed->kind == DEED_FENCE) && inc->pub.to != NOTHING &&
+    return (deed->kind == DEED_RESTORE || deed->kind == DEED_PROMOTE || deed->kind == DEED_FENCE) && inc->pub.to != NOTHING &&
            sites[inc->pub.to].role == SITE_PRODUCTION && sites[inc->pub.from].role != SITE_PRODUCTION;
 }
 

@@ -131,7 +131,7 @@ static void lint_step(struct linter *l, size_t index)
         note(l, &step->mark, FATAL, "step \"%s\" has no budget", step->id);
     if (step->budget_ms > 0 && deed.kind == DEED_CALL)
         note(l, &step->mark, WARNING, "step \"%s\": its budget is not used; the steps of playbook \"%s\" have their own", step->id, deed.argument);
-    bool changes = deed.kind == DEED_START || deed.kind == DEED_RESTORE || deed.kind == DEED_SWITCH ||
+    bool changes = deed.kind == DEED_START || deed.kind == DEED_RESTORE || deed.kind == DEED_PROMOTE || deed.kind == DEED_SWITCH ||
                    (step->action && str_starts(str_of(step->action), "service "));
     if (changes && !is_verified(l->playbook, (int)index))
         note(l, &step->mark, WARNING, "step \"%s\" changes something, and nothing after it looks whether it worked", step->id);
@@ -166,7 +166,8 @@ static void lint_paths(struct linter *l)
     /* One that is only ever called by others is judged together with them; alone it would be stopped by the guard. */
     const struct step *bad = playbook->opens_when || !is_called(l->service, playbook) ? path_unfenced(l->service, playbook) : NULL;
     if (bad)
-        note(l, &bad->mark, FATAL, "step \"%s\" may redirect the traffic before the site that serves it was fenced", bad->id);
+        note(l, &bad->mark, FATAL, "step \"%s\" may %s before the site that serves it was fenced", bad->id,
+             path_deed(l->service, bad->action).kind == DEED_PROMOTE ? "let a second server take writes" : "redirect the traffic");
 }
 
 static void lint_time(struct linter *l)

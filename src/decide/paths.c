@@ -111,13 +111,13 @@ static int64_t longest_from(const struct service *service, const struct playbook
         return known[step];
     const struct step *s = &playbook->steps.p[step];
     const struct playbook *called = called_by(service, s);
-    int64_t own = called ? playbook_longest_ms(service, called) : s->budget_ms, rest = 0;
+    int64_t own = called ? playbook_longest_ms(service, called) : s->budget_ms, longest = 0;
     for (size_t e = 0; e < COUNT_OF(ends); e++)
-        if (can_end(s, ends[e])) {
+        if (can_end(s, ends[e])) { /* one that is skipped takes no time */
             int64_t after = longest_from(service, playbook, known, path_target(playbook, step, ends[e]));
-            rest = MAX_OF(rest, after);
+            longest = MAX_OF(longest, (ends[e] == OUTCOME_SKIPPED ? 0 : own) + after);
         }
-    return known[step] = own + rest;
+    return known[step] = longest;
 }
 
 int64_t playbook_longest_ms(const struct service *service, const struct playbook *playbook)
@@ -188,7 +188,7 @@ static void walk_step(struct walkthrough *w, int step, bool fenced)
     struct deed deed = path_deed(w->service, s->action);
     const struct site *site = deed.site == NOTHING ? NULL : &w->service->sites.p[deed.site];
     bool active = site && site->role == SITE_PRODUCTION;
-    if (deed.kind == DEED_SWITCH && !active && !fenced && !w->bad)
+    if ((deed.kind == DEED_SWITCH || deed.kind == DEED_PROMOTE) && !active && !fenced && !w->bad)
         w->bad = s;
     if (s->when)
         walk_on(w, step, OUTCOME_SKIPPED, fenced);

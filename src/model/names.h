@@ -129,6 +129,18 @@ enum page_impact { PAGE_IMPACTS(MODEL_ENUM_MEMBER) IMPACT_MAX };
     X(MAINTENANCE_CANCELLED, "cancelled")
 enum maintenance_phase { MAINTENANCE_PHASES(MODEL_ENUM_MEMBER) MAINTENANCE_MAX };
 
+/* How a service can be brought back. Order is preference: the first loses least. */
+#define WAYS(X)                                                                                                        \
+    X(WAY_RESTART, "restart") /* where it is */                                                                        \
+    X(WAY_PROMOTE, "promote") /* the standby that received its changes */                                              \
+    X(WAY_WARM, "warm")       /* a copy of the newest backup that waits, restored */                                   \
+    X(WAY_RESTORE, "restore")
+enum way_kind { WAYS(MODEL_ENUM_MEMBER) WAY_MAX };
+#define WAY_NONE "none"
+#define WAY_BEST_FACT "options.best" /* the fact that names the best one that moves the users, or "none" */
+
+const char *way_name(enum way_kind w);
+bool way_of(const char *name, enum way_kind *ret);
 const char *public_phase_name(enum public_phase p);
 const char *component_state_name(enum component_state s);
 const char *page_impact_name(enum page_impact i);

@@ -93,6 +93,18 @@ static void no_database(struct check_conf *conf)
     bench_strs(ground.bench, &site()->database.critical_tables, "users", NULL);
 }
 
+static void mute_pair(struct check_conf *conf)
+{
+    mute_database(conf);
+    ground.bench->service->sites.p[1].database.at = site()->database.at;
+}
+
+static void no_pair(struct check_conf *conf)
+{
+    no_database(conf);
+    ground.bench->service->sites.p[1].database.at = site()->database.at;
+}
+
 static void mute_address(struct check_conf *conf)
 {
     *(const char **)place(conf, "url") = arena_printf(ground.bench->arena, "http://%s:%d/", ground.mute->address, ground.mute->port);
@@ -159,6 +171,7 @@ static const struct target {
 } targets[] = {
     {"postgres", mute_database, no_database},
     {"tables", mute_database, no_database},
+    {"replication", mute_pair, no_pair},
     {"http", mute_address, no_address},
     {"backup", any_folder, any_folder},
     {"restore_test", any_folder, any_folder},

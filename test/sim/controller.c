@@ -77,6 +77,8 @@ static void mutate(struct sim *s)
             *vec_add(s->arena, out) = copy;
         else if (s->mutation == MUTATION_UNFENCED && copy.kind == ORDER_RUN && str_starts(str_of(copy.text), "restore"))
             COPY_TO(out->p[i].text, "traffic switch dr"), s->machines[PRODUCTION].certified = false;
+        else if (s->mutation == MUTATION_PROMOTED && copy.kind == ORDER_RUN && str_starts(str_of(copy.text), "restore"))
+            COPY_TO(out->p[i].text, "promote dr"), s->machines[PRODUCTION].certified = false;
         else if (s->mutation == MUTATION_FAILBACK && copy.kind == ORDER_ACTIVE && same(copy.subject, "dr"))
             inject(s, ORDER_RUN, copy.incident, "0.back.1", "traffic switch production"), s->machines[DR].certified = true;
         else if (s->mutation == MUTATION_AFTER_RESOLVED && last)

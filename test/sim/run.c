@@ -94,6 +94,11 @@ static void vary(struct sim *s)
     restart->pause_ms = sim_between(s, 0, 20000);
     if (sim_chance(s, 10))
         fixture_step(s->config, "failover", "redirect")->approve = APPROVE_PERSON;
+    if (s->seed % 3 == 1) { /* a standby instead of backups */
+        fixture_step(s->config, "failover", "restore")->action = "promote standby";
+        if (s->seed % 2) /* and a playbook that goes on when it could not fence, which only the rules of safety stop */
+            fixture_step(s->config, "failover", "fence")->on_failure = "next";
+    }
     if (sim_chance(s, 10))
         fixture_step(s->config, "database-down", "diagnose")->when = "production.backup is up";
 }

@@ -12,6 +12,7 @@ enum { CHILDREN_MAX = 512, QUEUE_MAX = 2048, INCIDENTS_MAX = 64, KEYS_MAX = 3276
     X(MUTATION_NONE, "none", "")                                                                                       \
     X(MUTATION_FENCE_LIES, "fence-lies", "one-writer")             /* a fence reports success and stops nothing */     \
     X(MUTATION_UNFENCED, "unfenced", "certificate")                /* a redirection is ordered out of turn */          \
+    X(MUTATION_PROMOTED, "promoted", "certificate")                /* a promotion is ordered out of turn */            \
     X(MUTATION_NOTICE_TWICE, "notice-twice", "once")               /* a message is ordered twice */                    \
     X(MUTATION_RUN_TWICE, "run-twice", "once")                     /* a command is ordered twice */                    \
     X(MUTATION_STAGE_TWICE, "stage-twice", "stage-once")                                                               \
@@ -47,6 +48,7 @@ struct machine {
     bool startable;   /* a start would work */
     bool masked;      /* fenced: no start works */
     bool app;
+    bool promoted;    /* a standby that is a primary now, with data of its own */
     bool served;      /* the users were here once, so their connections may still be */
     bool certified;   /* as the watcher knows it, not decide: fenced for real, or a person said so */
 };

@@ -76,6 +76,14 @@ static void watch_switch(struct sim *s, struct watched *w, const struct order *o
         violated(s, "no-failback", "%s sends the users back unasked", order->subject);
 }
 
+/* From then on it accepts writes, whether users are sent there or not. */
+static void watch_promote(struct sim *s, const struct order *order)
+{
+    int site = strstr(order->text, " dr") ? DR : PRODUCTION;
+    if (site != s->traffic && !s->machines[s->traffic].certified && s->mutation != MUTATION_FENCE_LIES)
+        violated(s, "certificate", "%s promotes \"%s\" without a certificate for \"%s\"", order->subject, site_names[site], site_names[s->traffic]);
+}
+
 static void watch_restore(struct sim *s, struct watched *w, const struct order *order)
 {
     int site = strstr(order->text, " dr") ? DR : PRODUCTION;
@@ -101,7 +109,7 @@ static void watch_run(struct sim *s, struct watched *w, const struct order *orde
     if (!remember(s, 'r', order->subject))
         violated(s, "once", "%s is ordered twice", order->subject);
     snprintf(once, sizeof(once), "%lld/%s", (long long)order->incident, order->text);
-    bool singular = begins(order->text, "restore") || begins(order->text, "traffic switch") || begins(order->text, "fence");
+    bool singular = begins(order->text, "restore") || begins(order->text, "promote") || begins(order->text, "traffic switch") || begins(order->text, "fence");
     if (singular && !w->person_acted && !w->by_person && !remember(s, 'c', once))
         violated(s, "once", "\"%s\" is ordered twice in incident %lld", order->text, (long long)order->incident);
     if (w->blocked)
@@ -110,6 +118,8 @@ static void watch_run(struct sim *s, struct watched *w, const struct order *orde
         violated(s, "budget", "%s has a budget of %lld ms", order->subject, (long long)order->number);
     if (begins(order->text, "traffic switch"))
         watch_switch(s, w, order);
+    if (begins(order->text, "promote"))
+        watch_promote(s, order);
     if (begins(order->text, "restore"))
         watch_restore(s, w, order);
     if (begins(order->text, "fence"))

@@ -225,6 +225,8 @@ static bool done_already(const struct sim *s, const struct child *child)
         return m->masked && m->db == DB_STOPPED;
     if (begins(child->words, "traffic switch"))
         return s->traffic == site_in(child->words);
+    if (begins(child->words, "promote"))
+        return m->promoted;
     return begins(child->words, "restore") && child->effects > 0;
 }
 
@@ -315,6 +317,14 @@ static bool carry_out(struct sim *s, struct child *child)
         if (!s->backup_good || m->db != DB_RUNNING)
             return false;
         s->restores++;
+        child->effects++;
+        return true;
+    }
+    if (begins(words, "promote")) {
+        if (m->db != DB_RUNNING)
+            return false;
+        m->promoted = m->served = true; /* whoever finds it may write to it */
+        m->certified = false;
         child->effects++;
         return true;
     }

@@ -67,8 +67,10 @@ def test_a_database_that_cannot_restart_is_failed_over(make_bascule) -> None:
 
     # The restart was tried first, then each step of the failover once, in the runbook's order.
     steps = [r["subject"].split(".")[1] for r in bascule.rows("step.started")]
-    assert steps == ["diagnose", "restart", "failover", "check-dr", "fence", "restore", "application", "test-apis", "redirect", "verify-traffic",
-                     "report"]
+    assert steps == ["diagnose", "restart", "failover", "check-dr", "fence", "promote", "restore", "application", "test-apis", "redirect",
+                     "verify-traffic", "report"]
+    ended = {r["subject"].split(".")[1]: r for r in bascule.rows("step.ended")}
+    assert ended["promote"]["number"] == 4 and not runs(bascule, "promote "), "skipped: there is no standby to promote"
     assert len(runs(bascule, "restore ")) == 1 and len(runs(bascule, "traffic switch ")) == 1
     assert [r["subject"] for r in bascule.rows("site.active")][-1] == "dr"
 
@@ -190,7 +192,7 @@ def test_a_person_fails_over_by_hand(bascule: Bascule) -> None:
     bascule.verify()
 
 
-@pytest.mark.parametrize("fault", ["cannot-restart", "restartable"])
+@pytest.mark.parametrize("fault", ["cannot-restart", "no-standby", "restartable"])
 def test_the_demo_ends_well(build: Path, tmp_path: Path, fault: str) -> None:
     """The command that `make demo` runs, output not on a terminal; its own checks decide its exit status."""
     argv = [sys.executable, str(ROOT / "lab" / "demo"), "--build", str(build), "--fault", fault, "--rows", "20000"]

@@ -314,7 +314,7 @@ def test_the_runbook_has_every_part_in_both_languages(bascule: Bascule) -> None:
         assert f"root@{lab.net}.1" in text or f"@{lab.net}.1" in text, "how to log in to production"
         for value in (lab.edge, lab.api_url("dr"), str(lab.backups), "dba@akig.example", "cto@akig.example", "https://status.akig.example/"):
             assert value in text, value
-        for command in ("diagnose production", "service restart production.database", "status dr", "fence production", "restore dr", "verify dr",
+        for command in ("diagnose production", "service restart production.database", "status dr", "fence production", "promote dr", "restore dr", "verify dr",
                         "traffic switch dr", "verify public 10", "incident ack N", "incident certify N"):
             assert f"bascule {command}" in text, command
 
@@ -325,7 +325,7 @@ def test_the_french_runbook_has_the_known_sections(bascule: Bascule) -> None:
     assert "astreinte" in escalation and "Exploitation (ops), DBA d'astreinte (dba)" in escalation
     assert "Scénario 1 : Base de données indisponible" in scenarios and "Symptômes" in scenarios and "ECONNREFUSED" in scenarios
     titles = [title for _, title in STEP.findall(procedures)]
-    assert titles == ["Vérifier l'état de la DR", "S'assurer que l'ancien site ne peut plus écrire", "Restaurer la sauvegarde valide la plus récente",
+    assert titles == ["Vérifier l'état de la DR", "S'assurer que l'ancien site ne peut plus écrire", "Promouvoir la base répliquée", "Restaurer la sauvegarde valide la plus récente",
                       "Redémarrer l'application de la DR", "Tester les APIs", "Rediriger le trafic", "Vérifier le trafic", "Communiquer le statut"]
     for budget in ("DR (2 min)", "récente (10 min)", "APIs (3 min)", "Rediriger le trafic (5 min)"):
         assert budget in procedures, budget
@@ -367,9 +367,10 @@ def test_the_procedure_works_by_hand(bascule: Bascule, tmp_path: Path) -> None:
 
     diagnose, restart, verify = by_hand(scenarios)
     assert "(1 row)" in typed(diagnose) and "la base répond" in typed(restart) and typed(verify).count("200 /api/") == 3
-    check, fence, restore, application, apis, redirect, traffic, _report = by_hand(procedures)
+    check, fence, promote, restore, application, apis, redirect, traffic, _report = by_hand(procedures)
     assert "payments|" in typed(check)
     assert "no response" in typed(fence) and not lab.postmaster("production") and lab.unit("production", "db").mask_file.exists()
+    assert "pg_promote" in promote  # for a standby, which this site does not have
     said = typed(restore)
     assert said.count("ALTER DATABASE") == 3 and "akig_backup_full_" in said and "ERROR" not in said, said
     typed(application)

@@ -66,6 +66,27 @@ static void every_form_has_its_value(void **state)
     assert_true(condition_holds(NULL, &world));
 }
 
+static void the_best_way_is_compared_by_name(void **state)
+{
+    (void)state;
+    enum way_kind best = WAY_PROMOTE;
+    struct condition_world measured = world;
+    measured.best = &best;
+    assert_int_equal(condition_truth("best is promote", &measured), TRUTH_YES);
+    assert_int_equal(condition_truth("best is not promote", &measured), TRUTH_NO);
+    assert_int_equal(condition_truth("best is restore", &measured), TRUTH_NO);
+    assert_int_equal(condition_truth("best is none", &measured), TRUTH_NO);
+    assert_int_equal(condition_truth("best is promote and public is down", &measured), TRUTH_NO);
+    best = WAY_MAX;
+    assert_int_equal(condition_truth("best is none", &measured), TRUTH_YES);
+    assert_int_equal(condition_truth("best is promote", &measured), TRUTH_NO);
+    /* not measured: neither so nor not so */
+    assert_int_equal(condition_truth("best is promote", &world), TRUTH_MAYBE);
+    assert_int_equal(condition_truth("best is not promote", &world), TRUTH_MAYBE);
+    char check[MODEL_ID_SIZE];
+    assert_false(condition_cause("best is none", &measured, check)); /* no check is the cause */
+}
+
 static void a_site_that_does_not_exist_is_not_known(void **state)
 {
     (void)state;
@@ -106,6 +127,8 @@ static void what_is_wrong_is_said_with_a_hint(void **state)
         {"public", "condition \"public\": \"is\" is expected after \"public\"", ""},
         {"public is dead", "condition \"public is dead\": a state is expected after \"public is\"", "states are up, warning, down and unknown"},
         {"public is not", "condition \"public is not\": a state is expected after \"public is not\"", "states are up, warning, down and unknown"},
+        {"best is fast", "condition \"best is fast\": a way to recover is expected after \"best is\"", "ways are restart, promote, warm, restore and none"},
+        {"best is not", "condition \"best is not\": a way to recover is expected after \"best is not\"", "ways are restart, promote, warm, restore and none"},
         {"public is up then", "condition \"public is up then\": \"and\" or \"or\" is expected between comparisons", ""},
         {"standby.databse is up", "condition \"standby.databse is up\": \"standby.databse\" means the check \"dr.databse\", which does not exist",
          "did you mean \"dr.database\"?"},
@@ -133,6 +156,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_form_has_its_value),
+        cmocka_unit_test(the_best_way_is_compared_by_name),
         cmocka_unit_test(a_site_that_does_not_exist_is_not_known),
         cmocka_unit_test(a_word_without_end_is_refused),
         cmocka_unit_test(the_cause_is_the_comparison_that_holds),

@@ -62,6 +62,8 @@ static void deeds_are_told_apart(void **state)
         {"traffic switch", DEED_SWITCH, NOTHING, "switch"},
         {"traffic undo", DEED_UNDO, NOTHING, "undo"},
         {"fence production", DEED_FENCE, 0, "production"},
+        {"promote dr", DEED_PROMOTE, 1, "dr"},
+        {"promote mars", DEED_PROMOTE, NOTHING, "mars"},
         {"restore mars", DEED_RESTORE, NOTHING, "mars"},
         {"", DEED_OTHER, NOTHING, ""},
     };

@@ -1,0 +1,449 @@
+/* act/action_promote.c -- A standby becomes the primary: only when nobody sends to it any more, and only when what it lacks is known and
+   small, or a named person takes it upon them. Nothing here fences: the caller has a certificate, and what can be seen from here must
+   agree with it. */
+#include <inttypes.h>
+
+#include "act/fence/fence.h"
+#include "act/proof.h"
+#include "io/pg.h"
+#include "io/standing.h"
+#include "sys/clock.h"
+
+#include "base/banned.h"
+
+enum { CONNECT_MS = 3 * MS_SECOND, QUESTION_MS = 3 * MS_SECOND, PORT_MS = 2 * MS_SECOND, SENDER_GONE_MS = 10 * MS_SECOND, REPLAY_MS = 30 * MS_MINUTE,
+       PROMOTED_MS = 2 * MS_MINUTE, WRITE_MS = 5 * MS_SECOND, LOOK_EVERY_MS = 50 };
+
+/* Commits, wherever the role may log in, and leaves nothing behind. */
+static const char a_write[] = "create temporary table bascule_promote (written timestamptz) on commit drop";
+
+struct wanted {
+    const struct site *site;
+    const char *loss_by;   /* who takes the loss upon them; NULL: nobody */
+    const char *fenced_by; /* who has made sure that the old primary is off; NULL: nobody said so */
+};
+
+static bool find_wanted(const struct action_ctx *ctx, struct wanted *ret, struct err *err)
+{
+    *ret = (struct wanted){0};
+    if (!action_site(ctx, ctx->args.p[0], &ret->site, err))
+        return false;
+    for (size_t i = 1; i < ctx->args.n; i++) {
+        const char *word = ctx->args.p[i], *value = i + 1 < ctx->args.n ? ctx->args.p[i + 1] : NULL;
+        const char **to = same(word, "--allow-data-loss") ? &ret->loss_by : same(word, "--fenced-by") ? &ret->fenced_by : NULL;
+        if (!to)
+            return err_set(err, ERR_USAGE, "\"%s\" is not understood; it is written: promote SITE [--allow-data-loss WHO] [--fenced-by WHO]", word);
+        if (!value || !*value || str_starts(str_of(value), "--"))
+            return err_set(err, ERR_USAGE, "\"%s\" wants the name of a person", word);
+        *to = value;
+        i++;
+    }
+    return ret->site->database.at.host || err_set(err, ERR_CONFIG, "site \"%s\" has no database to promote", ret->site->name);
+}
+
+static bool valid(const struct action_ctx *ctx, struct err *err)
+{
+    struct wanted w;
+    return find_wanted(ctx, &w, err);
+}
+
+/* ---- what is known ---- */
+
+struct promotion {
+    const struct action_ctx *ctx;
+    struct wanted w;
+    struct pg *pg;
+    struct standing now;
+    bool remembered;            /* the pair was seen while its primary answered: */
+    struct standing_pair pair;
+    char why_not[300];          /* else why not */
+};
+
+static void promotion_done(struct promotion *p)
+{
+    pg_close(&p->pg);
+}
+
+static bool look(struct promotion *p, struct err *err)
+{
+    struct pg_rows *rows;
+    return pg_exec(p->pg, p->ctx->arena, standing_sql, NULL, 0, action_time(p->ctx, QUESTION_MS), &rows, err) &&
+           standing_parse(pg_count(rows) ? pg_text(rows, 0, 0) : NULL, &p->now, err);
+}
+
+/* A file about another standby, or about one that was built anew since, says nothing about this one. */
+static void remember(struct promotion *p)
+{
+    struct err why = {0};
+    p->remembered = standing_recall(p->ctx->arena, p->ctx->state_dir, p->ctx->service->name, &p->pair, &why);
+    if (!p->remembered)
+        COPY_TO(p->why_not, why.message);
+    else if (!same(p->pair.standby, p->w.site->name))
+        p->remembered = false, action_say(p->why_not, sizeof(p->why_not), "what was kept is about site \"%s\"", p->pair.standby);
+}
+
+static bool open_promotion(struct promotion *p, struct err *err)
+{
+    if (!find_wanted(p->ctx, &p->w, err))
+        return false;
+    if (!pg_open(&p->w.site->database.at, NULL, action_time(p->ctx, CONNECT_MS), &p->pg, err) || !look(p, err))
+        return err_prefix(err, "the standby of site \"%s\"", p->w.site->name);
+    remember(p);
+    return true;
+}
+
+struct loss {
+    bool known;
+    uint64_t bytes;   /* written by the primary when it was last asked, and not received */
+    int64_t ms;       /* between the newest commit here and that moment; 0 when nothing of then is missing */
+    int64_t age_ms;   /* of that moment */
+    char say[300];
+};
+
+static struct loss weigh(const struct promotion *p)
+{
+    struct loss loss = {.known = p->remembered};
+    const struct standing_pair *pair = &p->pair;
+    if (!p->remembered) {
+        action_say(loss.say, sizeof(loss.say), "what the old primary had written is not known, and so not what would be lost: %s", p->why_not);
+        return loss;
+    }
+    loss.age_ms = MAX_OF(clock_wall_ms() - pair->at_ms, 0);
+    loss.bytes = pair->lsn > p->now.lsn ? pair->lsn - p->now.lsn : 0;
+    if (loss.bytes)
+        loss.ms = p->now.commit_ms ? MAX_OF(pair->primary_clock_ms - p->now.commit_ms, 0) : loss.age_ms;
+    const char *when = duration_say(p->ctx->arena, loss.age_ms), *from = pair->primary;
+    if (loss.bytes)
+        action_say(loss.say, sizeof(loss.say), "%" PRIu64 " bytes, or %s, of what \"%s\" had written %s ago would be lost, and what it wrote since",
+                   loss.bytes, duration_say(p->ctx->arena, loss.ms), from, when);
+    else if (pair->in_sync)
+        action_say(loss.say, sizeof(loss.say), "nothing is lost: the commits of \"%s\" waited for this standby %s ago, and all of then is here", from, when);
+    else
+        action_say(loss.say, sizeof(loss.say), "0 bytes are lost of what \"%s\" had written %s ago; what it wrote since and did not send is not known", from, when);
+    return loss;
+}
+
+/* ---- read-only checks ---- */
+
+static bool is_of_that_primary(const struct promotion *p, struct err *err)
+{
+    const struct standing *s = &p->now;
+    const char *name = p->w.site->name;
+    if (p->remembered && !same(p->pair.cluster, s->cluster))
+        return err_set(err, ERR_REFUSED, "site \"%s\" holds another cluster than \"%s\" did: system identifier %s instead of %s", name, p->pair.primary,
+                       s->cluster, p->pair.cluster);
+    if (p->remembered && s->timeline != p->pair.timeline)
+        return err_set(err, ERR_REFUSED, "site \"%s\" is on timeline %lld and \"%s\" was on %lld: it did not follow it", name, (long long)s->timeline,
+                       p->pair.primary, (long long)p->pair.timeline);
+    return true;
+}
+
+static bool can_be_promoted(const struct promotion *p, struct err *err)
+{
+    const struct standing *s = &p->now;
+    const char *name = p->w.site->name;
+    if (!s->recovery)
+        return err_set(err, ERR_REFUSED, "site \"%s\" is not in recovery: it is a primary already, on timeline %lld", name, (long long)s->timeline);
+    if (!s->sees) {
+        err_set(err, ERR_PERMISSION, "whether somebody still sends to site \"%s\" cannot be seen", name);
+        return err_hint(err, "there: grant pg_monitor to \"%s\", and execute on function pg_promote", p->w.site->database.at.user);
+    }
+    if (s->delay_ms > 0 && !p->ctx->service->replication.apply_delay) {
+        err_set(err, ERR_REFUSED, "site \"%s\" replays %s late on purpose (recovery_min_apply_delay)", name, duration_say(p->ctx->arena, s->delay_ms));
+        return err_hint(err, "to promote it all the same, set recovery_min_apply_delay to 0 there and reload, or replication.apply_delay to true");
+    }
+    return is_of_that_primary(p, err);
+}
+
+/* One writer: whoever else answers as a primary lives. Silence is told from a refusal, since an unreachable host may serve others. */
+static bool nobody_else_writes(const struct promotion *p, struct err *err)
+{
+    const struct service *service = p->ctx->service;
+    for (size_t i = 0; i < service->sites.n; i++) {
+        const struct site *site = &service->sites.p[i];
+        struct pg *other SCOPED(pg_close) = NULL;
+        struct pg_rows *rows;
+        struct err why = {0};
+        bool refuses = false;
+        char say[256];
+        if (site == p->w.site || !site->database.at.host)
+            continue;
+        if (pg_open(&site->database.at, NULL, action_time(p->ctx, CONNECT_MS), &other, &why)) {
+            if (pg_exec(other, p->ctx->arena, "select pg_catalog.pg_is_in_recovery()::int", NULL, 0, action_time(p->ctx, QUESTION_MS), &rows, &why) &&
+                pg_count(rows) && pg_int(rows, 0, 0))
+                continue;
+            err_set(err, ERR_REFUSED, "site \"%s\" answers and may accept writes: two primaries must never be", site->name);
+            return err_hint(err, "first: %s", action_command(p->ctx, "fence %s", site->name));
+        }
+        if (fence_port_refuses(&site->database.at, action_time(p->ctx, PORT_MS), &refuses, say, sizeof(say), &why) && refuses)
+            continue;
+        if (p->ctx->incident || p->w.fenced_by) /* its certificate stands in the journal, or a person gives their word */
+            continue;
+        err_set(err, ERR_REFUSED, "whether site \"%s\" accepts writes is not known: %s", site->name, why.message);
+        return err_hint(err, "first: %s; or, when you have made sure that it is off: --fenced-by YOUR-NAME", action_command(p->ctx, "fence %s", site->name));
+    }
+    return true;
+}
+
+static uint64_t limit_of(const struct action_ctx *ctx)
+{
+    return (uint64_t)ctx->service->replication.max_loss_mib << 20;
+}
+
+static bool loss_is_accepted(const struct promotion *p, const struct loss *loss)
+{
+    return p->w.loss_by || (loss->known && loss->bytes <= limit_of(p->ctx));
+}
+
+static char *accepting(const struct promotion *p)
+{
+    return action_command(p->ctx, "promote %s --allow-data-loss YOUR-NAME", p->w.site->name);
+}
+
+/* ---- the steps ---- */
+
+/* Somebody who still sends is a primary that lives, whatever a certificate says. */
+static bool nobody_sends(void *arg, struct err *err)
+{
+    struct promotion *p = arg;
+    if (!look(p, err))
+        return false;
+    return !same(p->now.receiver, "streaming") ||
+           err_set(err, ERR_REFUSED, "site \"%s\" still receives changes, so that its primary lives; it is not promoted", p->w.site->name);
+}
+
+static bool is_replayed(void *arg, struct err *err)
+{
+    struct promotion *p = arg;
+    if (!look(p, err))
+        return false;
+    if (!p->now.recovery || p->now.replayed >= p->now.lsn)
+        return true;
+    report_progress(p->ctx->report, 0, 0, "replaying: %" PRIu64 " bytes left", p->now.lsn - p->now.replayed);
+    return err_set(err, ERR_TIMEOUT, "site \"%s\" has not replayed all that it has received: %" PRIu64 " bytes are left", p->w.site->name,
+                   p->now.lsn - p->now.replayed);
+}
+
+static bool is_primary(void *arg, struct err *err)
+{
+    struct promotion *p = arg;
+    if (!look(p, err))
+        return false;
+    return !p->now.recovery || err_set(err, ERR_TIMEOUT, "site \"%s\" was told to become the primary and is still in recovery", p->w.site->name);
+}
+
+static bool takes_writes(void *arg, struct err *err)
+{
+    struct promotion *p = arg;
+    return pg_exec(p->pg, p->ctx->arena, a_write, NULL, 0, action_time(p->ctx, WRITE_MS), NULL, err);
+}
+
+/* Commits would wait for a standby that is the old primary, or nobody. */
+static bool wait_for_nobody(struct promotion *p, struct err *err)
+{
+    if (!*p->now.sync_names || p->now.in_sync)
+        return true;
+    if (!pg_exec(p->pg, p->ctx->arena, "alter system set synchronous_standby_names = ''", NULL, 0, action_time(p->ctx, QUESTION_MS), NULL, err) ||
+        !pg_exec(p->pg, p->ctx->arena, "select pg_catalog.pg_reload_conf()", NULL, 0, action_time(p->ctx, QUESTION_MS), NULL, err))
+        return err_prefix(err, "its commits wait for \"%s\", and synchronous_standby_names could not be emptied", p->now.sync_names);
+    report_fact(p->ctx->report, "promote.synchronous", "synchronous_standby_names was \"%s\" and is empty now: nobody is there to answer",
+                p->now.sync_names);
+    return true;
+}
+
+/* Waits until the position can change no more, and takes it. */
+static bool freeze(struct promotion *p, struct err *err)
+{
+    struct pg_rows *rows;
+    report_progress(p->ctx->report, 0, 0, "making sure that nobody sends to %s any more", p->w.site->name);
+    if (!action_wait(p->ctx, SENDER_GONE_MS, LOOK_EVERY_MS, nobody_sends, p, err))
+        return false;
+    if (p->now.paused && !pg_exec(p->pg, p->ctx->arena, "select pg_catalog.pg_wal_replay_resume()", NULL, 0, action_time(p->ctx, QUESTION_MS), &rows, err))
+        return err_prefix(err, "could not resume the replay of site \"%s\"", p->w.site->name);
+    if (p->now.delay_ms > 0) /* on purpose: the promotion itself replays what was received, and waits no longer */
+        return true;
+    return action_wait(p->ctx, REPLAY_MS, LOOK_EVERY_MS, is_replayed, p, err);
+}
+
+static bool make_primary(struct promotion *p, struct err *err)
+{
+    report_progress(p->ctx->report, 0, 0, "promoting %s", p->w.site->name);
+    if (!pg_exec(p->pg, p->ctx->arena, "select pg_catalog.pg_promote(false)", NULL, 0, action_time(p->ctx, QUESTION_MS), NULL, err)) {
+        err_prefix(err, "could not promote site \"%s\"", p->w.site->name);
+        return err_hint(err, "there: grant execute on function pg_promote to \"%s\"", p->w.site->database.at.user);
+    }
+    return action_wait(p->ctx, PROMOTED_MS, LOOK_EVERY_MS, is_primary, p, err) && wait_for_nobody(p, err) &&
+           action_wait(p->ctx, PROMOTED_MS, LOOK_EVERY_MS, takes_writes, p, err);
+}
+
+/* ---- facts ---- */
+
+/* Names in `all` whose "name:type" is of that type, that are not in `here`, and are not `own`. */
+static const char *slots_lost(const struct promotion *p, struct str all, const char *type)
+{
+    const char *list = "";
+    struct str word;
+    while (str_next(&all, ' ', &word)) {
+        struct str entry = word, name = {0};
+        if (!str_next(&entry, ':', &name) || !str_is(entry, type) || str_is(name, p->now.own_slot))
+            continue;
+        struct str here = str_of(p->now.slots), other;
+        bool kept = false;
+        while (str_next(&here, ' ', &other))
+            kept = kept || (other.n == word.n && memcmp(other.p, word.p, word.n) == 0);
+        if (!kept)
+            list = arena_printf(p->ctx->arena, "%s%s" STR_FMT, list, *list ? ", " : "", STR_ARG(name));
+    }
+    return list;
+}
+
+static void tell_slots(const struct promotion *p)
+{
+    struct report *report = p->ctx->report;
+    const char *logical = slots_lost(p, str_of(p->pair.slots), "logical"), *physical = slots_lost(p, str_of(p->pair.slots), "physical");
+    report_fact(report, "promote.slots", "%s", *p->now.slots ? p->now.slots : "none");
+    if (!p->remembered)
+        report_fact(report, "promote.slots_lost", "not known");
+    else
+        report_fact(report, "promote.slots_lost", "logical: %s; physical: %s", *logical ? logical : "none", *physical ? physical : "none");
+}
+
+/* The heartbeat in the data is of the clock that last found the old primary alive, so the two can be compared. */
+static int64_t recovery_point(const struct promotion *p, int64_t commit_ms)
+{
+    struct pg_rows *rows;
+    if (pg_exec(p->pg, p->ctx->arena, "select beat_ms from public.bascule_heartbeat where id = 1", NULL, 0, action_time(p->ctx, QUESTION_MS), &rows, NULL) &&
+        pg_count(rows))
+        return pg_int(rows, 0, 0);
+    return commit_ms;
+}
+
+static void tell_facts(const struct promotion *p, const struct standing *before, const struct loss *loss, int64_t took_ms)
+{
+    struct report *report = p->ctx->report;
+    int64_t point = recovery_point(p, before->commit_ms);
+    report_fact(report, "promote.timeline", "%lld, before %lld", (long long)p->now.timeline, (long long)before->timeline);
+    report_fact(report, "promote.lsn", "%s", lsn_print(p->ctx->arena, before->lsn));
+    report_fact(report, "promote.loss", "%s", loss->say);
+    if (loss->known) {
+        report_fact(report, "promote.loss_bytes", "%" PRIu64, loss->bytes);
+        report_fact(report, "promote.loss_ms", "%lld", (long long)loss->ms);
+    }
+    if (p->w.loss_by)
+        report_fact(report, "promote.loss_accepted_by", "%s", p->w.loss_by);
+    if (p->w.fenced_by)
+        report_fact(report, "promote.fenced_by", "%s", p->w.fenced_by);
+    if (point) /* under the name that all reports know */
+        report_fact(report, "restore.recovery_point_ms", "%lld", (long long)point);
+    report_fact(report, "promote.archiving", "%s", p->now.archiving);
+    report_fact(report, "promote.took_ms", "%lld", (long long)took_ms);
+    tell_slots(p);
+}
+
+static void keep_proof(const struct promotion *p, int64_t took_ms)
+{
+    struct proof proof = {
+        .kind = "promote",
+        .service = p->ctx->service->name,
+        .site = p->w.site->name,
+        .file = arena_printf(p->ctx->arena, "timeline %lld", (long long)p->now.timeline),
+        .ok = true,
+        .at_ms = clock_wall_ms(),
+        .took_ms = took_ms,
+    };
+    proof_add(p->ctx, &proof);
+}
+
+/* ---- the action ---- */
+
+static bool describe(const struct action_ctx *ctx, struct buf *out, struct err *err)
+{
+    struct promotion p SCOPED(promotion_done) = {.ctx = ctx};
+    if (!open_promotion(&p, err) || !can_be_promoted(&p, err))
+        return false;
+    struct loss loss = weigh(&p);
+    buf_printf(out, "the standby of site \"%s\" has received %s and replayed %s, on timeline %lld\n", p.w.site->name, lsn_print(ctx->arena, p.now.lsn),
+               lsn_print(ctx->arena, p.now.replayed), (long long)p.now.timeline);
+    if (same(p.now.receiver, "streaming"))
+        buf_printf(out, "somebody still sends to it: it is promoted only once that one is fenced\n");
+    buf_printf(out, "as things stand, %s\n", loss.say);
+    if (!loss_is_accepted(&p, &loss))
+        buf_printf(out, "that is more than replication.max_loss (%d MiB), or not known, so a person must accept it:\n$ %s\n",
+                   ctx->service->replication.max_loss_mib, accepting(&p));
+    return buf_printf(out, "then waits until all that was received is replayed, promotes, and waits until it commits a write\n");
+}
+
+/* A later life of the pair that was remembered: promoted before, by us or by a person. */
+static bool is_successor(const struct promotion *p)
+{
+    return !p->now.recovery && p->remembered && same(p->pair.cluster, p->now.cluster) && p->now.timeline > p->pair.timeline;
+}
+
+static void say_promoted(const struct promotion *p, char *to, size_t size)
+{
+    action_say(to, size, "site \"%s\" is a primary on timeline %lld, newer than %lld of \"%s\", and commits writes", p->w.site->name,
+               (long long)p->now.timeline, (long long)p->pair.timeline, p->pair.primary);
+}
+
+static bool done_already(const struct action_ctx *ctx, bool *ret, char *why, size_t why_size, struct err *err)
+{
+    struct promotion p SCOPED(promotion_done) = {.ctx = ctx};
+    *ret = false;
+    if (!open_promotion(&p, err))
+        return false;
+    if (!is_successor(&p) || !takes_writes(&p, err))
+        return true;
+    *ret = true;
+    say_promoted(&p, why, why_size);
+    return true;
+}
+
+static bool blocked(const struct promotion *p, const struct loss *loss, enum outcome *ret_outcome, char *ret_text)
+{
+    *ret_outcome = OUTCOME_BLOCKED;
+    action_say(ret_text, MODEL_TEXT_SIZE, "site \"%s\" is not promoted: %s; the limit is %d MiB. To accept that: %s", p->w.site->name, loss->say,
+               p->ctx->service->replication.max_loss_mib, accepting(p));
+    return true;
+}
+
+static bool run(const struct action_ctx *ctx, enum outcome *ret_outcome, char *ret_text, struct err *err)
+{
+    struct promotion p SCOPED(promotion_done) = {.ctx = ctx};
+    int64_t began_ms = clock_boot_ms();
+    if (!open_promotion(&p, err))
+        return false;
+    if (is_successor(&p)) { /* somebody was stopped after the promotion and before its first write */
+        *ret_outcome = OUTCOME_SUCCESS;
+        say_promoted(&p, ret_text, MODEL_TEXT_SIZE);
+        return wait_for_nobody(&p, err) && action_wait(ctx, PROMOTED_MS, LOOK_EVERY_MS, takes_writes, &p, err);
+    }
+    if (!can_be_promoted(&p, err) || !nobody_else_writes(&p, err) || !freeze(&p, err) || !is_of_that_primary(&p, err))
+        return false;
+    struct standing before = p.now;
+    struct loss loss = weigh(&p);
+    if (!loss_is_accepted(&p, &loss))
+        return blocked(&p, &loss, ret_outcome, ret_text);
+    if (!make_primary(&p, err))
+        return false;
+    int64_t took_ms = clock_boot_ms() - began_ms;
+    tell_facts(&p, &before, &loss, took_ms);
+    keep_proof(&p, took_ms);
+    *ret_outcome = OUTCOME_SUCCESS;
+    action_say(ret_text, MODEL_TEXT_SIZE, "site \"%s\" is the primary on timeline %lld since %s, and commits writes; %s", p.w.site->name,
+               (long long)p.now.timeline, lsn_print(ctx->arena, before.lsn), loss.say);
+    return true;
+}
+
+extern const struct action_ops action_promote;
+const struct action_ops action_promote = {
+    .name = "promote",
+    .usage = "promote SITE [--allow-data-loss WHO] [--fenced-by WHO]",
+    .summary = "makes the standby of a site the primary, once nobody sends to it any more and the loss is known and small, or accepted",
+    .changes = true,
+    .args_min = 1,
+    .args_max = 3, /* the site, and the names behind both options */
+    .valid = valid,
+    .describe = describe,
+    .done_already = done_already,
+    .run = run,
+};

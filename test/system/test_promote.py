@@ -1,0 +1,235 @@
+"""Failover by promotion of a streaming standby, on real servers: what is lost is counted by who was promised it, and never do two take writes."""
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import threading
+import time
+
+import client
+import faults
+import pytest
+from drive import Bascule, Follower, miscounted
+from lab import Lab
+from procs import wait_until
+from test_disaster import finish, runs, start
+
+RESOLVED_S = 90
+STEPS = ["diagnose", "restart", "failover", "check-dr", "fence", "promote", "application", "test-apis", "redirect", "verify-traffic", "report"]
+
+
+class Session:
+    """A session with one server that was open before the fault and writes as fast as it is answered."""
+
+    def __init__(self, lab: Lab, site: str = "production") -> None:
+        at = lab.state["sites"][site]
+        lab.psql(site, "CREATE TABLE IF NOT EXISTS by_session (n int PRIMARY KEY)")
+        where = f"host={at['address']} port={at['pg_port']} user=postgres dbname=akig"
+        self.psql = subprocess.Popen([f"{lab.state['pgbin']}/psql", "-XAtq", "-d", where], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                     stderr=subprocess.DEVNULL, text=True, bufsize=1)
+        self.promised: list[tuple[int, float]] = []  # numbers that were committed, and when that was known
+        self.thread = threading.Thread(target=self._write, daemon=True)
+        self.thread.start()
+        wait_until("promises to a session", 10, lambda: len(self.promised) > 20)
+
+    def _write(self) -> None:
+        assert self.psql.stdin and self.psql.stdout
+        n = 0
+        try:
+            while True:
+                n += 1
+                self.psql.stdin.write(f"INSERT INTO by_session VALUES ({n}) RETURNING n;\n")
+                line = self.psql.stdout.readline()
+                if not line:
+                    return
+                self.promised.append((int(line), time.time()))
+        except OSError:
+            return
+
+    def over(self) -> float:
+        """Waits for its end, and gives the moment of its last promise."""
+        self.thread.join(30)
+        assert not self.thread.is_alive(), "a session with the old primary still writes"
+        self.psql.wait(10)
+        return self.promised[-1][1]
+
+    def lost(self, lab: Lab, site: str = "dr") -> list[int]:
+        stored = {int(n) for n in lab.psql(site, "SELECT n FROM by_session").split()}
+        return [n for n, _ in self.promised if n not in stored]
+
+
+def facts(bascule: Bascule) -> dict[str, str]:
+    return {r["subject"]: r["text"] or str(r["number"]) for r in bascule.rows("fact")}
+
+
+def one_writer(bascule: Bascule, session: Session) -> None:
+    """The old primary is off and stays so, the standby was promoted once, and nothing was promised over there once it was ordered."""
+    lab = bascule.lab
+    ordered = runs(bascule, "promote ")
+    assert len(ordered) == 1 and not runs(bascule, "restore ") and len(runs(bascule, "traffic switch ")) == 1
+    assert session.over() < ordered[0]["wall_ms"] / 1000
+    assert not lab.postmaster("production") and lab.unit("production", "db").mask_file.exists()
+    assert lab.psql("dr", "SELECT pg_is_in_recovery(), (SELECT timeline_id FROM pg_control_checkpoint())").split("|")[0] == "f"
+    assert lab.psql("dr", "SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)") == "00000002", "one promotion makes one new timeline"
+    assert lab.served_by() == "dr"
+
+
+def test_a_synchronous_standby_takes_over_and_nothing_is_lost(make_bascule) -> None:
+    bascule = make_bascule(rows=5_000, sync=True)
+    session = Session(bascule.lab)
+    user = start(bascule)
+    faults.cannot_restart(bascule.lab)
+    counted = finish(bascule, user, "dr")
+    one_writer(bascule, session)
+    assert counted.acknowledged and counted.lost == [] and session.lost(bascule.lab) == []
+    assert counted.by_site.get("dr", 0) > 0
+    assert [r["subject"].split(".")[1] for r in bascule.rows("step.started")] == STEPS
+    told = facts(bascule)
+    assert told["options.best"] == "promote" and told["options.restore"].startswith("not possible: ") and told["options.warm"].startswith("not possible: ")
+    assert told["promote.loss_bytes"] == "0" and told["promote.timeline"] == "2, before 1"
+    assert told["promote.loss"].startswith("nothing is lost: the commits of \"production\" waited for this standby")
+    assert int(told["restore.recovery_point_ms"]) > 0 and told["promote.archiving"] == "off"
+    assert miscounted(bascule) == []
+    bascule.verify()
+    report = bascule.ok("incident", "report", "1")
+    assert "promote" in report
+    assert bascule.stop() == 0
+
+
+def test_an_asynchronous_standby_takes_over_within_the_loss_on_record(make_bascule) -> None:
+    """What a client lost was promised after the newest commit that the new primary has: the recovery point on record bounds it."""
+    bascule = make_bascule(rows=5_000, standby=True)
+    session = Session(bascule.lab)
+    user = start(bascule)
+    faults.cannot_restart(bascule.lab)
+    counted = finish(bascule, user, "dr")
+    one_writer(bascule, session)
+    told = facts(bascule)
+    missing = set(session.lost(bascule.lab))
+    point = int(told["restore.recovery_point_ms"]) / 1000
+    assert all(at > point for n, at in session.promised if n in missing), "lost, and promised before the recovery point"
+    assert all(row["wall"] > point for row in counted.lost) and counted.lost_by_site.get("dr", 0) == 0
+    assert int(told["promote.loss_bytes"]) <= 16_777_216
+    assert "not known" in told["promote.loss"] or "would be lost" in told["promote.loss"]
+    assert bascule.stop() == 0
+    bascule.verify()
+
+
+def test_a_person_moves_a_healthy_service(make_bascule) -> None:
+    """The primary lives and sends until it is fenced; with a synchronous standby nothing is lost."""
+    bascule = make_bascule(rows=2_000, sync=True)
+    lab = bascule.lab
+    bascule.ok("backup")
+    bascule.ok("status")  # looks once, and keeps where the primary stands
+    session = Session(lab)
+    refused = bascule.run("promote", "dr")
+    assert refused.returncode == 1 and "two primaries must never be" in refused.stderr and "bascule" in refused.stderr
+    plan = bascule.ok("failover", "--dry-run")
+    assert "bascule promote dr" in plan and "bascule restore dr" not in plan and "left out as things stand" in plan
+    ways = json.loads(bascule.ok("options", "--json"))
+    assert ways["best"] == ways["best_move"] == "promote" and not next(w for w in ways["ways"] if w["way"] == "restart")["possible"]
+    bascule.ok("failover", timeout=120)
+    one_writer(bascule, session)
+    assert session.lost(lab) == []
+    again = bascule.ok("promote", "dr")
+    assert "already done" in again
+    after = json.loads(bascule.run("status", "--json", "dr").stdout)["checks"]
+    replication = next(c for c in after if c["check"] == "dr.replication")
+    assert replication["state"] == "warning" and "it is a primary, timeline 2" in replication["text"]
+    bascule.verify()
+
+
+def test_what_is_not_known_or_too_much_needs_a_name(make_bascule) -> None:
+    bascule = make_bascule(rows=2_000, standby=True)
+    lab = bascule.lab
+    faults.cannot_restart(lab)  # before anybody looked: where the primary stood is not known
+    unknown = bascule.run("promote", "dr")
+    assert unknown.returncode == 2 and "is not known" in unknown.stderr and "--allow-data-loss" in unknown.stderr
+    assert lab.psql("dr", "SELECT pg_is_in_recovery()") == "t"
+    assert bascule.run("options", "--moves").returncode == 1
+    bascule.ok("promote", "dr", "--allow-data-loss", "anna")
+    assert lab.psql("dr", "SELECT pg_is_in_recovery()") == "f"
+    twice = bascule.run("promote", "dr")
+    assert twice.returncode == 1 and "it is a primary already, on timeline 2" in twice.stderr
+
+
+def test_more_than_may_be_lost_blocks(make_bascule) -> None:
+    bascule = make_bascule(rows=2_000, standby=True)
+    lab = bascule.lab
+    bascule.lab.config.write_text(lab.config.read_text().replace("    automatic: true\n", "    automatic: true\n    replication: {user: postgres, max_loss: 0}\n"))
+    faults.stop_receiving(lab)
+    lab.psql("production", "CREATE TABLE more AS SELECT generate_series(1, 10000) AS n")
+    bascule.run("status", "dr")
+    faults.cannot_restart(lab)
+    done = bascule.run("promote", "dr")
+    assert done.returncode == 2 and "would be lost" in done.stderr and "the limit is 0 MiB" in done.stderr
+    assert lab.psql("dr", "SELECT pg_is_in_recovery()") == "t"
+    ways = json.loads(bascule.run("options", "--json").stdout)
+    promote = next(w for w in ways["ways"] if w["way"] == "promote")
+    assert not promote["possible"] and "0 are allowed" in promote["why"]
+    accepted = bascule.ok("promote", "dr", "--allow-data-loss", "anna")
+    assert "promote.loss_accepted_by: anna" in accepted
+    lost = int(next(line for line in accepted.splitlines() if line.startswith("promote.loss_bytes: ")).split()[1])
+    assert lost > 10_000 * 20, "ten thousand rows take more than that"
+
+
+def test_a_paused_replay_is_resumed_and_a_delayed_one_is_refused(make_bascule) -> None:
+    bascule = make_bascule(rows=2_000, standby=True)
+    lab = bascule.lab
+    lab.psql("dr", "SELECT pg_wal_replay_pause()")
+    lab.psql("production", "CREATE TABLE late AS SELECT 7 AS n")
+    wait_until("the change to be received", 10, lambda: lab.psql("dr", "SELECT pg_last_wal_receive_lsn() > pg_last_wal_replay_lsn()") == "t")
+    assert "replay is paused" in bascule.run("status", "dr", "--json").stdout
+    wait_until("all to be received", 10, lambda: lab.psql("dr", "SELECT pg_last_wal_receive_lsn()") == lab.psql("production", "SELECT pg_current_wal_flush_lsn()"))
+    faults.cannot_restart(lab)
+    lab.psql("dr", "ALTER SYSTEM SET recovery_min_apply_delay = '1h'")
+    lab.psql("dr", "SELECT pg_reload_conf()")
+    delayed = bascule.run("promote", "dr", "--dry-run")
+    assert delayed.returncode == 1 and "replays 1 h" in delayed.stdout + delayed.stderr and "recovery_min_apply_delay" in delayed.stderr
+    lab.psql("dr", "ALTER SYSTEM RESET recovery_min_apply_delay")
+    lab.psql("dr", "SELECT pg_reload_conf()")
+    bascule.ok("promote", "dr")
+    assert lab.psql("dr", "SELECT n FROM late") == "7"
+
+
+# ---- a controller that is killed ----
+
+POINTS = 200 if os.environ.get("BASCULE_SWEEP") else 12
+
+
+def records_of_a_failover() -> int:
+    """About so many follow the fault; a moment beyond the last one is the end of the incident."""
+    return 130
+
+
+@pytest.mark.parametrize("nth", sorted({1 + i * records_of_a_failover() // POINTS for i in range(POINTS)}))
+def test_a_killed_controller_promotes_once(make_bascule, nth: int) -> None:
+    bascule = make_bascule(rows=1_000, sync=True)
+    lab = bascule.lab
+    session = Session(lab)
+    bascule.ok("backup")
+    bascule.serve_and_settle()
+    settled = bascule.journal()[-1]["seq"]
+    follower = Follower(bascule)
+    try:
+        faults.cannot_restart(lab)
+        seen = 0
+
+        def reached() -> bool:
+            nonlocal seen
+            fresh = [r for r in follower.take() if r["seq"] > settled]
+            seen += len(fresh)
+            return seen >= nth or any(r["kind"] == "incident.state" and r["number"] == 4 for r in fresh)
+
+        wait_until(f"record {nth} after the fault", 90, reached)
+        bascule.kill()
+    finally:
+        follower.close()
+    bascule.verify()
+    bascule.serve()
+    bascule.resolved(RESOLVED_S)
+    one_writer(bascule, session)
+    assert session.lost(lab) == []
+    assert len(bascule.rows("incident.opened")) == 1
+    bascule.verify()
