@@ -35,7 +35,7 @@ struct pg {
 struct pg_rows {
     size_t rows, columns;
     int64_t affected;
-    const char **cells;
+    const char **cells, **names; /* of the columns; NULL: nobody asked for them */
 };
 
 /* ---- opening ---- */
@@ -330,6 +330,34 @@ bool pg_exec(struct pg *pg, struct arena *arena, const char *sql, const char *co
         *ret = copy_rows(arena, result);
     PQclear(result);
     return true;
+}
+
+bool pg_simple(struct pg *pg, struct arena *arena, const char *sql, int64_t timeout_ms, struct pg_rows **ret, struct err *err)
+{
+    if (!usable(pg, err))
+        return false;
+    PGresult *result = NULL;
+    if (!PQsendQuery(pg->conn, sql))
+        return pg_result_error(pg->conn, NULL, pg->sqlstate, err);
+    if (!collect(pg, timeout_ms, &result, err))
+        return false;
+    struct pg_rows *rows = copy_rows(arena, result);
+    rows->names = arena_array(arena, const char *, rows->columns);
+    for (size_t i = 0; i < rows->columns; i++)
+        rows->names[i] = arena_strdup(arena, PQfname(result, (int)i));
+    PQclear(result);
+    *ret = rows;
+    return true;
+}
+
+size_t pg_columns(const struct pg_rows *rows)
+{
+    return rows->columns;
+}
+
+const char *pg_column_name(const struct pg_rows *rows, size_t column)
+{
+    return rows->names && column < rows->columns ? rows->names[column] : NULL;
 }
 
 bool pg_script(struct pg *pg, const char *sql, int64_t timeout_ms, struct err *err)

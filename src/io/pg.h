@@ -15,6 +15,10 @@ void pg_close(struct pg **pg);
    Runs one statement with text parameters ($1...), NULL for SQL null. `ret` may be NULL. On error the SQLSTATE stands in the message. */
 MUST_USE bool pg_exec(struct pg *pg, struct arena *arena, const char *sql, const char *const *params, size_t param_count, int64_t timeout_ms,
                       struct pg_rows **ret, struct err *err);
+/* The same without parameters, by the simple protocol: consoles like PgBouncer's know no other. */
+MUST_USE bool pg_simple(struct pg *pg, struct arena *arena, const char *sql, int64_t timeout_ms, struct pg_rows **ret, struct err *err);
+size_t pg_columns(const struct pg_rows *rows);
+const char *pg_column_name(const struct pg_rows *rows, size_t column); /* of pg_simple; NULL past the end */
 /* Runs text that may hold several statements (no parameters). Refused inside: none; the caller trusts the text. */
 MUST_USE bool pg_script(struct pg *pg, const char *sql, int64_t timeout_ms, struct err *err);
 /* From now on, while the server is at a statement of `pg`, `fn` is called every `every_ms`; NULL: no more. It may use other sessions, and
