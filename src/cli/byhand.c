@@ -160,6 +160,37 @@ static const char *traffic_word(struct arena *arena, const struct traffic_conf *
     return NULL;
 }
 
+/* Only this word is looked for in lines that hold values of the configuration: what those contain stays as it is. */
+static const char *with_pipe(const struct byhand *b, const char *lines)
+{
+    static const char word[] = "{traffic.pipe}";
+    SCOPED(buf_done) struct buf out = {.max = TEXT_MAX};
+    const char *pipe = traffic_word(b->arena, &b->service->traffic, "pipe");
+    for (const char *found; (found = strstr(lines, word)) != NULL; lines = found + strlen(word)) {
+        buf_add(&out, lines, (size_t)(found - lines));
+        buf_puts(&out, pipe ? pipe : "");
+    }
+    buf_puts(&out, lines);
+    return arena_strdup(b->arena, buf_text(&out));
+}
+
+/* How a person does what the driver does: text of the driver's, filled like any other. */
+static const char *traffic_text(const struct byhand *b, const char *word)
+{
+    const struct traffic_ops *ops = b->service->traffic.driver ? traffic_driver(b->service->traffic.driver) : NULL;
+    SCOPED(buf_done) struct buf lines = {.max = TEXT_MAX};
+    bool french = same(word, "byhand.fr");
+    if (!french && !same(word, "byhand") && !same(word, "commands"))
+        return NULL;
+    if (!ops || !b->standby)
+        return ops ? "?" : "";
+    if (!same(word, "commands"))
+        return byhand_fill(b, french ? ops->by_hand.fr : ops->by_hand.en, NULL);
+    if (ops->commands)
+        ops->commands(b->arena, b->service, b->standby, &lines);
+    return with_pipe(b, buf_text(&lines));
+}
+
 /* The request whose answer names the site that gave it. */
 static const char *identify(struct arena *arena, const struct service *service)
 {
@@ -198,6 +229,8 @@ static const char *value_of(const struct byhand *b, const char *word, bool *ret_
             const char *value = site_word(b->arena, sites[i].site ? sites[i].site : b->active, rest);
             return sites[i].site || !value ? value : "?"; /* no such site: never the other one's command */
         }
+    if (str_is(first, "traffic") && rest && traffic_text(b, rest))
+        return traffic_text(b, rest);
     if (str_is(first, "traffic"))
         return rest ? traffic_word(b->arena, &b->service->traffic, rest) : NULL;
     if (same(word, "service"))

@@ -141,12 +141,13 @@ const struct command cmd_verify = {
 
 const struct command cmd_traffic = {
     .name = "traffic",
-    .usage = "traffic show|switch SITE|undo [--force] [--dry-run] [--json]",
+    .usage = "traffic show|switch SITE|undo|prepare [--force] [--dry-run] [--json]",
     .summary = N_("shows or changes which site the users are sent to"),
     .details = N_("A switch counts when five new connections in a row through the public address are answered by the new site; when they\n"
-                  "are not within 10 s, or the proxy refuses its configuration, the state before it is put back. `undo` puts the state\n"
-                  "before the last switch back. What a person types is refused while the database that the users leave takes connections:\n"
-                  "two sites would take writes. --force does it all the same."),
+                  "are not within 10 s (with DNS: the time that resolvers may hold its records besides), or the driver reports a failure, the\n"
+                  "state before it is put back. `undo` puts the state before the last switch back. `prepare` shortens the time that resolvers\n"
+                  "hold records, days before a planned switch. What a person types is refused while the database that the users leave takes\n"
+                  "connections: two sites would take writes. --force does it all the same."),
     .wants_config = true,
     .run = cmd_action_run,
 };

@@ -134,7 +134,7 @@ static void every_driver_is_whole(void **state)
     for (size_t i = 0; traffic_drivers[i]; i++) {
         const struct traffic_ops *d = traffic_drivers[i];
         assert_true(d->name && *d->name && d->summary && *d->summary);
-        assert_true(d->options && d->options_size);
+        assert_true(d->options && d->options_size && d->by_hand.en && d->by_hand.fr);
         assert_true(d->valid && d->read_back && d->describe && d->point && d->can_put_back && d->put_back && d->forget);
         assert_ptr_equal(traffic_driver(d->name), d);
         for (const struct option *o = d->options; o->key; o++) {

@@ -89,6 +89,24 @@ def test_the_mistakes_shown_look_like_that(program: Path, first_file: Path) -> N
     assert done.returncode == 78 and done.stderr.replace(str(first_file), "/etc/bascule/bascule.yaml") == shown
 
 
+def test_every_way_to_move_the_users_that_is_shown_is_right(program: Path, tmp_path: Path) -> None:
+    """Each configuration of docs/traffic.md, in the sample's place for it; and every driver is shown."""
+    shown = re.findall(r"^    traffic:\n(?:(?:      .*)?\n)+", (ROOT / "docs" / "traffic.md").read_text(), re.M)
+    drivers = re.findall(r"^### traffic `(\w+)`", (ROOT / "docs" / "options.md").read_text(), re.M)
+    assert sorted(re.search(r"driver: (\w+)", one)[1] for one in shown) == sorted(drivers) and len(drivers) > 5
+    before, after = re.split(r"(?m)^    traffic:\n(?:(?:      .*|    #.*)\n)+", SAMPLE.read_text())
+    by_hand = {"nginx": "sudo tee /etc/nginx/conf.d/akig-upstream.conf", "haproxy": "shutdown sessions server akig/web-1", "address": "address del 192.0.2.100/24 dev eth0",
+               "dns": "update add www.akig.com. 60 A 198.51.100.10", "pgbouncer": "KILL \"akig\"", "command": "/usr/local/bin/edge switch dr"}
+    for one in shown:
+        path = tmp_path / "bascule.yaml"
+        path.write_text(before + one + after)
+        for lang in ("en", "fr"):
+            assert by_hand[re.search(r"driver: (\w+)", one)[1]] in printed(program, "-c", str(path), "runbook", lang=lang, BASCULE_PLAYBOOKS=str(ROOT / "etc" / "playbooks"),
+                                                                          BASCULE_CHECKLISTS=str(ROOT / "etc" / "checklists"))
+        assert "is right" in printed(program, "-c", str(path), "config", "check", BASCULE_PLAYBOOKS=str(ROOT / "etc" / "playbooks"),
+                                     BASCULE_CHECKLISTS=str(ROOT / "etc" / "checklists"))
+
+
 def test_the_bounds_of_a_lease_are_printed(program: Path, tmp_path: Path) -> None:
     """By ttl, drift and guard alone, so that a person can check them: 4 s; 4 s and 2 % of it and 300 ms."""
     environment = {"BASCULE_PLAYBOOKS": str(ROOT / "etc" / "playbooks"), "BASCULE_CHECKLISTS": str(ROOT / "etc" / "checklists")}

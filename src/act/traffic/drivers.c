@@ -3,10 +3,15 @@
 
 #include "base/banned.h"
 
-extern const struct traffic_ops traffic_nginx;
+extern const struct traffic_ops traffic_address, traffic_command, traffic_dns, traffic_haproxy, traffic_nginx, traffic_pgbouncer;
 
 const struct traffic_ops *const traffic_drivers[] = {
     &traffic_nginx,
+    &traffic_haproxy,
+    &traffic_dns,
+    &traffic_pgbouncer,
+    &traffic_address,
+    &traffic_command,
     NULL,
 };
 

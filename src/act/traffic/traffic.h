@@ -4,7 +4,7 @@
 #include "act/action.h"
 
 /* A driver keeps the state before a switch where put_back finds it, also when it is another process that asks. Its configuration is
-   ctx->service->traffic. All calls may block. */
+   ctx->service->traffic. All calls may block; `err` is never NULL. */
 struct traffic_ops {
     const char *name;
     const char *summary;             /* one line for help */
@@ -24,6 +24,14 @@ struct traffic_ops {
     /* Mandatory. Brings that state back. It stays known until forget is called. */
     bool (*put_back)(const struct action_ctx *ctx, struct err *err);
     bool (*forget)(const struct action_ctx *ctx, struct err *err); /* mandatory */
+    /* Mandatory. How a person does it without this program, as {traffic.byhand} of a playbook's text. Words in braces stand for the
+       configuration there too, and {traffic.commands} for the lines that `commands` makes; it may be NULL. `to` is never NULL. */
+    struct text2 by_hand;
+    void (*commands)(struct arena *arena, const struct service *service, const struct site *to, struct buf *out);
+    /* Optional. How long after a switch the last user may still arrive at the old site (caches); without it TRAFFIC_ARRIVES_MS. */
+    int64_t (*arrives_within)(const struct action_ctx *ctx);
+    /* Optional. What makes a later switch quicker and moves nobody now; *ret_text as of action_ops.run. */
+    bool (*prepare)(const struct action_ctx *ctx, char *ret_text, struct err *err);
 };
 
 extern const struct traffic_ops *const traffic_drivers[]; /* ended by NULL; one line each in drivers.c */
@@ -31,7 +39,7 @@ const struct traffic_ops *traffic_driver(const char *name);
 
 /* ---- the truth ---- */
 
-enum { TRAFFIC_REQUEST_MS = 3000 };
+enum { TRAFFIC_REQUEST_MS = 3000, TRAFFIC_ARRIVES_MS = 10 * 1000 };
 
 /* What every driver's `valid` asks first: a public address, and a way to tell the sites apart. */
 MUST_USE bool traffic_conf_valid(const struct traffic_conf *conf, const struct service *service, struct err *err);

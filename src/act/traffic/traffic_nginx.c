@@ -289,6 +289,18 @@ static bool forget(const struct action_ctx *ctx, struct err *err)
 extern const struct traffic_ops traffic_nginx;
 const struct traffic_ops traffic_nginx = {
     .name = "nginx",
+    .by_hand = {.en = "# on the reverse proxy: the file that defines the upstream holds one server, make it the one of {standby}\n"
+                      "{traffic.shell} 'sudo cp {traffic.include} {traffic.include}.before'\n"
+                      "echo 'upstream {traffic.upstream} { server {standby.upstream}; }' | {traffic.pipe} 'sudo tee {traffic.include}'\n"
+                      "{traffic.test} && {traffic.reload}\n\n"
+                      "# the test complained? nothing was reloaded: put the old file back\n"
+                      "# {traffic.shell} 'sudo cp {traffic.include}.before {traffic.include}'",
+                .fr = "# sur le reverse proxy : le fichier qui définit l'upstream ne contient qu'un serveur, mettre celui de {standby}\n"
+                      "{traffic.shell} 'sudo cp {traffic.include} {traffic.include}.before'\n"
+                      "echo 'upstream {traffic.upstream} { server {standby.upstream}; }' | {traffic.pipe} 'sudo tee {traffic.include}'\n"
+                      "{traffic.test} && {traffic.reload}\n\n"
+                      "# le test se plaint ? rien n'a été rechargé : remettre l'ancien fichier\n"
+                      "# {traffic.shell} 'sudo cp {traffic.include}.before {traffic.include}'"},
     .summary = "nginx as reverse proxy: an include file with the upstream block, tested and reloaded",
     .options = options,
     .options_size = sizeof(struct nginx_options),
