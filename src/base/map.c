@@ -68,14 +68,13 @@ void *map_get(const struct map *map, const char *key)
     return place == NO_PLACE ? NULL : map->entries.p[place]->value;
 }
 
+/* When there are as many entries as chains, no place is free. */
 static void grow(struct map *map)
 {
     map->chain_count *= 2;
     map->chains = new_chains(map->arena, map->chain_count);
     for (uint32_t i = 0; i < map->entries.n; i++) {
         struct entry *e = map->entries.p[i];
-        if (!e->used)
-            continue;
         uint32_t *chain = chain_of(map, e->key);
         e->next = *chain;
         *chain = i;

@@ -59,7 +59,7 @@ static bool run(struct scratch *s, const char *const *words, int64_t timeout_ms,
 /* Everything that makes writing slow, off. Nothing of it may stay: a crash now costs the whole folder, and that is what the mark says. */
 static const char fast[] = "-c fsync=off -c full_page_writes=off -c synchronous_commit=off -c wal_level=minimal -c max_wal_senders=0"
                            " -c archive_mode=off -c autovacuum=off -c max_wal_size=64GB -c checkpoint_timeout=1d -c shared_buffers=512MB"
-                           " -c max_parallel_maintenance_workers=0 -c bgwriter_lru_maxpages=0";
+                           " -c max_parallel_maintenance_workers=0 -c bgwriter_lru_maxpages=0 -c backend_flush_after=2MB";
 
 static bool start(struct scratch *s, const char *settings, struct err *err)
 {

@@ -171,6 +171,10 @@ static void steps_checks_and_commands(void **state)
     assert_false(ticked());
     EVENT(5, EVENT_OUTCOME, .subject = "7.b.2", .number = OUTCOME_SUCCESS);
     assert_true(ticked());
+    one("command service restart * success");
+    ORDER(1, ORDER_RUN, .subject = "7.a.1", .text = "service restart");
+    EVENT(2, EVENT_OUTCOME, .subject = "7.a.1", .number = OUTCOME_SUCCESS);
+    assert_false(ticked());
     one("command restore began");
     ORDER(1, ORDER_RUN, .subject = "7.a.1", .text = "restored dr");
     assert_false(ticked());
@@ -316,6 +320,8 @@ static void proofs_that_are_refused(void **state)
         "", "and", "or", "stage", "stage a b", "stage alert and", "or stage alert", "stage alert stage b", "step a", "step a done", "command restore",
         "command success", "check a sick", "severity P9", "incident closed", "public gone", "person reads", "tickets some", "playbook a began",
         "sing a song", "stage 'alert",
+        "stage a or stage a or stage a or stage a or stage a or stage a or stage a or stage a or stage a or stage a or stage a or stage a or "
+        "stage a or stage a or stage a or stage a or stage a or stage a or stage a or stage a or stage a or stage a", /* more than 64 words */
     };
     for (size_t i = 0; i < COUNT_OF(wrong); i++) {
         struct evidence e = {0};

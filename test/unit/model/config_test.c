@@ -25,6 +25,12 @@ static int set_up(void **state)
     p->name = "failover";
     vec_add(a, &p->steps)->id = "one";
     vec_add(a, &p->steps)->id = "two";
+    vec_add(a, &s->checklists)->name = "first";
+    struct checklist *list = vec_add(a, &s->checklists);
+    list->name = "post-incident";
+    vec_add(a, &list->items)->id = "meeting";
+    vec_add(a, &list->items)->id = "audit";
+    *vec_add(a, &config.rotations) = (struct rotation){.name = "dba"};
     vec_add(a, &config.contacts)->name = "ops";
     vec_add(a, &config.groups)->name = "on-call";
     vec_add(a, &config.channels)->name = "mail";
@@ -49,6 +55,9 @@ static void what_is_there_is_found(void **state)
     assert_ptr_equal(service_severity(s, SEVERITY_P2), &s->severities.p[0]);
     assert_ptr_equal(service_check(s, "production.database"), &s->checks.p[0]);
     assert_ptr_equal(playbook_step(&s->playbooks.p[0], "two"), &s->playbooks.p[0].steps.p[1]);
+    assert_ptr_equal(service_checklist(s, "post-incident"), &s->checklists.p[1]);
+    assert_ptr_equal(checklist_item(&s->checklists.p[1], "audit"), &s->checklists.p[1].items.p[1]);
+    assert_ptr_equal(config_rotation(&config, "dba"), &config.rotations.p[0]);
     assert_ptr_equal(config_contact(&config, "ops"), &config.contacts.p[0]);
     assert_ptr_equal(config_group(&config, "on-call"), &config.groups.p[0]);
     assert_ptr_equal(config_channel(&config, "mail"), &config.channels.p[0]);
@@ -67,6 +76,9 @@ static void what_is_not_there_is_nothing(void **state)
     assert_null(playbook_step(&s->playbooks.p[0], "three"));
     assert_null(config_contact(&config, "x"));
     assert_null(config_group(&config, "x"));
+    assert_null(service_checklist(s, "x"));
+    assert_null(checklist_item(&s->checklists.p[1], "x"));
+    assert_null(config_rotation(&config, "x"));
     assert_null(config_channel(&config, "x"));
 }
 

@@ -61,6 +61,7 @@ static void secrets_are_left_out(void **state)
         {"DROP TABLE users", "[…]"},
         {"ops@db1.prod.akig.com", "[…]"},
         {"file:///etc/passwd", "[…]"},
+        {"is it =10.0.0.9, or ;db9.corp?", "is it =[…], or ;[…]?"},
     };
     for (size_t i = 0; i < COUNT_OF(texts); i++) {
         assert_string_equal(discreet(a, &config, texts[i][0]), texts[i][1]);
@@ -82,6 +83,8 @@ static void plain_words_stay(void **state)
         "Copy of the invoices can be made again; grant of access comes later.",
         "a/b, http://akig.com:443/, […] stays",
         "The update of the contracts: a set of five.",
+        "We insert a coin and delete\nnothing; please select",
+        "wait..what and so on...",
     };
     for (size_t i = 0; i < COUNT_OF(texts); i++) {
         assert_string_equal(discreet(a, &config, texts[i]), texts[i]);
