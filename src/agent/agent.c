@@ -16,7 +16,7 @@
 
 #include "base/banned.h"
 
-enum { DNS_TIMEOUT_MS = 2000, LOG_MAX = 64 * 1024, MARK_MAX = 4096, FAST_STOP_MS = 60000, RETRY_MS = 250, LOCK_MODE = 0700 };
+enum { DNS_TIMEOUT_MS = 2000, LOG_MAX = 64 * 1024, MARK_MAX = 4096, FAST_STOP_MS = 60000, RETRY_MS = 250, LOOK_MS = 500, LOCK_MODE = 0700 };
 
 const char *agent_state_name(enum agent_state state)
 {
@@ -181,6 +181,12 @@ bool agent_start_postgres(struct agent *a, struct err *err)
         agent_is(a, AGENT_QUARANTINED, CAUSE_GUARD, "%s", why);
         return err_set(err, ERR_REFUSED, "%s", why);
     }
+    a->waits = a->hold && !agent_is_standby(a) && !hold_may_begin(a->hold, why, sizeof(why));
+    if (a->waits) {
+        agent_is(a, AGENT_QUARANTINED, a->held_cause ? a->held_cause : CAUSE_GUARD, "not started: %s", why);
+        return err_set(err, ERR_REFUSED, "not started: %s", why);
+    }
+    a->held_cause = CAUSE_NONE;
     a->log_from = log_size(a);
     a->ooms = kernel_ooms();
     a->came_up = false;
@@ -193,6 +199,41 @@ bool agent_start_postgres(struct agent *a, struct err *err)
     agent_is(a, AGENT_STARTING, CAUSE_NONE, "postmaster %d was started", postmaster_pid(a->postmaster));
     gauge_soon(a);
     return true;
+}
+
+bool agent_is_standby(const struct agent *a)
+{
+    SCOPED(arena_close) struct arena *arena = arena_open();
+    const char *data = a->spec->site->database.data_directory;
+    return file_exists(file_join(arena, data, "standby.signal")) || file_exists(file_join(arena, data, "recovery.signal"));
+}
+
+void agent_still_waits(struct agent *a)
+{
+    char why[AGENT_WHY_SIZE];
+    if (a->waits && !postmaster_pid(a->postmaster) && !hold_may_begin(a->hold, why, sizeof(why)))
+        agent_is(a, AGENT_QUARANTINED, a->held_cause ? a->held_cause : CAUSE_GUARD, "not started: %s", why);
+}
+
+void agent_may_begin(struct agent *a)
+{
+    struct err err = {0};
+    if (a->waits && a->wanted && !postmaster_pid(a->postmaster) && !agent_start_postgres(a, &err))
+        log_err(LOG_ERROR, &err);
+}
+
+void agent_hold_back(struct agent *a, enum agent_cause cause, const char *why)
+{
+    struct err err = {0};
+    char evidence[AGENT_WHY_SIZE] = "";
+    a->held_back = true;
+    a->held_cause = cause;
+    COPY_TO(a->held_why, why);
+    if (!postmaster_end_now(a->spec->site->database.data_directory, a->spec->service->failover.stop_budget_ms, evidence, sizeof(evidence), &err)) {
+        agent_is(a, AGENT_STOPPING, cause, "%s; %s", why, err.message);
+        return;
+    }
+    agent_is(a, AGENT_STOPPING, cause, "%s; %s", why, evidence); /* its pidfd tells in a moment */
 }
 
 static void on_start_timer(void *arg)
@@ -218,7 +259,7 @@ static void start_again(struct agent *a, enum agent_cause cause, const char *why
         loop_timer_set(a->start_timer, clock_boot_ms() + RETRY_MS);
     } else {
         agent_is(a, AGENT_STARTING, cause, "started again at once: %s", why);
-        if (!agent_start_postgres(a, &err))
+        if (!agent_start_postgres(a, &err) && !a->waits)
             log_err(LOG_ERROR, &err);
     }
 }
@@ -236,6 +277,14 @@ static void on_ended(void *arg, const struct postmaster_end *end)
     if (!postmaster_end_now(a->spec->site->database.data_directory, a->spec->service->failover.stop_budget_ms, evidence, sizeof(evidence), &err)) {
         a->wanted = false;
         agent_is(a, AGENT_HUNG, CAUSE_NONE, "the postmaster has ended, but not all its processes: %s", err.message);
+        return;
+    }
+    if (a->hold)
+        hold_ended(a->hold);
+    if (a->held_back) {
+        a->held_back = false;
+        a->waits = a->wanted;
+        agent_is(a, AGENT_QUARANTINED, a->held_cause, "%s; %s", a->held_why, evidence);
         return;
     }
     if (!a->wanted) {
@@ -319,7 +368,7 @@ static void on_turn(void *arg UNUSED)
 static bool prepare(struct agent *a, struct err *err)
 {
     const char *folder = file_join(a->arena, a->spec->config->state_dir, "agent");
-    const char *stem = arena_printf(a->arena, "%s/%s.%s", folder, a->spec->service->name, a->spec->site->name);
+    const char *stem = a->stem = arena_printf(a->arena, "%s/%s.%s", folder, a->spec->service->name, a->spec->site->name);
     struct control control;
     a->log_path = arena_printf(a->arena, "%s.log", stem);
     a->stopped_path = arena_printf(a->arena, "%s.stopped", stem);
@@ -333,6 +382,29 @@ static bool prepare(struct agent *a, struct err *err)
     return true;
 }
 
+/* Somebody else may have started it. */
+static void on_look_timer(void *arg)
+{
+    struct agent *a = arg;
+    struct err err = {0};
+    char why[AGENT_WHY_SIZE], evidence[AGENT_WHY_SIZE] = "";
+    loop_timer_set(a->look_timer, clock_boot_ms() + LOOK_MS);
+    if (postmaster_pid(a->postmaster) || !postmaster_find(a->postmaster, &err))
+        return;
+    a->came_up = false;
+    if (forbidden(a, why)) {
+        log_line(LOG_WARNING, "PostgreSQL was started by somebody else, and is ended at once why=\"%s\"", why);
+        if (!postmaster_end_now(a->spec->site->database.data_directory, a->spec->service->failover.stop_budget_ms, evidence, sizeof(evidence), &err))
+            log_err(LOG_ERROR, &err);
+        return;
+    }
+    a->wanted = true;
+    a->log_from = log_size(a);
+    a->ooms = kernel_ooms();
+    agent_is(a, AGENT_STARTING, CAUSE_NONE, "postmaster %d was started by somebody else", postmaster_pid(a->postmaster));
+    gauge_soon(a);
+}
+
 static bool open_all(struct agent *a, struct err *err)
 {
     const struct site *site = a->spec->site;
@@ -343,18 +415,23 @@ static bool open_all(struct agent *a, struct err *err)
     a->postmaster = postmaster_open(a->loop, &pm, on_ended, a);
     a->start_timer = loop_timer_new(a->loop, on_start_timer, a);
     a->stop_timer = loop_timer_new(a->loop, on_stop_timer, a);
+    a->look_timer = loop_timer_new(a->loop, on_look_timer, a);
     gauge_begin(a);
+    if (a->spec->service->failover.automatic && a->spec->config->etcd.endpoints.n && !hold_open(a, &a->hold, err))
+        return false;
     return httpd_open(a->loop, &http, &a->httpd, err);
 }
 
 static void close_all(struct agent *a)
 {
     httpd_close(&a->httpd);
+    hold_close(&a->hold);
     gauge_end(a);
     loop_timer_free(&a->probe_timer);
     loop_timer_free(&a->poll_timer);
     loop_timer_free(&a->start_timer);
     loop_timer_free(&a->stop_timer);
+    loop_timer_free(&a->look_timer);
     postmaster_close(&a->postmaster);
     dns_close(&a->dns);
     loop_close(&a->loop);
@@ -375,7 +452,7 @@ static void take_over(struct agent *a)
         gauge_soon(a);
         if (forbidden(a, why))
             log_line(LOG_WARNING, "PostgreSQL runs although it was stopped for good why=\"%s\"", why);
-    } else if (!agent_start_postgres(a, &err)) {
+    } else if (!agent_start_postgres(a, &err) && !a->waits) {
         log_err(LOG_ERROR, &err);
     }
 }
@@ -396,6 +473,7 @@ bool agent_run(const struct agent_spec *spec, struct err *err)
         struct loop_signal *term = loop_signal_new(a->loop, SIGTERM, on_signal, a), *interrupt = loop_signal_new(a->loop, SIGINT, on_signal, a);
         log_line(LOG_INFO, "agent of site \"%s\" listens address=%s", spec->site->name, spec->site->agent.listen);
         take_over(a);
+        loop_timer_set(a->look_timer, clock_boot_ms() + LOOK_MS);
         loop_run(a->loop);
         loop_signal_free(&term);
         loop_signal_free(&interrupt);
@@ -412,8 +490,12 @@ bool agent_guard(const struct agent_spec *spec, struct err *err)
     *a = (struct agent){.spec = spec, .arena = arena};
     if (!prepare(a, err))
         return false;
-    if (!forbidden(a, why))
-        return true;
+    if (!forbidden(a, why)) {
+        if (!spec->service->failover.automatic || !spec->config->etcd.endpoints.n || agent_is_standby(a))
+            return true;
+        err_set(err, ERR_REFUSED, "PostgreSQL of site \"%s\" lives by a lease, so only its agent starts it", spec->site->name);
+        return err_hint(err, "start the agent: it starts PostgreSQL as soon as this site may write");
+    }
     err_set(err, ERR_REFUSED, "PostgreSQL of site \"%s\" may not start: %s", spec->site->name, why);
     return err_hint(err, "POST /v1/start to its agent allows it, once it is certain that no other site writes");
 }

@@ -2,6 +2,7 @@
 #pragma once
 #include "agent/agent.h"
 #include "agent/cause.h"
+#include "agent/hold.h"
 #include "agent/postmaster.h"
 #include "io/httpd.h"
 #include "sys/loop.h"
@@ -47,7 +48,9 @@ struct agent {
     struct dns *dns;
     struct httpd *httpd;
     struct postmaster *postmaster;
+    const char *stem;         /* of the names of its files */
     const char *log_path, *stopped_path, *epoch_path;
+    struct hold *hold;        /* NULL: it lives by no lease */
     char *token;              /* NULL: none, and nothing is carried out */
     /* What is told. */
     enum agent_state state;
@@ -58,11 +61,15 @@ struct agent {
     struct gauge gauge;
     /* The life of PostgreSQL. */
     bool wanted;              /* it is to run */
+    bool waits;               /* for a lease, to be started */
+    bool held_back;           /* it was ended for want of one, and how that is told: */
+    enum agent_cause held_cause;
+    char held_why[AGENT_WHY_SIZE];
     bool came_up;             /* since it was started */
     int64_t log_from;         /* of its log, since it was started */
     int64_t ooms;             /* kernel's count when it was started */
     int64_t *restarted_ms;    /* of the newest ones, a ring of agent.restarts */
-    struct loop_timer *start_timer, *stop_timer;
+    struct loop_timer *start_timer, *stop_timer, *look_timer;
     struct httpd_request *stopping; /* a fast stop that somebody waits for; NULL: none */
     /* Probes. */
     struct pgprobe *probe;
@@ -87,6 +94,11 @@ MUST_USE bool agent_start_postgres(struct agent *a, struct err *err);
 /* Immediately and for good: not even a reboot starts it again before /v1/start. */
 MUST_USE bool agent_stop_now(struct agent *a, const char *why, char *evidence, size_t size, struct err *err);
 MUST_USE bool agent_stop_fast(struct agent *a, struct httpd_request *request, struct err *err); /* answered when it has ended */
+bool agent_is_standby(const struct agent *a); /* it follows, or would if it were started */
+/* Ends PostgreSQL at once, until there is a lease again. */
+void agent_hold_back(struct agent *a, enum agent_cause cause, const char *why);
+void agent_still_waits(struct agent *a); /* what waits for a lease is told why */
+void agent_may_begin(struct agent *a); /* there is a lease: what waits for one is started */
 MUST_USE bool agent_allow(struct agent *a, struct err *err); /* takes back what forbids a start */
 MUST_USE bool agent_note_epoch(struct agent *a, int64_t epoch, struct err *err); /* on disk; false when an older one is given */
 

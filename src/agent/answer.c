@@ -61,8 +61,8 @@ static void put_state(const struct agent *a, struct buf *out)
     json_put_int(&j, "epoch", a->epoch);
     json_key(&j, "lease");
     json_object(&j);
-    json_put_int(&j, "valid_ms", 0);
-    json_put_text(&j, "by", "none");
+    json_put_int(&j, "valid_ms", a->hold ? hold_valid_ms(a->hold) : 0);
+    json_put_text(&j, "by", a->hold ? hold_by(a->hold) : "none");
     json_object_end(&j);
     json_put_int(&j, "timeline", g->timeline);
     json_put_text(&j, "lsn", g->lsn);
@@ -73,7 +73,7 @@ static void put_state(const struct agent *a, struct buf *out)
     json_put_bool(&j, "receiving", g->receiving);
     json_put_int(&j, "restarts", a->restarts);
     json_put_text(&j, "system_identifier", a->system_identifier ? identifier : "");
-    json_put_text(&j, "armed", "none");
+    json_put_text(&j, "armed", a->hold ? hold_armed(a->hold) : "none");
     json_object_end(&j);
 }
 
@@ -195,10 +195,9 @@ static bool use_nonce(struct agent *a, const char *text)
 }
 
 /* Signature first: what is not signed is not even read. */
-static bool is_authentic(struct agent *a, const struct httpd_request *r, struct arena *arena, const struct json **ret, struct err *err)
+static bool is_authentic(struct agent *a, const struct httpd_request *r, struct arena *arena, const struct json **ret, int64_t *ret_epoch, struct err *err)
 {
     char signature[SIGNATURE_COMMAND_SIZE];
-    int64_t epoch;
     if (!a->token)
         return err_set(err, ERR_PERMISSION, "this agent has no token, so it takes no commands");
     signature_command(a->token, r->method, r->path, r->body, signature);
@@ -208,9 +207,9 @@ static bool is_authentic(struct agent *a, const struct httpd_request *r, struct 
         return false;
     if (!use_nonce(a, json_string(json_get(*ret, "nonce"))))
         return err_set(err, ERR_PERMISSION, "the nonce is not one that was given, or was used already; GET /v1/nonce gives one");
-    if (!json_integer(json_get(*ret, "epoch"), &epoch) || epoch < 0)
+    if (!json_integer(json_get(*ret, "epoch"), ret_epoch) || *ret_epoch < 0)
         return err_set(err, ERR_DATA, "\"epoch\" is missing");
-    return agent_note_epoch(a, epoch, err);
+    return true;
 }
 
 void answer_stopped(struct agent *a, const char *evidence)
@@ -255,12 +254,38 @@ static bool do_start(struct agent *a, struct httpd_request *r, const struct json
     return true;
 }
 
+/* The answer is signed over the question, so that nobody on the way can grant in our name. */
+static bool do_grant(struct agent *a, struct httpd_request *r, const struct json *body, struct err *err)
+{
+    int64_t epoch = 0;
+    const char *site = json_string(json_get(body, "site")), *armed = json_string(json_get(body, "armed"));
+    char proof[SIGNATURE_COMMAND_SIZE];
+    SCOPED(buf_done) struct buf out = {.max = ANSWER_MAX};
+    if (!a->hold || !site || !json_integer(json_get(body, "epoch"), &epoch))
+        return err_set(err, ERR_REFUSED, a->hold ? "\"site\" is missing" : "this agent lives by no lease, and grants none");
+    bool granted = hold_grant(a->hold, epoch, site, armed && !same(armed, "none"), err);
+    if (!granted && err->code != ERR_REFUSED)
+        return false;
+    signature_command(a->token, granted ? "GRANTED" : "REFUSED", r->path, r->body, proof);
+    struct jsonout j = jsonout(&out);
+    json_object(&j);
+    json_put_bool(&j, "granted", granted);
+    json_put_text(&j, "proof", proof);
+    if (!granted)
+        json_put_text(&j, "why", err->message);
+    json_object_end(&j);
+    httpd_answer(r, HTTP_OK, TYPE_JSON, buf_str(&out));
+    return true;
+}
+
 static const struct {
     const char *path;
+    bool any_epoch; /* it says itself what is wrong with one that is over */
     bool (*run)(struct agent *a, struct httpd_request *r, const struct json *body, struct err *err); /* answers when true */
 } orders[] = {
-    {"/v1/stop", do_stop},
-    {"/v1/start", do_start},
+    {"/v1/stop", false, do_stop},
+    {"/v1/start", false, do_start},
+    {"/v1/grant", true, do_grant},
 };
 
 static bool take_order(struct agent *a, struct httpd_request *r)
@@ -271,9 +296,11 @@ static bool take_order(struct agent *a, struct httpd_request *r)
         SCOPED(arena_close) struct arena *arena = arena_open();
         struct err err = {0};
         const struct json *body;
+        int64_t epoch;
         if (!same(r->method, "POST"))
             answer_error(r, HTTP_WRONG_METHOD, "POST it");
-        else if (!is_authentic(a, r, arena, &body, &err) || !orders[i].run(a, r, body, &err))
+        else if (!is_authentic(a, r, arena, &body, &epoch, &err) || (!orders[i].any_epoch && !agent_note_epoch(a, epoch, &err)) ||
+                 !orders[i].run(a, r, body, &err))
             answer_error(r, (unsigned)err_http_status(err.code), err.message);
         return true;
     }

@@ -48,9 +48,10 @@ const struct command cmd_agent = {
     .name = "agent",
     .usage = "agent [guard] [SITE]",
     .summary = N_("beside a PostgreSQL: keeps it running, says what it is, ends it with proof"),
-    .details = N_("Runs in the foreground, on the host of the site's PostgreSQL, until it is stopped; PostgreSQL goes on then. It takes over a server\n"
-                  "that runs and starts one that does not, starts it again when it died and that can help, and answers load balancers and members over\n"
-                  "HTTP. guard only says whether PostgreSQL may be started here, by its exit status: for ExecStartPre= of a unit."),
+    .details = N_("Runs in the foreground, on the host of the site's PostgreSQL. It takes over a server that runs and starts one that does not, starts\n"
+                  "it again when it died and that can help, and answers load balancers and members over HTTP. Where failover is automatic it holds the\n"
+                  "lease, and PostgreSQL ends with that, so also soon after the agent; else PostgreSQL goes on without it.\n"
+                  "guard only says whether PostgreSQL may be started here, by its exit status: for ExecStartPre= of a unit."),
     .wants_config = true,
     .run = run_agent,
 };

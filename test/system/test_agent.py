@@ -49,6 +49,7 @@ class Agent:
 
     def __init__(self, program: Path) -> None:
         self.program = program
+        self.site = "production"
         self.folder = Path(tempfile.mkdtemp(prefix="bascule-agent.", dir="/tmp"))
         self.data = self.folder / "data"
         self.address = "127.{}.{}.{}".format(*(1 + byte % 254 for byte in os.urandom(3)))
@@ -70,7 +71,7 @@ class Agent:
             file.write(line + "\n")
 
     def run(self) -> None:
-        self.process = subprocess.Popen([self.program, "-c", self.config, "agent"], stderr=(self.folder / "agent.err").open("ab"), stdin=subprocess.DEVNULL)
+        self.process = subprocess.Popen([self.program, "-c", self.config, "agent", self.site], stderr=(self.folder / "agent.err").open("ab"), stdin=subprocess.DEVNULL)
         wait_until("the agent to listen", 10, lambda: self.state() is not None)
 
     def end(self, how: int = signal.SIGTERM) -> None:
@@ -188,6 +189,21 @@ def test_a_server_that_was_shut_down_in_order_is_left_alone(agent: Agent) -> Non
     os.kill(agent.postmaster, signal.SIGINT)
     told = agent.is_("stopped")
     assert told["restarts"] == 0 and told["why"] == "somebody else shut it down"
+
+
+def test_one_that_somebody_else_starts_is_found(agent: Agent) -> None:
+    agent.run()
+    agent.is_("primary")
+    os.kill(agent.postmaster, signal.SIGINT)
+    agent.is_("stopped")
+    user = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
+    with subprocess.Popen([BIN / "postgres", "-D", agent.data], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/", **user) as other:
+        agent.is_("primary")
+        assert agent.postmaster == other.pid
+        assert agent.order("/v1/stop", mode="immediate")[0] == 200
+    with subprocess.Popen([BIN / "postgres", "-D", agent.data], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/", **user) as other:
+        other.wait(10)  # it was stopped for good
+    agent.is_("stopped")
 
 
 def test_a_frozen_server_is_hung_and_well_again(agent: Agent) -> None:

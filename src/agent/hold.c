@@ -1,0 +1,555 @@
+/* agent/hold.c -- The rules of lease.c, carried: rounds go to etcd, and to every other agent too when etcd did not answer the one before;
+   what they say goes back into the rules, and what the rules say is done to PostgreSQL. */
+#include "agent/hold.h"
+
+#include <inttypes.h>
+
+#include "agent/agent_internal.h"
+#include "agent/lease.h"
+#include "agent/sentinel.h"
+#include "base/jsonout.h"
+#include "io/etcd.h"
+#include "io/json.h"
+#include "io/signature.h"
+#include "sys/clock.h"
+#include "sys/file.h"
+#include "sys/log.h"
+#include "sys/secret.h"
+
+#include "base/banned.h"
+
+enum { TEXT_MAX = 4096, FLIGHTS = LEASE_ROUNDS_MAX, GRANT_PATH_MAX = 512, MARK_MAX = 64 };
+
+/* One round on its way to etcd. */
+struct flight {
+    struct hold *hold;
+    int64_t serial; /* 0: free */
+    int64_t epoch;
+    struct etcd_call *call;
+};
+
+/* Another site's agent, and the question that is on its way to it: a nonce first, then the grant. */
+struct member {
+    struct hold *hold;
+    const struct site *site;
+    char *token;
+    struct http_request *request;
+    int64_t serial, epoch;
+    bool granting;
+    char *body; /* that was sent */
+};
+
+struct hold {
+    struct agent *agent;
+    struct arena *arena;
+    struct http *http;
+    struct etcd *etcd;
+    struct loop_timer *timer;
+    struct lease_terms terms;
+    struct sentinel *sentinel;
+    const char *epoch_key, *lease_prefix, *lease_key, *named_path;
+    int64_t opened_ms;
+    /* What is known of the epoch. */
+    int64_t epoch, epoch_revision; /* revision 0: etcd has not told it to this process yet */
+    char named[128];
+    struct etcd_call *look;
+    int64_t looked_ms;
+    /* This site's lease. */
+    struct lease_holder holder;
+    bool holding, adopted;
+    int64_t held_epoch, first, answered, adopted_ms;
+    struct flight flights[FLIGHTS];
+    struct member *members;
+    int member_count;
+    /* What this site promises. */
+    struct lease_waiter waiter;
+};
+
+static void consider(struct hold *h);
+
+static bool names_us(const struct hold *h)
+{
+    return same(h->named, h->agent->spec->site->name);
+}
+
+static void give_up(struct hold *h)
+{
+    h->holding = false;
+    for (int i = 0; i < FLIGHTS; i++) {
+        if (h->flights[i].call)
+            etcd_cancel(&h->flights[i].call);
+        h->flights[i].serial = 0;
+    }
+    for (int i = 0; i < h->member_count; i++)
+        if (h->members[i].request)
+            http_cancel(&h->members[i].request);
+}
+
+/* ---- PostgreSQL ---- */
+
+static bool writes(const struct hold *h)
+{
+    const struct agent *a = h->agent;
+    return postmaster_pid(a->postmaster) && !agent_is_standby(a);
+}
+
+/* What outlives a killed agent, as it is at this moment. */
+static const char *armed(const struct hold *h)
+{
+    return h->sentinel && sentinel_alive(h->sentinel) ? "sentinel" : "none";
+}
+
+const char *hold_armed(const struct hold *h)
+{
+    return armed(h);
+}
+
+/* The end of the lease, for the sentinel: as long as PostgreSQL writes, or is about to. */
+static void arm(struct hold *h)
+{
+    if (h->holder.until_ms && h->holding)
+        sentinel_set(h->sentinel, h->holder.until_ms);
+}
+
+static void stop_postgres(struct hold *h, enum agent_cause cause, const char *why)
+{
+    if (!postmaster_pid(h->agent->postmaster))
+        return;
+    log_line(LOG_WARNING, "PostgreSQL is ended at once why=\"%s\"", why);
+    agent_hold_back(h->agent, cause, why);
+}
+
+static void begin_waiting(struct hold *h)
+{
+    lease_wait(&h->waiter, &h->terms, clock_boot_ms());
+}
+
+/* Kept, so that an agent that is started while etcd is away knows whom it may ask, and for what. */
+static bool write_named(struct hold *h, struct err *err)
+{
+    char text[MARK_MAX + sizeof(h->named)];
+    snprintf(text, sizeof(text), "%" PRId64 " %s\n", h->epoch, h->named);
+    return file_write(h->named_path, text, strlen(text), 0600, err);
+}
+
+static void read_named(struct hold *h)
+{
+    SCOPED(arena_close) struct arena *arena = arena_open();
+    struct err err = {0};
+    struct str text, number;
+    if (!file_exists(h->named_path) || !file_read(arena, h->named_path, MARK_MAX + sizeof(h->named), &text, &err))
+        return;
+    text = str_trim(text);
+    if (!str_next(&text, ' ', &number) || !text.p || !str_int(number, &h->epoch))
+        return;
+    COPY_TO(h->named, str_dup(arena, text));
+}
+
+static void learn(struct hold *h, int64_t epoch, const char *named, int64_t revision)
+{
+    struct err err = {0};
+    h->epoch_revision = MAX_OF(h->epoch_revision, revision);
+    if (epoch < h->epoch || (epoch == h->epoch && same(named, h->named)))
+        return;
+    log_line(LOG_INFO, "epoch %" PRId64 " names site \"%s\"", epoch, named);
+    h->epoch = epoch;
+    COPY_TO(h->named, named);
+    if (!write_named(h, &err))
+        log_err(LOG_WARNING, &err);
+    if (!agent_note_epoch(h->agent, epoch, &err))
+        log_err(LOG_WARNING, &err);
+    give_up(h);
+    begin_waiting(h);
+}
+
+/* ---- rounds to etcd ---- */
+
+static char *lease_text(struct hold *h, struct arena *arena, int64_t serial)
+{
+    struct buf out SCOPED(buf_done) = {.max = TEXT_MAX};
+    struct jsonout j = jsonout(&out);
+    char boot[64];
+    clock_boot_id(boot, sizeof(boot));
+    json_object(&j);
+    json_put_int(&j, "epoch", h->held_epoch);
+    json_put_int(&j, "serial", serial);
+    json_put_text(&j, "boot", boot);
+    json_put_text(&j, "lsn", h->agent->gauge.lsn);
+    json_put_int(&j, "timeline", h->agent->gauge.timeline);
+    json_put_text(&j, "armed", armed(h));
+    json_object_end(&j);
+    return arena_strdup(arena, buf_text(&out));
+}
+
+static void on_renewed(void *arg, enum etcd_outcome outcome, const struct etcd_answer *answer, const struct err *err UNUSED)
+{
+    struct flight *f = arg;
+    struct hold *h = f->hold;
+    int64_t serial = f->serial;
+    f->call = NULL;
+    f->serial = 0;
+    if (!h->holding || f->epoch != h->held_epoch)
+        return;
+    if (outcome == ETCD_ANSWERED) {
+        h->answered = MAX_OF(h->answered, serial);
+        lease_renewed(&h->holder, clock_boot_ms(), serial, answer->succeeded ? LEASE_OK : LEASE_REFUSED);
+        arm(h);
+    }
+    consider(h);
+}
+
+static void send_to_etcd(struct hold *h, int64_t serial)
+{
+    SCOPED(arena_close) struct arena *arena = arena_open();
+    struct flight *f = &h->flights[serial % FLIGHTS];
+    struct etcd_compare current = {.key = h->epoch_key, .what = ETCD_MOD_REVISION, .number = h->epoch_revision};
+    struct etcd_op put = {.kind = ETCD_PUT, .key = h->lease_key, .value = str_of(lease_text(h, arena, serial))};
+    struct etcd_request request = {.kind = ETCD_TXN, .compares = &current, .compare_count = 1, .ops = &put, .op_count = 1};
+    struct err err = {0};
+    if (h->epoch_revision == 0)
+        return; /* it has told us nothing yet */
+    if (f->call)
+        etcd_cancel(&f->call);
+    *f = (struct flight){.hold = h, .serial = serial, .epoch = h->held_epoch};
+    if (!etcd_start(h->etcd, &request, on_renewed, f, &f->call, &err))
+        f->serial = 0;
+}
+
+/* ---- rounds to the other agents ---- */
+
+static void on_member(void *arg, const struct http_response *response, const struct err *err);
+
+static void ask_member(struct member *m, const char *path, const char *signature)
+{
+    struct err err = {0};
+    SCOPED(arena_close) struct arena *arena = arena_open();
+    const char *headers[] = {"Content-Type: application/json", signature ? arena_printf(arena, SIGNATURE_COMMAND_HEADER ": %s", signature) : NULL, NULL};
+    struct http_spec spec = {.method = signature ? "POST" : "GET", .url = arena_printf(arena, "%s%s", m->site->agent.url, path), .headers = headers,
+                             .body = signature ? m->body : NULL, .body_size = signature ? strlen(m->body) : 0,
+                             .timeout_ms = m->hold->agent->spec->config->etcd.timeout_ms, .max_body = TEXT_MAX};
+    m->granting = signature != NULL;
+    if (!http_start(m->hold->http, &spec, on_member, m, &m->request, &err))
+        m->request = NULL;
+}
+
+static void send_grant(struct member *m, const char *nonce)
+{
+    char signature[SIGNATURE_COMMAND_SIZE];
+    SCOPED(buf_done) struct buf out = {.max = TEXT_MAX};
+    struct jsonout j = jsonout(&out);
+    json_object(&j);
+    json_put_int(&j, "epoch", m->epoch);
+    json_put_text(&j, "nonce", nonce);
+    json_put_int(&j, "serial", m->serial);
+    json_put_int(&j, "ttl_ms", m->hold->terms.ttl_ms);
+    json_put_text(&j, "site", m->hold->agent->spec->site->name);
+    json_put_text(&j, "armed", armed(m->hold));
+    json_object_end(&j);
+    free(m->body);
+    m->body = strdup(buf_text(&out));
+    signature_command(m->token, "POST", "/v1/grant", str_of(m->body), signature);
+    ask_member(m, "/v1/grant", signature);
+}
+
+/* Its answer is signed, over the very question: nobody on the way can grant for it. */
+static enum lease_answer grant_of(const struct member *m, const struct http_response *response, const struct json *body)
+{
+    char proof[SIGNATURE_COMMAND_SIZE];
+    bool granted = false;
+    const char *verb = json_truth(json_get(body, "granted"), &granted) && granted ? "GRANTED" : "REFUSED";
+    signature_command(m->token, verb, "/v1/grant", str_of(m->body), proof);
+    if (response->status != 200 || !signature_same(proof, json_string(json_get(body, "proof"))))
+        return LEASE_UNKNOWN;
+    return granted ? LEASE_OK : LEASE_REFUSED;
+}
+
+static void on_member(void *arg, const struct http_response *response, const struct err *err UNUSED)
+{
+    struct member *m = arg;
+    struct hold *h = m->hold;
+    SCOPED(arena_close) struct arena *arena = arena_open();
+    struct err bad = {0};
+    const struct json *body;
+    m->request = NULL;
+    if (!response || !h->holding || m->epoch != h->held_epoch || !json_parse(arena, response->body, &body, &bad))
+        return;
+    if (!m->granting) {
+        const char *nonce = json_string(json_get(body, "nonce"));
+        if (nonce)
+            send_grant(m, nonce);
+        return;
+    }
+    lease_granted(&h->holder, clock_boot_ms(), m->serial, (int)(m - h->members), grant_of(m, response, body));
+    arm(h);
+    consider(h);
+}
+
+static void send_to_members(struct hold *h, int64_t serial)
+{
+    for (int i = 0; i < h->member_count; i++) {
+        struct member *m = &h->members[i];
+        if (m->request || !m->token)
+            continue; /* the question before is still on its way, and is as good */
+        m->serial = serial;
+        m->epoch = h->held_epoch;
+        ask_member(m, "/v1/nonce", NULL);
+    }
+}
+
+/* ---- what etcd knows ---- */
+
+static void take_epoch(struct hold *h, const struct etcd_value *v)
+{
+    SCOPED(arena_close) struct arena *arena = arena_open();
+    struct err err = {0};
+    const struct json *body;
+    int64_t epoch;
+    const char *site;
+    if (!json_parse(arena, v->value, &body, &err) || !json_integer(json_get(body, "epoch"), &epoch) || !(site = json_string(json_get(body, "site")))) {
+        log_line(LOG_WARNING, "the epoch in etcd cannot be read key=%s", h->epoch_key);
+        return;
+    }
+    learn(h, epoch, site, v->mod_revision);
+}
+
+static void take_leases(struct hold *h, const struct etcd_result *leases)
+{
+    for (size_t i = 0; i < leases->count; i++) {
+        SCOPED(arena_close) struct arena *arena = arena_open();
+        struct err err = {0};
+        const struct json *body;
+        const struct etcd_value *v = &leases->values[i];
+        if (str_is(v->key, h->lease_key))
+            continue;
+        bool armed = json_parse(arena, v->value, &body, &err) && json_string(json_get(body, "armed")) && !same(json_string(json_get(body, "armed")), "none");
+        lease_saw(&h->waiter, clock_boot_ms(), v->mod_revision, armed);
+    }
+}
+
+static void on_looked(void *arg, enum etcd_outcome outcome, const struct etcd_answer *answer, const struct err *err UNUSED)
+{
+    struct hold *h = arg;
+    h->look = NULL;
+    if (outcome != ETCD_ANSWERED || answer->result_count == 0)
+        return;
+    const struct etcd_value *epoch = etcd_answer_value(answer, 0);
+    if (epoch)
+        take_epoch(h, epoch);
+    if (answer->result_count > 1)
+        take_leases(h, &answer->results[1]);
+    consider(h);
+}
+
+/* Where there is no epoch yet, the production site makes the first one, and nobody else. */
+static void look(struct hold *h)
+{
+    const struct agent *a = h->agent;
+    bool first = a->spec->site->role == SITE_PRODUCTION && !agent_is_standby(a) && h->epoch_revision == 0 && h->epoch == 0;
+    char text[256];
+    struct err err = {0};
+    snprintf(text, sizeof(text), "{\"epoch\":1,\"site\":\"%s\",\"by\":\"agent of site %s\",\"wall_ms\":%" PRId64 "}", a->spec->site->name, a->spec->site->name, clock_wall_ms());
+    struct etcd_compare absent = {.key = h->epoch_key, .what = ETCD_CREATE_REVISION, .number = 0};
+    struct etcd_op put = {.kind = ETCD_PUT, .key = h->epoch_key, .value = str_of(text)};
+    struct etcd_op get[] = {{.kind = ETCD_GET, .key = h->epoch_key}, {.kind = ETCD_GET, .key = h->lease_prefix, .prefix = true, .limit = LEASE_MEMBERS_MAX}};
+    struct etcd_request request = {.kind = ETCD_TXN, .ops = get, .op_count = 2};
+    if (first)
+        request = (struct etcd_request){.kind = ETCD_TXN, .compares = &absent, .compare_count = 1, .ops = &put, .op_count = 1, .otherwise = get, .otherwise_count = 2, .repeatable = true};
+    if (!etcd_start(h->etcd, &request, on_looked, h, &h->look, &err))
+        h->look = NULL;
+}
+
+/* ---- what follows from it ---- */
+
+static void begin_holding(struct hold *h)
+{
+    int64_t now = clock_boot_ms();
+    h->first = MAX_OF(h->first + FLIGHTS, clock_wall_ms()); /* no number of another life comes again */
+    lease_hold(&h->holder, &h->terms, h->member_count, h->first, now);
+    h->first += MS_DAY; /* more rounds than this lease will have */
+    h->holding = true;
+    h->held_epoch = h->epoch;
+    h->answered = h->holder.serial;
+    h->adopted = writes(h);
+    h->adopted_ms = now;
+}
+
+static void keep(struct hold *h)
+{
+    int64_t now = clock_boot_ms();
+    if (!h->holding)
+        begin_holding(h);
+    struct lease_say say = lease_ask(&h->holder, now);
+    if (say.renew) {
+        bool silent = h->answered < h->holder.serial || h->epoch_revision == 0;
+        int64_t serial = lease_sent(&h->holder, clock_boot_ms());
+        send_to_etcd(h, serial);
+        if (silent)
+            send_to_members(h, serial);
+    }
+    /* One that was found running has no lease of which we know the end: it has the time of one to get another. */
+    bool late = !say.may_write && (!h->adopted || now - h->adopted_ms > h->terms.ttl_ms - h->terms.stop_budget_ms);
+    h->adopted = h->adopted && !say.may_write;
+    if ((say.stop || late) && writes(h))
+        stop_postgres(h, h->holder.end == LEASE_EPOCH_MOVED ? CAUSE_EPOCH : CAUSE_LEASE_LOST, say.stop ? lease_end_say(h->holder.end) : "it runs without a lease, and got none");
+    if (say.stop)
+        give_up(h);
+    else if (say.may_begin)
+        agent_may_begin(h->agent);
+}
+
+static void consider(struct hold *h)
+{
+    char why[AGENT_WHY_SIZE];
+    if (names_us(h) && h->epoch) {
+        keep(h);
+    } else if (!h->epoch && writes(h) && clock_boot_ms() - h->opened_ms > h->terms.ttl_ms) {
+        stop_postgres(h, CAUSE_LEASE_LOST, "it is not known which site may write: etcd does not answer");
+    } else if (h->epoch && writes(h)) {
+        snprintf(why, sizeof(why), "epoch %" PRId64 " names site \"%s\"", h->epoch, h->named);
+        stop_postgres(h, CAUSE_EPOCH, why);
+    } else {
+        agent_still_waits(h->agent);
+    }
+}
+
+static void on_tick(void *arg)
+{
+    struct hold *h = arg;
+    int64_t now = clock_boot_ms();
+    loop_timer_set(h->timer, now + MAX_OF(h->terms.guard_ms / 4, 1));
+    lease_tick(&h->waiter, now);
+    if (!h->look && now - h->looked_ms >= h->terms.renew_ms) {
+        h->looked_ms = now;
+        look(h);
+    }
+    consider(h);
+}
+
+/* ---- what the agent asks ---- */
+
+bool hold_may_begin(struct hold *h, char *why, size_t size)
+{
+    if (h->epoch == 0)
+        snprintf(why, size, "it is not known which site may write: etcd did not answer yet");
+    else if (!names_us(h))
+        snprintf(why, size, "epoch %" PRId64 " names site \"%s\"", h->epoch, h->named);
+    else if (!h->holding || !lease_ask(&h->holder, clock_boot_ms()).may_begin)
+        snprintf(why, size, "it has no lease yet");
+    else
+        return true;
+    return false;
+}
+
+void hold_ended(struct hold *h)
+{
+    give_up(h);
+    sentinel_set(h->sentinel, 0);
+    consider(h); /* and asks for the next at once */
+}
+
+bool hold_grant(struct hold *h, int64_t epoch, const char *site, bool armed, struct err *err)
+{
+    learn(h, epoch, site, 0);
+    if (epoch < h->epoch || !same(site, h->named))
+        return err_set(err, ERR_REFUSED, "epoch %" PRId64 " names site \"%s\"", h->epoch, h->named);
+    if (!lease_grant(&h->waiter, clock_boot_ms(), armed))
+        return err_set(err, ERR_UNAVAILABLE, "this site is to take over");
+    consider(h);
+    return true;
+}
+
+int64_t hold_valid_ms(const struct hold *h)
+{
+    return h->holding && h->holder.end == LEASE_NOT_ENDED ? MAX_OF(h->holder.until_ms - clock_boot_ms(), 0) : 0;
+}
+
+const char *hold_by(const struct hold *h)
+{
+    static const char *const names[] = {[LEASE_BY_NONE] = "none", [LEASE_BY_ETCD] = "etcd", [LEASE_BY_GRANTS] = "grants"};
+    return hold_valid_ms(h) ? names[h->holder.by] : "none";
+}
+
+int64_t hold_epoch(const struct hold *h)
+{
+    return h->epoch;
+}
+
+/* A server that runs already has at most the time of one lease to be given one, whatever becomes of this process meanwhile. */
+static bool open_sentinel(struct hold *h, const char *path, struct err *err)
+{
+    const struct agent *a = h->agent;
+    const char *data = a->spec->site->database.data_directory;
+    if (!sentinel_open(path, data, h->terms.stop_budget_ms, &h->sentinel, err))
+        return false;
+    int64_t now = clock_boot_ms(), left = sentinel_deadline(h->sentinel) - now;
+    if (!postmaster_of(data) || agent_is_standby(a))
+        sentinel_set(h->sentinel, 0);
+    else if (left <= 0 || left > h->terms.ttl_ms)
+        sentinel_set(h->sentinel, now + h->terms.ttl_ms);
+    return true;
+}
+
+static bool open_members(struct hold *h, struct err *err)
+{
+    const struct service *service = h->agent->spec->service;
+    h->members = arena_array(h->arena, struct member, MAX_OF(service->sites.n, 1));
+    for (size_t i = 0; i < service->sites.n; i++) {
+        const struct site *s = &service->sites.p[i];
+        if (s == h->agent->spec->site)
+            continue;
+        struct member *m = &h->members[h->member_count++]; /* one without an agent never grants, so grants never suffice */
+        *m = (struct member){.hold = h, .site = s};
+        if (s->agent.listen && !secret_read(h->arena, &s->agent.token, &m->token, err))
+            return false;
+    }
+    return true;
+}
+
+bool hold_open(struct agent *a, struct hold **ret, struct err *err)
+{
+    struct arena *arena = arena_open();
+    struct hold *h = arena_new(arena, struct hold);
+    const struct etcd_conf *e = &a->spec->config->etcd;
+    const struct failover_conf *f = &a->spec->service->failover;
+    *h = (struct hold){.agent = a, .arena = arena};
+    h->terms = (struct lease_terms){.ttl_ms = f->ttl_ms, .renew_ms = f->renew_ms, .stop_budget_ms = f->stop_budget_ms, .guard_ms = f->guard_ms, .drift = f->drift};
+    const char *prefix = arena_printf(arena, "%s/%s", e->prefix, a->spec->service->name);
+    h->epoch_key = arena_printf(arena, "%s/epoch", prefix);
+    h->lease_prefix = arena_printf(arena, "%s/lease/", prefix);
+    h->lease_key = arena_printf(arena, "%s%s", h->lease_prefix, a->spec->site->name);
+    h->http = http_open(a->loop, a->dns);
+    struct etcd_spec spec = {.endpoints = (const char *const *)e->endpoints.p, .endpoint_count = e->endpoints.n, .ca_file = e->ca_file, .cert_file = e->cert_file,
+                             .key_file = e->key_file, .user = e->user, .password = e->password, .timeout_ms = e->timeout_ms};
+    h->named_path = arena_printf(arena, "%s.named", a->stem);
+    h->opened_ms = clock_boot_ms();
+    read_named(h);
+    if (!open_members(h, err) || !open_sentinel(h, arena_printf(arena, "%s.deadline", a->stem), err) || !etcd_open(&spec, h->http, &h->etcd, err)) {
+        hold_close(&h);
+        return false;
+    }
+    begin_waiting(h);
+    h->timer = loop_timer_new(a->loop, on_tick, h);
+    loop_timer_set(h->timer, clock_boot_ms());
+    *ret = h;
+    return true;
+}
+
+void hold_close(struct hold **hold)
+{
+    if (!hold || !*hold)
+        return;
+    struct hold *h = TAKE(*hold);
+    give_up(h);
+    if (h->look)
+        etcd_cancel(&h->look);
+    loop_timer_free(&h->timer);
+    etcd_close(&h->etcd);
+    http_close(&h->http);
+    sentinel_close(&h->sentinel);
+    for (int i = 0; i < h->member_count; i++) {
+        secret_wipe(h->members[i].token);
+        free(h->members[i].body);
+    }
+    struct arena *arena = h->arena; /* h lives in it */
+    arena_close(&arena);
+}
