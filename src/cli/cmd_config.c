@@ -22,12 +22,12 @@ static struct counts counts_of(const struct config *config)
 }
 
 /* Does anything of this service live by a lease? */
-static bool has_lease(const struct service *service)
+static bool has_lease(const struct config *config, const struct service *service)
 {
     bool agent = false;
     for (size_t i = 0; i < service->sites.n; i++)
         agent = agent || service->sites.p[i].agent.listen;
-    return agent && service->failover.automatic;
+    return agent && service->failover.automatic && config->etcd.endpoints.n;
 }
 
 static void put_lease(struct jsonout *j, const struct service *service)
@@ -44,7 +44,7 @@ static void put_leases(struct jsonout *j, const struct config *config)
     json_key(j, "leases");
     json_array(j);
     for (size_t i = 0; i < config->services.n; i++)
-        if (has_lease(&config->services.p[i]))
+        if (has_lease(config, &config->services.p[i]))
             put_lease(j, &config->services.p[i]);
     json_array_end(j);
 }
@@ -53,7 +53,7 @@ static void say_leases(struct buf *out, const struct config *config)
 {
     for (size_t i = 0; i < config->services.n; i++) {
         const struct service *s = &config->services.p[i];
-        if (has_lease(s))
+        if (has_lease(config, s))
             buf_printf(out, _("%s: an isolated primary stops within %lld ms; another is promoted no earlier than %lld ms after its last renewal\n"),
                        s->name, (long long)failover_stops_within_ms(&s->failover), (long long)failover_waits_ms(&s->failover));
     }

@@ -114,7 +114,10 @@ def test_the_bounds_of_a_lease_are_printed(program: Path, tmp_path: Path) -> Non
     assert "leases\":[]" in printed(program, "-c", str(SAMPLE), "config", "check", "--json", **environment)
     text = re.sub(r"(?m)^        database:$", "        agent: {listen: \"127.0.0.1:9346\"}\n        database:", text)
     path = tmp_path / "bascule.yaml"
-    path.write_text(re.sub(r"(?m)^    sites:$", "    failover: {ttl: 4s, drift: 2, guard: 300ms}\n    sites:", text))
+    text = re.sub(r"(?m)^    sites:$", "    failover: {ttl: 4s, drift: 2, guard: 300ms}\n    sites:", text)
+    path.write_text(text)
+    assert "stops within" not in printed(program, "-c", str(path), "config", "check", **environment), "without etcd nobody holds a lease"
+    path.write_text(text + "\netcd: {endpoints: [\"http://127.0.0.1:2379\"]}\n")
     assert "stops within 4000 ms; another is promoted no earlier than 4380 ms" in printed(program, "-c", str(path), "config", "check", **environment)
     told = json.loads(printed(program, "-c", str(path), "config", "check", "--json", **environment))
     assert told["leases"] == [{"service": "akig", "stops_within_ms": 4000, "promoted_no_earlier_ms": 4380}]
