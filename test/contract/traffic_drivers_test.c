@@ -104,15 +104,20 @@ static void await_lock(struct world *w)
 static void a_switch_killed_half_way_is_finished_by_the_next(void **state)
 {
     struct world *w = *state;
+    enum { KILLS = 10 };
     char *before = w->kind->state(w);
-    for (int delay_ms = 0; delay_ms <= 60; delay_ms += 6) {
+    int64_t began = clock_boot_ms();
+    world_must(w, "switch", "dr");
+    int64_t whole = clock_boot_ms() - began; /* the kills are spread over all of it */
+    world_must(w, "undo", NULL);
+    for (int64_t i = 0; i < KILLS; i++) {
         pid_t child = fork();
         if (child == 0) {
             struct err err;
             world_act(w, "switch", "dr", &err);
             _exit(0);
         }
-        usleep((useconds_t)delay_ms * 1000); /* the moment of the kill is what varies */
+        usleep((useconds_t)(whole * 1000 * i / KILLS)); /* the moment of the kill is what varies */
         kill(child, SIGKILL);
         waitpid(child, NULL, 0);
         await_lock(w);
@@ -152,10 +157,12 @@ static void a_server_that_is_gone_or_hangs_is_said_in_time(void **state)
         return; /* this one has none: its own tests stop what it uses */
     char *before = w->kind->state(w);
     for (int hangs = 0; hangs < 2; hangs++) {
-        if (hangs)
+        if (hangs) {
             kill(w->server, SIGSTOP);
-        else
+            waitpid(w->server, NULL, WUNTRACED); /* every thread of it stands still */
+        } else {
             world_stop(w);
+        }
         int64_t began = clock_boot_ms();
         bool ok = world_act(w, "switch", "dr", &err);
         int64_t took = clock_boot_ms() - began;

@@ -333,6 +333,62 @@ static void answers_that_are_none_are_not_believed(struct world *w)
     }
 }
 
+/* Stands between: questions pass; an update is carried out, but its answer is lost, and after it all or nothing else passes. */
+static pid_t lossy(struct world *w, int port, bool all_after)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)}, real = {.sin_family = AF_INET, .sin_port = htons(53)};
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), out = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    inet_pton(AF_INET, SERVER, &a.sin_addr);
+    inet_pton(AF_INET, SERVER, &real.sin_addr);
+    assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)) | connect(out, (struct sockaddr *)&real, sizeof(real)), 0);
+    pid_t child = fork();
+    *(const char **)world_option(w, "server") = arena_printf(w->arena, SERVER ":%d", port);
+    if (child) {
+        close(fd);
+        close(out);
+        return child;
+    }
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    for (bool lost = false;;) {
+        unsigned char message[4096];
+        struct sockaddr_in from;
+        socklen_t size = sizeof(from);
+        ssize_t n = recvfrom(fd, message, sizeof(message), 0, (struct sockaddr *)&from, &size);
+        bool update = n > 12 && (message[2] >> 3 & 15) == 5;
+        if (n < 12 || (lost && !all_after) || send(out, message, (size_t)n, 0) != n || (n = recv(out, message, sizeof(message), 0)) < 12)
+            continue;
+        lost |= update;
+        if (!update)
+            sendto(fd, message, (size_t)n, 0, (struct sockaddr *)&from, size);
+    }
+}
+
+static void an_answer_that_is_lost_is_found_out_by_looking(struct world *w)
+{
+    struct err err = {0};
+    char *before = dns_state(w);
+    pid_t child = lossy(w, 5355, true);
+    bool ok = traffic_driver("dns")->point(&w->ctx, &w->sites[1], &err);
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    if (!ok) /* what was asked for stands there */
+        fail_msg("%s", err.message);
+    *(const char **)world_option(w, "server") = SERVER ":53";
+    assert_true(traffic_driver("dns")->put_back(&w->ctx, &err));
+    assert_string_equal(dns_state(w), before);
+    child = lossy(w, 5356, false);
+    ok = traffic_driver("dns")->point(&w->ctx, &w->sites[1], &err);
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    assert_false(ok); /* nothing can be known, and that is said */
+    assert_non_null(strstr(err.message, "could not be put back"));
+    assert_non_null(strstr(err.hint, "may still carry out"));
+    *(const char **)world_option(w, "server") = SERVER ":53";
+    world_must(w, "switch", "dr"); /* and the same switch finishes it */
+    assert_true(traffic_driver("dns")->put_back(&w->ctx, &err));
+    assert_string_equal(dns_state(w), before);
+}
+
 static void an_update_is_believed_only_when_it_is_signed(struct world *w)
 {
     static const unsigned char done[] = {0, 0, 0xa8, 0, 0, 0, 0, 0, 0, 0, 0, 0}; /* an update, carried out, says anybody */
@@ -394,6 +450,7 @@ const struct world_test dns_tests[] = {
     T(prepare_lowers_the_time_that_resolvers_hold_it),
     T(a_large_change_goes_over_tcp),
     T(answers_that_are_none_are_not_believed),
+    T(an_answer_that_is_lost_is_found_out_by_looking),
     T(an_update_is_believed_only_when_it_is_signed),
     T(unusable_configurations_are_refused),
 #undef T

@@ -278,7 +278,11 @@ static bool point(const struct action_ctx *ctx, const struct site *site, struct 
         bool is_back = look(&unhurried, &then, &second) && (equal(&then, &now) || (equal(&then, &wanted) && change(&unhurried, &then, &now, &second)));
         if (!is_back && !*second.message)
             err_set(&second, ERR_FAILED, "the records are neither those before nor those that were wanted");
-        return memory_back(ctx->arena, is_back, &second, err);
+        memory_back(ctx->arena, is_back, &second, err);
+        if (!is_back && (err->code == ERR_TIMEOUT || err->code == ERR_UNAVAILABLE)) /* there is no taking a message back */
+            return err_hint(err, "a server that hangs may still carry out what it was sent while the signature holds, 5 minutes: then look with `%s`",
+                            action_command(ctx, "traffic show"));
+        return false;
     }
     tell_resolvers(ctx, &wanted, NULL);
     return true;
