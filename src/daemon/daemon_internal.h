@@ -3,6 +3,7 @@
 #include "act/runner.h"
 #include "daemon/alerts.h"
 #include "daemon/daemon.h"
+#include "daemon/leader.h"
 #include "daemon/pages.h"
 #include "daemon/pulse.h"
 #include "daemon/upkeep.h"
@@ -74,6 +75,7 @@ struct daemon {
     struct upkeep *upkeep;
     struct alerts *alerts;
     struct pulse *pulse;
+    struct leader *leader;     /* NULL: there is nobody else */
     struct pages *pages;       /* NULL: the configuration names none */
     struct loop_timer *decide_timer, *judge_timer, *journal_timer, *upkeep_timer;
     struct loop_signal *on_term, *on_int;
@@ -96,6 +98,8 @@ struct daemon {
     int exit_status;
     bool carrying;             /* orders are being carried out: what is fed meanwhile is written down, and decided upon afterwards */
     bool on_reserve;           /* the disk is full, and people were told */
+    bool behind;               /* another controller leads: this life ends, and the next one waits for its turn */
+    enum standing said_standing; /* written down last */
     bool stopping;             /* nothing more is fed or carried out */
 };
 
@@ -116,6 +120,11 @@ void daemon_keep_fact(struct daemon *d, int64_t incident, const char *run, const
 void daemon_forget_facts(struct daemon *d, const char *run); /* of a run of no incident, which nobody tells anybody of later */
 bool daemon_knows_fact(const struct daemon *d, int64_t incident, const char *run, const char *name, const char *value);
 struct message_facts daemon_facts(const struct daemon *d, struct arena *arena, const struct incident *incident, enum language language);
+
+/* lead.c: only who leads carries commands out. */
+bool daemon_may_act(const struct daemon *d);
+MUST_USE bool daemon_lead_begin(struct daemon *d, struct err *err);
+void daemon_lead_say(struct daemon *d); /* who leads now, when that is news */
 
 /* measure.c: what later messages need to know of what has happened. Fed alike by life and by replay. */
 void daemon_measure_order(struct daemon *d, const struct record *order);

@@ -132,7 +132,7 @@ static void resume_run(struct daemon *d, const struct incident *incident, const 
     switch (runner_adopt(d->runner, run, left, &line)) {
     case RUNNER_RUNNING:
         log_line(LOG_INFO, "run \"%s\" still goes on and is followed again", run);
-        if (stopping)
+        if (stopping || !daemon_may_act(d))
             runner_cancel(d->runner, run);
         return;
     case RUNNER_ENDED:
@@ -220,6 +220,7 @@ bool daemon_replay(struct daemon *d, struct err *err)
     if (r.met < r.expected.n)
         daemon_carry_out(d, r.expected.p + r.met, r.expected.n - r.met);
     tell_start(d);
+    daemon_lead_say(d);
     resume_runs(&r);
     upkeep_resume(d->upkeep);
     return !d->stopping || err_set(err, ERR_IO, "the journal could not be written while it was replayed");

@@ -134,6 +134,8 @@ static bool in_trouble(const struct upkeep *u, int service)
 /* The site that serves is backed up, wherever that is by now. Nothing is put where the users are, or may be in a moment. */
 static bool may_begin(const struct upkeep *u, const struct job *job)
 {
+    if (!daemon_may_act(u->d))
+        return false;
     const struct site *active = decide_active(u->d->decide, job->service);
     if (job->kind == UPKEEP_BACKUP)
         return active && active->backup.folder;
@@ -179,6 +181,8 @@ static void resume(struct upkeep *u, const struct job *job)
     switch (runner_adopt(u->d->runner, run, left, &line)) {
     case RUNNER_RUNNING:
         log_line(LOG_INFO, "run \"%s\" still goes on and is followed again", run);
+        if (!daemon_may_act(u->d))
+            runner_cancel(u->d->runner, run);
         break;
     case RUNNER_ENDED:
         daemon_runner_callbacks.ended(u->d, run, line.outcome, line.text);

@@ -20,6 +20,7 @@ struct decide *decide_open(struct arena *arena, const struct config *config);
    EVENT_TICK that gave no orders may be left out.
    EVENT_STARTED makes every verdict unknown until it is fed again, which the daemon does with the first results of its checks; until
    then, for 15 s at most, nothing is begun that changes something and that a recovery meanwhile would make needless.
+   EVENT_LEADER that names a site says where another controller left the users; one that names none leaves no trace.
    While a step is in STEP_CHECKING, a verdict is to be fed for every result of a check, turned or not: a postcondition counts only
    what was seen after its command was ordered.
    After ORDER_CANCEL the outcome of that run is still wanted: the step ends with it, or 5 s later. After a restart, a run that the

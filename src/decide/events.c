@@ -47,6 +47,20 @@ static void on_started(struct decide *d, const struct event *event UNUSED)
     }
 }
 
+/* While another controller led, it may have moved the users. */
+static void on_leader(struct decide *d, const struct event *event)
+{
+    struct svc *svc = svc_named(d, event->service);
+    const struct site *site = svc && *event->subject ? service_site(svc->conf, event->subject) : NULL;
+    if (!site)
+        return;
+    svc->active = (int)(site - svc->conf->sites.p);
+    svc->moving = NOTHING;
+    svc->fenced[svc->active] = false;
+    svc->served[svc->active] = true;
+    svc->turned = true;
+}
+
 static void on_verdict(struct decide *d, const struct event *event)
 {
     struct svc *svc = svc_named(d, event->service);
@@ -245,5 +259,5 @@ void (*const event_handlers[EVENT_MAX])(struct decide *, const struct event *) =
     [EVENT_APPROVE] = on_approve, [EVENT_DENY] = on_deny,       [EVENT_CERTIFY] = on_certify, [EVENT_RETRY] = on_retry,
     [EVENT_ALERT] = on_alert,     [EVENT_SAY] = on_say,      [EVENT_WRITE] = on_write,
     [EVENT_NOTE] = on_note,       [EVENT_TICK_ITEM] = on_note,  [EVENT_ESCALATE] = on_escalate, [EVENT_OVERRIDE] = stand_in,
-    [EVENT_DELIVERED] = on_letter, [EVENT_UNDELIVERED] = on_letter,
+    [EVENT_DELIVERED] = on_letter, [EVENT_UNDELIVERED] = on_letter, [EVENT_LEADER] = on_leader,
 };

@@ -71,7 +71,9 @@ enum outcome { OUTCOMES(MODEL_ENUM_MEMBER) OUTCOME_MAX };
                                              cancelled; text: title; detail: by language */                            \
     X(EVENT_ALERT, "alert")               /* subject: key; number: severity, -1: its end; ref: when it began, wall ms; \
                                              text: summary; who: SOURCE/GROUP; detail: as it came */                   \
-    X(EVENT_PROVEN, "contact.proven")     /* subject: CONTACT/CHANNEL; number: 1 took a test message, 0 did not */
+    X(EVENT_PROVEN, "contact.proven")     /* subject: CONTACT/CHANNEL; number: 1 took a test message, 0 did not */      \
+    X(EVENT_LEADER, "controller.leads")   /* number: 2 it leads, 1 another does, 0 not known; who; subject: the site that serves the users, \
+                                             as the last leader left it */
 enum event_kind { EVENT_KINDS(MODEL_ENUM_MEMBER) EVENT_MAX };
 
 /* Rows of the journal that stand for something decided: written before it is carried out. */

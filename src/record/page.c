@@ -144,6 +144,7 @@ static bool by_controller(const struct record *r)
     switch ((enum event_kind)r->kind) {
     case EVENT_STARTED:
     case EVENT_STOPPED:
+    case EVENT_LEADER:
     case EVENT_VERDICT:
     case EVENT_OUTCOME:
     case EVENT_TICK:

@@ -37,6 +37,7 @@ static const struct text2 event_templates[EVENT_MAX] = {
     [EVENT_MAINTENANCE] = {"{person} {announced} maintenance \"{subject}\"{: text}", "{person} a {announced} la maintenance « {subject} »{: text}"},
     [EVENT_ALERT] = {"alert of {person} {alerting}{: text}", "alerte de {person} {alerting}{: text}"},
     [EVENT_PROVEN] = {"test message to {subject}{: text}", "message d'essai à {subject}{: text}"},
+    [EVENT_LEADER] = {"{leading}{ serving}{: text}", "{leading}{ serving}{: text}"},
     [EVENT_RUNNING] = {"the command of step \"{step}\" runs as process {number}", "la commande de l'étape « {step} » est le processus {number}"},
 };
 
@@ -206,6 +207,18 @@ static const char *fill_alerting(const struct filling *f)
     return f->r->number < 0 ? in(f, "ended", "terminée") : arena_printf(f->a, in(f, "came in, %s", "reçue, %s"), severity_name((enum severity)f->r->number));
 }
 
+static const char *fill_leading(const struct filling *f)
+{
+    return f->r->number == 2   ? in(f, "this controller leads", "ce contrôleur dirige")
+           : f->r->number == 1 ? in(f, "another controller leads", "un autre contrôleur dirige")
+                               : in(f, "it is not known which controller leads", "on ne sait pas quel contrôleur dirige");
+}
+
+static const char *fill_serving(const struct filling *f)
+{
+    return *f->r->subject ? arena_printf(f->a, in(f, "; site \"%s\" serves the users", " ; le site « %s » sert les utilisateurs"), f->r->subject) : "";
+}
+
 static const char *fill_given_up(const struct filling *f)
 {
     return f->r->ref < 0 ? in(f, "; given up", " ; abandonné") : in(f, "; tried again later", " ; nouvel essai plus tard");
@@ -250,6 +263,8 @@ static const struct {
     {" at try", fill_at_try},
     {"announced", fill_announced},
     {"alerting", fill_alerting},
+    {"leading", fill_leading},
+    {" serving", fill_serving},
     {" given up", fill_given_up},
     {" late", fill_late},
     {"span", fill_span},

@@ -176,6 +176,23 @@ static void what_means_nothing_leaves_no_trace(void **state)
     rig_close(&rig);
 }
 
+static void where_another_controller_left_the_users_is_believed(void **state)
+{
+    (void)state;
+    struct rig rig = rig_open();
+    rig_feed(&rig, &(struct event){.kind = EVENT_LEADER, .service = "akig", .number = 2}); /* says nothing of the users */
+    assert_string_equal(decide_active(rig.decide, 0)->name, "production");
+    rig_feed(&rig, &(struct event){.kind = EVENT_LEADER, .service = "akig", .number = 2, .subject = "mars"});
+    rig_feed(&rig, &(struct event){.kind = EVENT_LEADER, .service = "mars", .number = 2, .subject = "dr"});
+    assert_string_equal(decide_active(rig.decide, 0)->name, "production");
+    rig_feed(&rig, &(struct event){.kind = EVENT_LEADER, .service = "akig", .number = 2, .subject = "dr"});
+    assert_string_equal(decide_active(rig.decide, 0)->name, "dr");
+    rig_verdict(&rig, "production.database", VERDICT_DOWN); /* it is where nobody is any more */
+    rig_tick(&rig, 60000);
+    assert_int_equal(decide_incidents(rig.decide), 0);
+    rig_close(&rig);
+}
+
 static void events_about_nothing_are_ignored(void **state)
 {
     (void)state;
@@ -340,6 +357,7 @@ int main(void)
         cmocka_unit_test(proof_of_life_is_the_database_s),
         cmocka_unit_test(a_person_s_words_are_the_cause),
         cmocka_unit_test(what_means_nothing_leaves_no_trace),
+        cmocka_unit_test(where_another_controller_left_the_users_is_believed),
         cmocka_unit_test(events_about_nothing_are_ignored),
         cmocka_unit_test(time_that_goes_back_does_not),
         cmocka_unit_test(services_do_not_mix),
