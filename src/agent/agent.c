@@ -20,7 +20,7 @@ enum { DNS_TIMEOUT_MS = 2000, LOG_MAX = 64 * 1024, MARK_MAX = 4096, FAST_STOP_MS
 
 const char *agent_state_name(enum agent_state state)
 {
-#define X(id, name) [id] = name,
+#define X(id, name) [id] = name, /* NOLINT(bugprone-macro-parentheses): a literal */
     static const char *const names[AGENT_STATE_MAX] = {AGENT_STATES(X)};
 #undef X
     return names[state];
