@@ -21,20 +21,23 @@ static bool valid(const struct action_ctx *ctx, struct err *err)
     return site->database.at.host || err_set(err, ERR_CONFIG, "site \"%s\" has no database to fence", site->name);
 }
 
-/* The first that is configured; ERR_CONFIG with what the first lacks. */
-static bool choose(const struct action_ctx *ctx, const struct site *site, const struct fence_ops **ret, struct err *err)
+enum { FENCES_MAX = 16 };
+
+/* Those that are configured, in the order in which they are tried; ERR_CONFIG with what the first lacks when there is none. */
+static bool choose(const struct action_ctx *ctx, const struct site *site, const struct fence_ops *ret[FENCES_MAX], size_t *ret_count, struct err *err)
 {
     struct err first = {0};
-    for (size_t i = 0; fence_list[i]; i++) {
-        if (fence_list[i]->usable(ctx, site, err)) {
-            *ret = fence_list[i];
-            return true;
-        }
-        if (!i)
-            first = *err;
+    *ret_count = 0;
+    for (size_t i = 0; fence_list[i] && *ret_count < FENCES_MAX; i++) {
+        struct err why = {0};
+        if (fence_list[i]->usable(ctx, site, &why))
+            ret[(*ret_count)++] = fence_list[i];
+        else if (!i)
+            first = why;
     }
-    *err = first;
-    return false;
+    if (!*ret_count)
+        *err = first;
+    return *ret_count > 0;
 }
 
 /* ---- blocked ---- */
@@ -78,6 +81,7 @@ struct old_session {
     const struct action_ctx *ctx;
     const struct site *site;
     struct pg *pg;
+    bool powered_off; /* so that no answer is to be had */
 };
 
 /* Only a broken session proves anything. One that answers, were it with a refusal, belongs to a server that lives. */
@@ -90,15 +94,17 @@ static bool session_is_dead(void *arg, struct err *err)
     const char *state = pg_sqlstate(s->pg);
     if (failed.code == ERR_UNAVAILABLE && (!*state || strncmp(state, "57P0", 4) == 0))
         return true;
+    if (s->powered_off && failed.code == ERR_TIMEOUT)
+        return true;
     return err_set(err, ERR_FAILED, "a session with the database of site \"%s\" opened before the stop still answers: %s", s->site->name,
                    failed.message);
 }
 
 /* The processes of sessions outlive their postmaster by a moment. */
-static bool prove_session_dead(const struct action_ctx *ctx, const struct site *site, const struct session *s, char *say, size_t size,
+static bool prove_session_dead(const struct action_ctx *ctx, const struct site *site, const struct session *s, bool powered_off, char *say, size_t size,
                                struct err *err)
 {
-    struct old_session old = {.ctx = ctx, .site = site, .pg = s->pg};
+    struct old_session old = {.ctx = ctx, .site = site, .pg = s->pg, .powered_off = powered_off};
     if (s->pg)
         str_copy(say, size, "a write through a session opened before the stop failed");
     else
@@ -109,6 +115,7 @@ static bool prove_session_dead(const struct action_ctx *ctx, const struct site *
 struct port {
     const struct action_ctx *ctx;
     const struct site *site;
+    bool powered_off; /* silence will do */
     char say[256];
 };
 
@@ -118,6 +125,8 @@ static bool port_refuses(void *arg, struct err *err)
     bool refuses;
     if (!fence_port_refuses(&p->site->database.at, action_time(p->ctx, PORT_MS), &refuses, p->say, sizeof(p->say), err))
         return false;
+    if (p->powered_off && !strstr(p->say, "still takes connections"))
+        return true;
     return refuses || err_set(err, ERR_FAILED, "the database of site \"%s\" is not proven to be off: %s", p->site->name, p->say);
 }
 
@@ -126,10 +135,14 @@ static bool port_refuses(void *arg, struct err *err)
 static bool describe(const struct action_ctx *ctx, struct buf *out, struct err *err)
 {
     const struct site *site;
-    const struct fence_ops *fence;
+    const struct fence_ops *fences[FENCES_MAX];
+    size_t n = 0;
     if (!valid(ctx, err) || !action_site(ctx, ctx->args.p[0], &site, err))
         return false;
-    if (!choose(ctx, site, &fence, err) || !fence->describe(ctx, site, out, err)) {
+    bool any = false;
+    for (size_t i = 0; (i || choose(ctx, site, fences, &n, err)) && i < n; i++)
+        any = fences[i]->describe(ctx, site, out, err) || any;
+    if (!any) {
         buf_printf(out, "as things stand a person must fence site \"%s\": power its machine off, then\n$ %s\n", site->name, unblocking(ctx, site));
         return false;
     }
@@ -137,45 +150,73 @@ static bool describe(const struct action_ctx *ctx, struct buf *out, struct err *
                       site->database.at.port ? site->database.at.port : 5432);
 }
 
+/* Is it off by this fence's own word, and by what the port says? */
+static bool found_fenced(const struct action_ctx *ctx, const struct site *site, const struct fence_ops *fence, char *evidence, struct port *port)
+{
+    struct err why = {0};
+    bool stopped = false;
+    *port = (struct port){.ctx = ctx, .site = site, .powered_off = fence->powers_off};
+    return fence->stopped(ctx, site, &stopped, evidence, FENCE_EVIDENCE_SIZE, &why) && stopped && port_refuses(port, &why);
+}
+
 static bool done_already(const struct action_ctx *ctx, bool *ret, char *why, size_t why_size, struct err *err)
 {
     const struct site *site;
-    const struct fence_ops *fence;
-    char evidence[FENCE_EVIDENCE_SIZE];
+    const struct fence_ops *fences[FENCES_MAX];
+    size_t n;
+    char evidence[FENCE_EVIDENCE_SIZE] = "";
+    struct port port;
     *ret = false;
-    if (!action_site(ctx, ctx->args.p[0], &site, err) || !choose(ctx, site, &fence, err))
+    if (!action_site(ctx, ctx->args.p[0], &site, err) || !choose(ctx, site, fences, &n, err))
         return false;
-    bool stopped;
-    struct port port = {.ctx = ctx, .site = site};
-    if (!fence->stopped(ctx, site, &stopped, evidence, sizeof(evidence), err))
-        return false;
-    if (!stopped || !port_refuses(&port, err))
+    for (size_t i = 0; i < n && !*ret; i++)
+        *ret = found_fenced(ctx, site, fences[i], evidence, &port);
+    if (!*ret)
         return true;
-    *ret = true;
     action_say(why, why_size, "site \"%s\" is fenced: %s; %s", site->name, evidence, port.say);
     report_fact(ctx->report, "fence.certificate", "found fenced: %s; %s", evidence, port.say);
     return true;
 }
 
+/* One way after the other, until one proves that it worked. */
+static bool stop_by_any(const struct action_ctx *ctx, const struct site *site, const struct fence_ops *const *fences, size_t n, char *evidence,
+                        const struct fence_ops **ret, struct err *err)
+{
+    struct err first = {0};
+    for (size_t i = 0; i < n; i++) {
+        struct err why = {0};
+        report_progress(ctx->report, 0, 0, "stopping the database of %s by %s", site->name, fences[i]->name);
+        if (fences[i]->stop(ctx, site, evidence, FENCE_EVIDENCE_SIZE, &why)) {
+            *ret = fences[i];
+            return true;
+        }
+        report_fact(ctx->report, arena_printf(ctx->arena, "fence.%s", fences[i]->name), "failed: %s", why.message);
+        if (!i || (first.code == ERR_UNAVAILABLE && why.code != ERR_UNAVAILABLE)) /* what is known to write says more than what is not reached */
+            first = why;
+    }
+    *err = first;
+    return false;
+}
+
 static bool run(const struct action_ctx *ctx, enum outcome *ret_outcome, char *ret_text, struct err *err)
 {
     const struct site *site;
-    const struct fence_ops *fence;
+    const struct fence_ops *fences[FENCES_MAX], *fence = NULL;
+    size_t n;
     struct session session SCOPED(session_close) = {0};
     char evidence[FENCE_EVIDENCE_SIZE] = "", write[400];
     if (!action_site(ctx, ctx->args.p[0], &site, err))
         return false;
-    struct port port = {.ctx = ctx, .site = site};
-    if (!choose(ctx, site, &fence, err))
+    if (!choose(ctx, site, fences, &n, err))
         return blocked(ctx, site, err, ret_outcome, ret_text);
     report_progress(ctx->report, 0, 0, "opening a session with %s", site->name);
     open_session(ctx, site, &session);
-    report_progress(ctx->report, 0, 0, "stopping the database of %s", site->name);
-    if (!fence->stop(ctx, site, evidence, sizeof(evidence), err))
+    if (!stop_by_any(ctx, site, fences, n, evidence, &fence, err))
         return err->code == ERR_UNAVAILABLE ? blocked(ctx, site, err, ret_outcome, ret_text) : false;
-    if (!prove_session_dead(ctx, site, &session, write, sizeof(write), err) ||
+    struct port port = {.ctx = ctx, .site = site, .powered_off = fence->powers_off};
+    if (!prove_session_dead(ctx, site, &session, fence->powers_off, write, sizeof(write), err) ||
         !action_wait(ctx, REFUSED_WITHIN_MS, LOOK_EVERY_MS, port_refuses, &port, err))
-        return err_hint(err, "is the unit of \"%s\" the database that listens at its address? it was stopped: %s", site->name, evidence);
+        return err_hint(err, "is what was stopped the database that listens at the address of \"%s\"? it was stopped: %s", site->name, evidence);
     report_fact(ctx->report, "fence.certificate", "by %s: %s; %s; %s", fence->name, evidence, write, port.say);
     *ret_outcome = OUTCOME_SUCCESS;
     action_say(ret_text, MODEL_TEXT_SIZE, "site \"%s\" is fenced: %s; %s; %s", site->name, evidence, write, port.say);

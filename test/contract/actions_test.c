@@ -578,6 +578,171 @@ static void a_restore_that_cannot_be_is_refused_with_the_way_out(void **state)
     assert_string_equal(pg_fixture_sql(w->pg, w->arena, "akig", "select count(*) from contracts"), "50");
 }
 
+/* ---- fences that are programs ---- */
+
+static const struct fence_ops *fence_named(const char *name)
+{
+    for (size_t i = 0; fence_list[i]; i++)
+        if (same(fence_list[i]->name, name))
+            return fence_list[i];
+    fail_msg("there is no fence \"%s\"", name);
+    return NULL;
+}
+
+static void *fence_option(const struct fence_conf *conf, const char *key)
+{
+    for (const struct option *o = fence_named(conf->type)->options; o->key; o++)
+        if (same(o->key, key))
+            return (char *)conf->options + o->offset;
+    fail_msg("fence \"%s\" has no option \"%s\"", conf->type, key);
+    return NULL;
+}
+
+#define FENCE_SECRET "not-for-argv-7"
+
+/* A program with the manners of fence-agents. What it does is in the file "mode"; what it was told, in "argv" and "input". */
+static void set_fence(struct world *w, const char *type)
+{
+    const char *agent = arena_printf(w->arena, "%s/fence_fake", w->folder), *password = arena_printf(w->arena, "%s/password", w->folder);
+    fixture_write(agent, 0755,
+                  "#!/bin/sh\nhere=%s\necho \"$*\" >>$here/argv\nmode=$(cat $here/mode)\n"
+                  "case $mode in hangs) exec sleep 300;; esac\n"
+                  "if [ $# = 0 ]; then cat >$here/told; cat $here/told >>$here/input; action=$(sed -n 's/^action=//p' $here/told); else action=$1; fi\n"
+                  "case $mode in fails) echo 'no answer from the board, tried " FENCE_SECRET "' >&2; exit 1;; esac\n"
+                  "case $action in\n"
+                  "off) if [ $mode = works ]; then %s kill; touch $here/off; fi; echo 'Success: Powered OFF';;\n"
+                  "status) if [ -e $here/off ]; then echo 'Status: OFF'; exit 2; fi; echo 'Status: ON';;\n*) exit 1;;\nesac\n",
+                  w->folder, w->script);
+    fixture_write(password, 0600, FENCE_SECRET "\n");
+    struct fence_conf *conf = vec_add(w->arena, &w->sites[0].fences);
+    *conf = (struct fence_conf){.type = type, .options = arena_alloc(w->arena, fence_named(type)->options_size)};
+    memset(conf->options, 0, fence_named(type)->options_size);
+    *(int64_t *)fence_option(conf, "timeout") = 1000;
+    if (same(type, "fence_agent")) {
+        *(const char **)fence_option(conf, "program") = agent;
+        *(struct secret *)fence_option(conf, "password") = (struct secret){.source = SECRET_FILE, .ref = password};
+        *vec_add(w->arena, (struct strs *)fence_option(conf, "options")) = "ip=10.0.0.9";
+    } else {
+        const char *off[] = {agent, "off", NULL}, *status[] = {agent, "status", NULL};
+        *(struct strs *)fence_option(conf, "off") = host_argv(w->arena, off);
+        *(struct strs *)fence_option(conf, "status") = host_argv(w->arena, status);
+    }
+    struct err err = {0};
+    assert_true(fence_named(type)->valid(conf, &w->sites[0], &err));
+    w->sites[0].database.unit.mask = (struct strs){0}; /* so that its unit is no fence */
+}
+
+static void set_mode(struct world *w, const char *mode)
+{
+    fixture_write(arena_printf(w->arena, "%s/mode", w->folder), 0644, "%s", mode);
+}
+
+static const char *read_back(struct world *w, const char *name)
+{
+    struct str text;
+    return file_read(w->arena, arena_printf(w->arena, "%s/%s", w->folder, name), 65536, &text, NULL) ? text.p : "";
+}
+
+static void a_program_that_works_fences(struct world *w, const char *type)
+{
+    char text[MODEL_TEXT_SIZE];
+    set_fence(w, type);
+    set_mode(w, "works");
+    assert_false(done_already(w, "fence", "fence production"));
+    assert_int_equal(act(w, "fence production", text), OUTCOME_SUCCESS);
+    HAS(text, "fence_fake\" switched it off and, asked again, said that it is off");
+    HAS(text, "a write through a session opened before the stop failed");
+    HAS(fact(w, "fence.certificate"), arena_printf(w->arena, "by %s: ", type));
+    assert_true(done_already(w, "fence", "fence production"));
+}
+
+static void a_fence_agent_gets_all_on_its_input(void **state)
+{
+    struct world *w = *state;
+    a_program_that_works_fences(w, "fence_agent");
+    HAS(read_back(w, "input"), "action=off\nip=10.0.0.9\npassword=" FENCE_SECRET "\n");
+    HAS(read_back(w, "input"), "action=status\n");
+    for (const char *p = read_back(w, "argv"); *p; p++)
+        assert_int_equal(*p, '\n'); /* and nothing where others can see it */
+}
+
+static void a_command_of_ones_own_fences(void **state)
+{
+    a_program_that_works_fences(*state, "command");
+}
+
+/* It says that it has switched off, and asked again that it is on: no certificate, and the database goes on. */
+static void a_program_that_lies_is_caught(void **state)
+{
+    struct world *w = *state;
+    char text[MODEL_TEXT_SIZE];
+    set_fence(w, "fence_agent");
+    set_mode(w, "lies");
+    w->ctx.budget_ms = 5000;
+    assert_int_equal(act(w, "fence production", text), OUTCOME_FAILURE);
+    HAS(text, "it said that it had switched off, and: \"");
+    HAS(text, "says that it is still on");
+    assert_string_equal(fact(w, "fence.certificate"), "");
+    assert_false(done_already(w, "fence", "fence production"));
+    /* One that even says "off" when asked: the port tells. */
+    fixture_write(arena_printf(w->arena, "%s/off", w->folder), 0644, "x");
+    assert_int_equal(act(w, "fence production", text), OUTCOME_FAILURE);
+    HAS(text, "opened before the stop still answers");
+    assert_string_equal(fact(w, "fence.certificate"), "");
+    assert_false(done_already(w, "fence", "fence production"));
+}
+
+static void a_program_that_fails_or_hangs_blocks(void **state)
+{
+    struct world *w = *state;
+    char text[MODEL_TEXT_SIZE];
+    set_fence(w, "fence_agent");
+    w->ctx.budget_ms = 4000;
+    static const char *const modes[] = {"fails", "hangs"}, *const said[] = {"exit code 1", "no answer within"};
+    for (size_t i = 0; i < COUNT_OF(modes); i++) {
+        set_mode(w, modes[i]);
+        int64_t began = clock_boot_ms();
+        assert_int_equal(act(w, "fence production", text), OUTCOME_BLOCKED);
+        assert_true(clock_boot_ms() - began < 8000);
+        HAS(text, "is not fenced and may still take writes");
+        HAS(text, said[i]);
+        assert_null(strstr(text, FENCE_SECRET)); /* what it printed held the password */
+        assert_string_equal(fact(w, "fence.certificate"), "");
+    }
+    char *now = world_now(w);
+    assert_true(*now);
+}
+
+/* What cannot be reached by its host is fenced by the next way. */
+static void the_next_fence_is_tried(void **state)
+{
+    struct world *w = *state;
+    char text[MODEL_TEXT_SIZE];
+    struct strs mask = w->sites[0].database.unit.mask;
+    set_fence(w, "fence_agent");
+    set_mode(w, "works");
+    w->sites[0].database.unit.mask = mask;
+    w->sites[0].host = (struct host){.address = "127.0.0.1", .port = 1, .user = "nobody"};
+    assert_int_equal(act(w, "fence production", text), OUTCOME_SUCCESS);
+    HAS(fact(w, "fence.unit"), "failed: ");
+    HAS(fact(w, "fence.certificate"), "by fence_agent: ");
+}
+
+static void options_of_a_fence_agent_are_looked_at(void **state)
+{
+    struct world *w = *state;
+    static const char *const bad[] = {"ip", "=x", "action=on", "password=x", "passwd=x", "ip=1\naction=on"};
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        struct err err = {0};
+        w->sites[0].fences.n = 0;
+        set_fence(w, "fence_agent");
+        *vec_add(w->arena, (struct strs *)fence_option(&w->sites[0].fences.p[0], "options")) = bad[i];
+        if (fence_named("fence_agent")->valid(&w->sites[0].fences.p[0], &w->sites[0], &err))
+            fail_msg("\"%s\" is taken", bad[i]);
+        assert_int_equal(err.code, ERR_CONFIG);
+    }
+}
+
 /* ---- status ---- */
 
 static void a_site_is_well_when_all_its_checks_are(void **state)
@@ -633,6 +798,12 @@ int main(void)
         T(a_server_that_hangs_does_not_hang_the_diagnosis),
         T(the_newest_good_backup_is_restored),
         T(a_restore_that_cannot_be_is_refused_with_the_way_out),
+        T(a_fence_agent_gets_all_on_its_input),
+        T(a_command_of_ones_own_fences),
+        T(a_program_that_lies_is_caught),
+        T(a_program_that_fails_or_hangs_blocks),
+        T(the_next_fence_is_tried),
+        T(options_of_a_fence_agent_are_looked_at),
         T(a_site_is_well_when_all_its_checks_are),
 #undef T
     };

@@ -11,6 +11,7 @@ struct fence_ops {
     const char *summary;                      /* one line for help */
     const struct option *options;             /* of an entry in `fences:` of a site; NULL: it needs none, and cannot stand there */
     size_t options_size;
+    bool powers_off;                          /* a machine that is off refuses nothing: its silence is no contradiction then */
     /* With `options`: are its values right? Looks at the configuration only. */
     bool (*valid)(const struct fence_conf *conf, const struct site *site, struct err *err);
     /* Mandatory. Is it configured for this site? err says what is missing. */

@@ -3,9 +3,11 @@
 
 #include "base/banned.h"
 
-extern const struct fence_ops fence_unit;
+extern const struct fence_ops fence_unit, fence_agent, fence_command;
 
 const struct fence_ops *const fence_list[] = {
     &fence_unit,
+    &fence_agent,
+    &fence_command,
     NULL,
 };
