@@ -181,6 +181,20 @@ static char *lease_text(struct hold *h, struct arena *arena, int64_t serial)
     return arena_strdup(arena, buf_text(&out));
 }
 
+static void take_epoch(struct hold *h, const struct etcd_value *v)
+{
+    SCOPED(arena_close) struct arena *arena = arena_open();
+    struct err err = {0};
+    const struct json *body;
+    int64_t epoch;
+    const char *site;
+    if (!json_parse(arena, v->value, &body, &err) || !json_integer(json_get(body, "epoch"), &epoch) || !(site = json_string(json_get(body, "site")))) {
+        log_line(LOG_WARNING, "the epoch in etcd cannot be read key=%s", h->epoch_key);
+        return;
+    }
+    learn(h, epoch, site, v->mod_revision);
+}
+
 static void on_renewed(void *arg, enum etcd_outcome outcome, const struct etcd_answer *answer, const struct err *err UNUSED)
 {
     struct flight *f = arg;
@@ -190,11 +204,13 @@ static void on_renewed(void *arg, enum etcd_outcome outcome, const struct etcd_a
     f->serial = 0;
     if (!h->holding || f->epoch != h->held_epoch)
         return;
-    if (outcome == ETCD_ANSWERED) {
+    if (outcome == ETCD_ANSWERED && answer->succeeded) {
         h->answered = MAX_OF(h->answered, serial);
-        lease_renewed(&h->holder, clock_boot_ms(), serial, answer->succeeded ? LEASE_OK : LEASE_REFUSED);
+        lease_renewed(&h->holder, clock_boot_ms(), serial, LEASE_OK);
         arm(h);
-    }
+    } else if (outcome == ETCD_ANSWERED && etcd_answer_value(answer, 0)) {
+        take_epoch(h, etcd_answer_value(answer, 0)); /* a newer one ends this lease; the same one, written anew, has another revision */
+    } /* an etcd without the epoch has lost its data: it says nothing of who may write, and the other agents are asked */
     consider(h);
 }
 
@@ -204,7 +220,8 @@ static void send_to_etcd(struct hold *h, int64_t serial)
     struct flight *f = &h->flights[serial % FLIGHTS];
     struct etcd_compare current = {.key = h->epoch_key, .what = ETCD_MOD_REVISION, .number = h->epoch_revision};
     struct etcd_op put = {.kind = ETCD_PUT, .key = h->lease_key, .value = str_of(lease_text(h, arena, serial))};
-    struct etcd_request request = {.kind = ETCD_TXN, .compares = &current, .compare_count = 1, .ops = &put, .op_count = 1};
+    struct etcd_op get = {.kind = ETCD_GET, .key = h->epoch_key};
+    struct etcd_request request = {.kind = ETCD_TXN, .compares = &current, .compare_count = 1, .ops = &put, .op_count = 1, .otherwise = &get, .otherwise_count = 1};
     struct err err = {0};
     if (h->epoch_revision == 0)
         return; /* it has told us nothing yet */
@@ -297,20 +314,6 @@ static void send_to_members(struct hold *h, int64_t serial)
 }
 
 /* ---- what etcd knows ---- */
-
-static void take_epoch(struct hold *h, const struct etcd_value *v)
-{
-    SCOPED(arena_close) struct arena *arena = arena_open();
-    struct err err = {0};
-    const struct json *body;
-    int64_t epoch;
-    const char *site;
-    if (!json_parse(arena, v->value, &body, &err) || !json_integer(json_get(body, "epoch"), &epoch) || !(site = json_string(json_get(body, "site")))) {
-        log_line(LOG_WARNING, "the epoch in etcd cannot be read key=%s", h->epoch_key);
-        return;
-    }
-    learn(h, epoch, site, v->mod_revision);
-}
 
 static void take_leases(struct hold *h, const struct etcd_result *leases)
 {

@@ -148,6 +148,19 @@ def test_losing_etcd_changes_nothing_while_the_other_agent_answers(pair: Pair, h
         assert pair.one.postmaster == pid
 
 
+def test_an_etcd_that_lost_its_data_is_as_one_that_is_gone(pair: Pair) -> None:
+    pair.run()
+    pid = pair.one.postmaster
+    pair.etcd.ask("kv/deleterange", key="/bascule/akig/epoch")
+    wait_until("grants", 5, lambda: lease_by(pair.one, "grants"))
+    until = time.monotonic() + 2 * TTL_S
+    wait_until("two lives of a lease to pass", 30, lambda: pair.one.sql("select 1") == "1" and pair.one.postmaster == pid and time.monotonic() > until)
+    assert lease_by(pair.one, "grants")
+    pair.etcd.ask("kv/put", key="/bascule/akig/epoch", value=json.dumps({"epoch": 1, "site": "production"}))
+    wait_until("etcd again", 10, lambda: lease_by(pair.one, "etcd"))
+    assert pair.one.postmaster == pid
+
+
 def test_a_primary_that_is_alone_is_ended_in_time_and_comes_back(pair: Pair) -> None:
     pair.run()
     pair.two.end()
