@@ -142,6 +142,10 @@ static bool can_be_promoted(const struct promotion *p, struct err *err)
 {
     const struct standing *s = &p->now;
     const char *name = p->w.site->name;
+    if (site_lives_by_lease(p->ctx->config, p->ctx->service, p->w.site)) {
+        err_set(err, ERR_REFUSED, "the agent of site \"%s\" would end it again: the epoch in etcd names another site, and a promotion does not move it", name);
+        return err_hint(err, "write failover: {automatic: false} and restart that agent, then promote");
+    }
     if (!s->recovery)
         return err_set(err, ERR_REFUSED, "site \"%s\" is not in recovery: it is a primary already, on timeline %lld", name, (long long)s->timeline);
     if (!s->sees) {

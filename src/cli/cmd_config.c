@@ -24,10 +24,10 @@ static struct counts counts_of(const struct config *config)
 /* Does anything of this service live by a lease? */
 static bool has_lease(const struct config *config, const struct service *service)
 {
-    bool agent = false;
     for (size_t i = 0; i < service->sites.n; i++)
-        agent = agent || service->sites.p[i].agent.listen;
-    return agent && service->failover.automatic && config->etcd.endpoints.n;
+        if (site_lives_by_lease(config, service, &service->sites.p[i]))
+            return true;
+    return false;
 }
 
 static void put_lease(struct jsonout *j, const struct service *service)

@@ -86,6 +86,11 @@ const struct channel_conf *config_channel(const struct config *config, const cha
     FIND(config->channels, name, name);
 }
 
+bool site_lives_by_lease(const struct config *config, const struct service *service, const struct site *site)
+{
+    return site->agent.listen && service->failover.automatic && config->etcd.endpoints.n;
+}
+
 int64_t failover_stops_within_ms(const struct failover_conf *failover)
 {
     return failover->ttl_ms; /* it begins stop_budget before that */

@@ -370,6 +370,8 @@ const struct contact_group *config_group(const struct config *config, const char
 const struct rotation *config_rotation(const struct config *config, const char *name);
 const struct channel_conf *config_channel(const struct config *config, const char *name);
 /* By its own clock an isolated primary has stopped so long after it sent its last renewal, at the latest. */
+/* Does its agent end a PostgreSQL there that may not write by the epoch in etcd? */
+bool site_lives_by_lease(const struct config *config, const struct service *service, const struct site *site);
 int64_t failover_stops_within_ms(const struct failover_conf *failover);
 /* By the clock of whoever waits: so long after it first saw the last renewal, another site may be promoted. */
 int64_t failover_waits_ms(const struct failover_conf *failover);

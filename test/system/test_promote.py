@@ -233,3 +233,23 @@ def test_a_killed_controller_promotes_once(make_bascule, nth: int) -> None:
     assert session.lost(lab) == []
     assert len(bascule.rows("incident.opened")) == 1
     bascule.verify()
+
+
+def test_where_a_lease_rules_nothing_is_promoted_behind_its_back(make_bascule) -> None:
+    """Its agent would end the new primary, which the epoch does not name: so it is refused while the old one still serves."""
+    bascule = make_bascule(standby=True)
+    lab = bascule.lab
+    token = lab.folder / "secrets" / "agent.token"
+    token.write_text("t" * 40 + "\n")
+    token.chmod(0o600)
+    text = lab.config.read_text()
+    for site in ("production", "dr"):
+        agent = f"        agent: {{listen: \"{lab.state['sites'][site]['address']}:9346\", token: {{file: {token}}}}}\n"
+        text = text.replace(f"        role: {site}\n", f"        role: {site}\n{agent}", 1)
+    lab.config.write_text(text + "etcd: {endpoints: [\"http://127.0.0.1:1\"]}\n")
+    bascule.ok("config", "check")
+    for words in (("promote", "dr", "--dry-run"), ("promote", "dr", "--fenced-by", "ana", "--allow-data-loss", "ana")):
+        done = bascule.run(*words)
+        assert done.returncode != 0 and "epoch" in done.stderr + done.stdout, (words, done)
+    assert "epoch" in bascule.run("options").stdout
+    assert lab.psql("dr", "SELECT pg_is_in_recovery()") == "t"

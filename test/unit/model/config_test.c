@@ -112,10 +112,25 @@ static void severities_and_stages_have_titles(void **state)
     assert_string_equal(stage_title("my-own").fr, "my-own");
 }
 
+static void a_lease_needs_agent_etcd_and_leave(void **state)
+{
+    (void)state;
+    struct service *s = &config.services.p[0];
+    struct site *site = &s->sites.p[0];
+    site->agent.listen = "10.0.0.1:9346";
+    s->failover.automatic = true;
+    assert_false(site_lives_by_lease(&config, s, site));
+    *vec_add(a, &config.etcd.endpoints) = "https://10.0.0.3:2379";
+    assert_true(site_lives_by_lease(&config, s, site));
+    assert_false(site_lives_by_lease(&config, s, &s->sites.p[1]));
+    s->failover.automatic = false;
+    assert_false(site_lives_by_lease(&config, s, site));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {TEST(what_is_there_is_found), TEST(what_is_not_there_is_nothing), TEST(no_name_means_the_only_service),
-                                       TEST(texts_in_a_language), TEST(severities_and_stages_have_titles)};
+                                       TEST(texts_in_a_language), TEST(severities_and_stages_have_titles), TEST(a_lease_needs_agent_etcd_and_leave)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
