@@ -195,10 +195,11 @@ static void two_do_not_move_the_users_at_once(void **state)
 static void every_driver_has_a_world(void **state)
 {
     (void)state;
+    SCOPED(arena_close) struct arena *arena = arena_open();
     for (size_t i = 0; traffic_drivers[i]; i++) {
         bool found = false;
         for (size_t k = 0; k < COUNT_OF(worlds); k++)
-            found |= same(worlds[k].kind->driver, traffic_drivers[i]->name) && strstr(WORLDS, arena_printf(arena_open(), " %s ", worlds[k].kind->name));
+            found |= same(worlds[k].kind->driver, traffic_drivers[i]->name) && strstr(WORLDS, arena_printf(arena, " %s ", worlds[k].kind->name));
         if (!found)
             fail_msg("traffic driver \"%s\" has no world that is run", traffic_drivers[i]->name);
     }
