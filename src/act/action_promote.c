@@ -28,7 +28,7 @@ static bool find_wanted(const struct action_ctx *ctx, struct wanted *ret, struct
     *ret = (struct wanted){0};
     if (!action_site(ctx, ctx->args.p[0], &ret->site, err))
         return false;
-    for (size_t i = 1; i < ctx->args.n; i++) {
+    for (size_t i = 1; i < ctx->args.n; i += 2) {
         const char *word = ctx->args.p[i], *value = i + 1 < ctx->args.n ? ctx->args.p[i + 1] : NULL;
         const char **to = same(word, "--allow-data-loss") ? &ret->loss_by : same(word, "--fenced-by") ? &ret->fenced_by : NULL;
         if (!to)
@@ -36,7 +36,6 @@ static bool find_wanted(const struct action_ctx *ctx, struct wanted *ret, struct
         if (!value || !*value || str_starts(str_of(value), "--"))
             return err_set(err, ERR_USAGE, "\"%s\" wants the name of a person", word);
         *to = value;
-        i++;
     }
     return ret->site->database.at.host || err_set(err, ERR_CONFIG, "site \"%s\" has no database to promote", ret->site->name);
 }

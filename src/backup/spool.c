@@ -32,7 +32,8 @@ struct spool {
     pthread_cond_t changed;
     pthread_t writer;
     bool running;
-    struct arena *arena;   /* of items and of what was written */
+    struct arena *arena;   /* of items; under the mutex */
+    struct arena *written; /* the writer's own, of what was written: it holds no mutex while it writes */
     spool_sink_fn *sink;
     void *sink_arg;
     size_t memory, waiting;
@@ -109,8 +110,8 @@ static bool write_member(struct spool *s, struct waiting *w, struct err *err)
     w->m.sql_at = s->sql_at;
     index_header(&w->m, w->bytes);
     s->sql_at += w->m.unpacked;
-    *vec_add(s->arena, &s->members) = w->m;
-    *vec_add(s->arena, &s->packed_hashes) = xxh_of(w->bytes, w->m.packed);
+    *vec_add(s->written, &s->members) = w->m;
+    *vec_add(s->written, &s->packed_hashes) = xxh_of(w->bytes, w->m.packed);
     return write_all(s, w->bytes, w->m.packed, err);
 }
 
@@ -181,6 +182,7 @@ struct spool *spool_open(spool_sink_fn *sink, void *sink_arg, size_t lanes, size
     pthread_cond_init(&s->changed, &attr);
     pthread_condattr_destroy(&attr);
     s->arena = arena;
+    s->written = arena_open();
     s->sink = sink;
     s->sink_arg = sink_arg;
     s->memory = memory;
@@ -222,7 +224,8 @@ void spool_close(struct spool **spool)
         }
     pthread_cond_destroy(&s->changed);
     pthread_mutex_destroy(&s->mutex);
-    struct arena *arena = s->arena;
+    struct arena *written = s->written, *arena = s->arena; /* the spool itself lies in the last one */
+    arena_close(&written);
     arena_close(&arena);
     *spool = NULL;
 }
