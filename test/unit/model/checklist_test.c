@@ -316,12 +316,13 @@ static void cleared_is_as_new(void **state)
 static void proofs_that_are_refused(void **state)
 {
     (void)state;
+    static const char many[] = "stage a or stage a or stage a or stage a or stage a or stage a or stage a or stage a or stage a or stage a or stage a or "
+                               "stage a or stage a or stage a or stage a or stage a or stage a or stage a or stage a or stage a or stage a or stage a";
     static const char *const wrong[] = {
         "", "and", "or", "stage", "stage a b", "stage alert and", "or stage alert", "stage alert stage b", "step a", "step a done", "command restore",
         "command success", "check a sick", "severity P9", "incident closed", "public gone", "person reads", "tickets some", "playbook a began",
         "sing a song", "stage 'alert",
-        "stage a or stage a or stage a or stage a or stage a or stage a or stage a or stage a or stage a or stage a or stage a or stage a or "
-        "stage a or stage a or stage a or stage a or stage a or stage a or stage a or stage a or stage a or stage a", /* more than 64 words */
+        many, /* more than 64 words */
     };
     for (size_t i = 0; i < COUNT_OF(wrong); i++) {
         struct evidence e = {0};
