@@ -30,6 +30,7 @@ static void survey_over(void *arg)
 static const struct {
     const char *type, *well, *ill;
 } titles[] = {
+    {"agent", N_("Agent of the database"), N_("Agent: the database is down")},
     {"postgres", N_("Database connectivity"), N_("Database connectivity failed")},
     {"tables", N_("Critical tables present"), N_("Critical tables not confirmed")},
     {"http", N_("Application health"), N_("Application health failed")},

@@ -82,8 +82,10 @@ static void count(struct opinion *o, enum verdict_state state)
 }
 
 /* The steady state that follows this result. */
-static enum verdict_state next_state(const struct opinion *o, enum verdict_state result)
+static enum verdict_state next_state(const struct opinion *o, enum verdict_state result, bool certain)
 {
+    if (certain && result == VERDICT_DOWN)
+        return VERDICT_DOWN;
     int fall = MAX_OF(o->check->fall, 1), rise = MAX_OF(o->check->rise, 1);
     bool well = result == VERDICT_UP || result == VERDICT_WARNING;
     if (o->unknown_row >= fall)
@@ -159,7 +161,7 @@ size_t judge_feed(struct judge *judge, const struct result *result, struct verdi
     if (!w || !o)
         return 0; /* of a check that the configuration no longer has */
     count(o, result->state);
-    enum verdict_state next = next_state(o, result->state);
+    enum verdict_state next = next_state(o, result->state, result->certain);
     if (next != o->steady)
         COPY_TO(o->text, result->text);
     o->steady = next;

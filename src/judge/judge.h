@@ -7,7 +7,7 @@ struct judge;
 
 struct judge *judge_open(struct arena *arena, const struct config *config);
 /* One result. Returns the number of verdicts that turned, at most JUDGE_TURNS, written to `turned` (the fed check; or several when the
-   observer's blindness begins or ends). A first result counts alone: unknown turns at once to up or warning; to down only after `fall`. */
+   observer's blindness begins or ends). A first result counts alone: unknown turns at once to up or warning; to down only after `fall`, or by one that is certain. */
 enum { JUDGE_TURNS = 64 };
 size_t judge_feed(struct judge *judge, const struct result *result, struct verdict turned[JUDGE_TURNS]);
 /* Verdicts that have gone stale by `now` turn unknown. */

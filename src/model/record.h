@@ -12,6 +12,7 @@ struct result {
     char service[MODEL_ID_SIZE];
     char check[MODEL_ID_SIZE];
     enum verdict_state state;  /* of this run alone: UP, WARNING or DOWN; UNKNOWN when it could not be carried out */
+    bool certain;              /* it was seen happening, rather than concluded from a run that failed: it counts alone */
     int64_t at_ms;             /* core time at which it ended */
     int64_t wall_ms;           /* the same moment for people */
     int64_t took_ms;

@@ -35,6 +35,8 @@ struct check_ops {
     /* Optional. May a run that passed its deadline be the fault of the way to the target, rather than of the target? Then it is
        reported UNKNOWN instead of DOWN: unreachable is not dead. NULL: never. */
     bool (*way_may_be_lost)(const struct check *check);
+    /* Optional. So long the run that begins may wait for news before it has anything to say; its deadline is that much later. */
+    int64_t (*waits_ms)(const struct check *check);
 };
 
 struct check {
@@ -45,6 +47,8 @@ struct check {
     struct arena *arena;                  /* emptied before every run */
     int64_t started_boot_ms;
     bool running;
+    bool certain;                         /* set before a report: it was seen happening, so it needs no second look */
+    bool again;                           /* likewise: the next run begins at once, and waits for news */
     void (*report)(void *arg, struct check *check, enum verdict_state state, int64_t good_wall_ms, const char *text);
     void *report_arg;
 };

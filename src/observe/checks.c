@@ -4,7 +4,7 @@
 
 const struct check_ops *const check_drivers[] = {
     &check_postgres, &check_tables, &check_http, &check_backup, &check_restore_test, &check_disk, &check_unit, &check_command,
-    &check_heartbeat, &check_replication, NULL,
+    &check_heartbeat, &check_replication, &check_agent, NULL,
 };
 
 const struct check_ops *check_driver(const char *name)

@@ -8,6 +8,7 @@
 enum {
     RESOLVE_MS = 2000,
     SPREAD_MOST_MS = 10000, /* the first picture of everything is complete by then */
+    AGAIN_LEAST_MS = 20,    /* from one run to the next, however much there is to tell */
 };
 
 struct slot {
@@ -55,18 +56,28 @@ static void told(struct slot *slot)
         loop_timer_set(o->once_timer, clock_boot_ms()); /* later, also when a check reported before observe_once returned */
 }
 
+/* What follows its target need not wait for its time. */
+static void run_again(struct slot *slot)
+{
+    if (!slot->check->again || slot->planned_ms == TIME_NEVER)
+        return;
+    slot->planned_ms = MAX_OF(clock_boot_ms(), slot->check->started_boot_ms + AGAIN_LEAST_MS);
+    loop_timer_set(slot->due, slot->planned_ms);
+}
+
 static void on_report(void *arg, struct check *check, enum verdict_state state, int64_t good_wall_ms, const char *text)
 {
     struct slot *slot = arg;
     struct observe *o = slot->observe;
     if (!end_run(slot))
         return; /* a driver that reports twice is told nothing, and the contract test finds it */
-    struct result r = {.state = state, .wall_ms = clock_wall_ms(), .good_wall_ms = good_wall_ms};
+    struct result r = {.state = state, .certain = check->certain, .wall_ms = clock_wall_ms(), .good_wall_ms = good_wall_ms};
     r.at_ms = o->core_now ? o->core_now(o->core_arg) : clock_boot_ms();
     r.took_ms = clock_boot_ms() - check->started_boot_ms;
     COPY_TO(r.service, check->env->service->name);
     COPY_TO(r.check, check->conf->id);
     COPY_TO(r.text, text);
+    run_again(slot);
     o->on_result(o->arg, &r);
     told(slot);
 }
@@ -87,8 +98,10 @@ static void run(struct slot *slot)
     arena_close(&check->arena);
     check->arena = arena_open();
     check->running = true;
+    check->certain = check->again = false;
     check->started_boot_ms = clock_boot_ms();
-    loop_timer_set(slot->deadline, check->started_boot_ms + check->conf->timeout_ms);
+    int64_t waits_ms = check->ops->waits_ms ? check->ops->waits_ms(check) : 0;
+    loop_timer_set(slot->deadline, check->started_boot_ms + waits_ms + check->conf->timeout_ms);
     check->ops->start(check);
 }
 
@@ -123,6 +136,7 @@ static void add_slot(struct observe *o, struct check_env *env, const struct chec
     check->site = conf->site ? service_site(env->service, conf->site) : NULL;
     slot->observe = o;
     slot->check = check;
+    slot->planned_ms = TIME_NEVER;
     slot->due = loop_timer_new(o->loop, on_due, slot);
     slot->deadline = loop_timer_new(o->loop, on_deadline, slot);
 }

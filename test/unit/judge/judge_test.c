@@ -1,4 +1,4 @@
-/* Rows of results, written as text: '.' up, 'w' warning, 'x' down, '?' unknown. */
+/* Rows of results, written as text: '.' up, 'w' warning, 'x' down, '?' unknown; 'X' and '!' down and up by a result that is certain. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -59,8 +59,8 @@ static int tear_down(void **state)
 
 static size_t feed(struct scene *s, const char *service, const char *check, char what)
 {
-    struct result r = {.at_ms = s->now += INTERVAL, .wall_ms = s->now + 1000000};
-    r.state = what == '.' ? VERDICT_UP : what == 'w' ? VERDICT_WARNING : what == 'x' ? VERDICT_DOWN : VERDICT_UNKNOWN;
+    struct result r = {.at_ms = s->now += INTERVAL, .wall_ms = s->now + 1000000, .certain = what == 'X' || what == '!'};
+    r.state = what == '.' || what == '!' ? VERDICT_UP : what == 'w' ? VERDICT_WARNING : what == 'x' || what == 'X' ? VERDICT_DOWN : VERDICT_UNKNOWN;
     r.good_wall_ms = what == '.' ? r.wall_ms : 0;
     COPY_TO(r.service, service);
     COPY_TO(r.check, check);
@@ -107,6 +107,12 @@ static void an_unknown_result_breaks_the_row_and_two_turn_it_unknown(void **stat
 {
     assert_row(*state, ".x?x?xx?.", "......xxx");
     assert_row(*state, ".??xx??w", "..??xx?w");
+}
+
+static void what_was_seen_happening_counts_alone(void **state)
+{
+    assert_row(*state, ".X.x..", ".xxxx."); /* down at once, and up again as always */
+    assert_row(*state, "??X!!", ".?xx.");   /* nobody sees a recovery from the outside: it has its row */
 }
 
 static void warnings_have_rows_too(void **state)
@@ -262,6 +268,7 @@ int main(void)
         TEST(a_first_good_result_counts_alone_and_a_bad_one_does_not),
         TEST(down_needs_an_unbroken_row_and_so_does_up),
         TEST(an_unknown_result_breaks_the_row_and_two_turn_it_unknown),
+        TEST(what_was_seen_happening_counts_alone),
         TEST(warnings_have_rows_too),
         TEST(the_proof_of_life_is_the_newest_seen),
         TEST(silence_turns_a_verdict_unknown),
