@@ -1,0 +1,92 @@
+#!/usr/bin/python3
+"""The configuration of a measured pair: production on n1, dr on n2, three etcd, a controller.
+
+    pair.py --folder DIR --state DIR [--tuned] [--sync] n1=ADDRESS n2=ADDRESS e1=ADDRESS ...     prints it, for peer.sh
+    pair.py --folder DIR --server NODE        prints what its server's configuration has more
+    pair.py --standby SITE --of ADDRESS       prints how that site's standby reaches its primary
+"""
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+SITES = {"n1": "production", "n2": "dr"}
+# What is left out keeps its default; those are the settings that the figures are for. The smallest that the rules of the lease allow on a machine
+# where a sync may take some 100 ms.
+TUNED = {"ttl": "1500ms", "renew": "200ms", "stop_budget": "300ms", "guard": "100ms"}
+AGENT_PORT = 9346
+
+TEXT = """# Made for a measurement; see README.md beside pair.py.
+state_dir: {state}
+etcd: {{endpoints: [{etcd}], timeout: {timeout}}}
+channels: [{{name: log, type: log, file: {state}/notices.log}}]
+contacts: [{{name: ops, ways: [{{channel: log}}]}}]
+services:
+  - name: bench
+    title: Bench
+    sites:{sites}
+    replication: {{mode: {mode}, user: postgres, max_loss: 64}}
+    failover: {{{failover}}}
+    checks:
+      - {{id: production.database, type: postgres, site: production, interval: 1s, timeout: 1s}}
+      - {{id: dr.database, type: postgres, site: dr, interval: 1s, timeout: 1s, write: false}}
+    severities: [{{name: P1, rto: 15m, stages: [{{name: alert, after: 0s, notify: ops}}]}}]
+"""
+SITE = """
+      - name: {name}
+        role: {role}
+        agent: {{listen: "{address}:{port}", token: {{file: {folder}/token}}, restarts: {restarts}}}
+        database: {{host: {address}, port: 5432, dbname: postgres, user: postgres, sslmode: disable, data_directory: {folder}/{node}/data}}"""
+
+CONFIGURATION = """
+listen_addresses = '*'
+shared_buffers = 64MB
+wal_log_hints = on
+wal_keep_size = 512MB
+max_wal_size = 1GB
+lc_messages = 'C'
+log_line_prefix = '%m [%p] '
+"""
+ACCESS = "host all all {subnet}.0/24 trust\nhost replication all {subnet}.0/24 trust\n"
+
+
+def bascule_yaml(folder: Path, state: Path, addresses: dict[str, str], *, sync: bool = False, failover: dict[str, str] | None = None,
+                 restarts: int = 3) -> str:
+    """`addresses`: of the machines, by name; those that begin with e are etcd's."""
+    sites = "".join(SITE.format(name=name, role=name, node=node, address=addresses[node], port=AGENT_PORT, folder=folder, restarts=restarts) for node, name in SITES.items())
+    etcd = ", ".join(f'"http://{address}:2379"' for node, address in addresses.items() if node.startswith("e"))
+    words = {"cool_down": "0s", **(failover or {})}  # one run is one failover, but a soak has many
+    return TEXT.format(state=state, etcd=etcd, sites=sites, mode="sync" if sync else "async", failover=", ".join(f"{k}: {v}" for k, v in words.items()),
+                       timeout="300ms" if words.get("ttl") == TUNED["ttl"] else "700ms")
+
+
+def postgresql_conf(node: str, folder: Path) -> str:
+    return CONFIGURATION + f"unix_socket_directories = '{folder / node}'\n"
+
+
+def primary_conninfo(address: str, site: str) -> str:
+    return f"host={address} port=5432 user=postgres application_name={site} sslmode=disable connect_timeout=2"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(usage=__doc__)
+    parser.add_argument("--folder", type=Path)
+    parser.add_argument("--state", type=Path)
+    parser.add_argument("--tuned", action="store_true")
+    parser.add_argument("--sync", action="store_true")
+    parser.add_argument("--server")
+    parser.add_argument("--standby")
+    parser.add_argument("--of")
+    parser.add_argument("machines", nargs="*", metavar="NAME=ADDRESS")
+    options = parser.parse_args()
+    if options.standby:
+        print(primary_conninfo(options.of, options.standby))
+    elif options.server:
+        print(postgresql_conf(options.server, options.folder), end="")
+    else:
+        addresses = dict(word.split("=", 1) for word in options.machines)
+        print(bascule_yaml(options.folder, options.state, addresses, sync=options.sync, failover=TUNED if options.tuned else {}), end="")
+
+
+if __name__ == "__main__":
+    main()
