@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "io/dns.h"
-#include "io/pgprobe.h"
 #include "sys/clock.h"
 #include "sys/file.h"
 #include "sys/log.h"
@@ -44,8 +43,7 @@ void agent_is(struct agent *a, enum agent_state state, enum agent_cause cause, c
     a->state = state;
     a->cause = cause;
     COPY_TO(a->why, why);
-    a->serial++;
-    answer_polls(a, true);
+    agent_told(a);
 }
 
 /* ---- what the disk says ---- */
@@ -222,6 +220,16 @@ void agent_may_begin(struct agent *a)
         log_err(LOG_ERROR, &err);
 }
 
+void agent_resume(struct agent *a)
+{
+    struct err err = {0};
+    a->wanted = true;
+    if (!agent_allow(a, &err))
+        log_err(LOG_ERROR, &err);
+    else if (!postmaster_pid(a->postmaster) && !agent_start_postgres(a, &err) && !a->waits)
+        log_err(LOG_ERROR, &err);
+}
+
 void agent_hold_back(struct agent *a, enum agent_cause cause, const char *why)
 {
     struct err err = {0};
@@ -273,12 +281,14 @@ static void on_ended(void *arg, const struct postmaster_end *end)
     gauge_end(a);
     gauge_clear(&a->gauge);
     loop_timer_cancel(a->stop_timer);
+    freeze_thaw(a, false);
     /* Children that it left behind would keep the next one from starting, and may still write. */
     if (!postmaster_end_now(a->spec->site->database.data_directory, a->spec->service->failover.stop_budget_ms, evidence, sizeof(evidence), &err)) {
         a->wanted = false;
         agent_is(a, AGENT_HUNG, CAUSE_NONE, "the postmaster has ended, but not all its processes: %s", err.message);
         return;
     }
+    promotion_unmark(a); /* what it is when it starts again, its files say */
     if (a->hold)
         hold_ended(a->hold);
     if (a->held_back) {
@@ -349,6 +359,7 @@ bool agent_stop_fast(struct agent *a, struct httpd_request *request, struct err 
         a->stopping = NULL;
         return false;
     }
+    freeze_thaw(a, false); /* what is frozen does not end */
     agent_is(a, AGENT_STOPPING, CAUSE_NONE, "it shuts down, as told");
     loop_timer_set(a->stop_timer, clock_boot_ms() + FAST_STOP_MS);
     return true;
@@ -373,6 +384,9 @@ static bool prepare(struct agent *a, struct err *err)
     a->log_path = arena_printf(a->arena, "%s.log", stem);
     a->stopped_path = arena_printf(a->arena, "%s.stopped", stem);
     a->epoch_path = arena_printf(a->arena, "%s.epoch", stem);
+    a->promoting_path = arena_printf(a->arena, "%s.promoting", stem);
+    a->frozen_path = arena_printf(a->arena, "%s.frozen", stem);
+    a->promoting = file_exists(a->promoting_path);
     a->restarted_ms = arena_array(a->arena, int64_t, MAX_OF(a->spec->site->agent.restarts, 1));
     if (!file_mkdirs(folder, LOCK_MODE, err) || !secret_read(a->arena, &a->spec->site->agent.token, &a->token, err))
         return false;
@@ -417,6 +431,7 @@ static bool open_all(struct agent *a, struct err *err)
     a->stop_timer = loop_timer_new(a->loop, on_stop_timer, a);
     a->look_timer = loop_timer_new(a->loop, on_look_timer, a);
     gauge_begin(a);
+    freeze_begin(a);
     if (a->spec->service->failover.automatic && a->spec->config->etcd.endpoints.n && !hold_open(a, &a->hold, err))
         return false;
     return httpd_open(a->loop, &http, &a->httpd, err);
@@ -427,6 +442,8 @@ static void close_all(struct agent *a)
     httpd_close(&a->httpd);
     hold_close(&a->hold);
     gauge_end(a);
+    promotion_end(a);
+    freeze_end(a);
     loop_timer_free(&a->probe_timer);
     loop_timer_free(&a->poll_timer);
     loop_timer_free(&a->start_timer);
@@ -444,7 +461,10 @@ static void take_over(struct agent *a)
 {
     struct err err = {0};
     char why[AGENT_WHY_SIZE];
-    if (postmaster_find(a->postmaster, &err)) {
+    freeze_after_restart(a);
+    if (!postmaster_find(a->postmaster, &err))
+        promotion_unmark(a);
+    if (postmaster_pid(a->postmaster)) {
         a->wanted = a->came_up = true;
         a->log_from = log_size(a);
         a->ooms = kernel_ooms();

@@ -5,6 +5,7 @@
 #include "agent/hold.h"
 #include "agent/postmaster.h"
 #include "io/httpd.h"
+#include "io/pgprobe.h"
 #include "sys/loop.h"
 
 /* X(enum, name) */
@@ -49,7 +50,7 @@ struct agent {
     struct httpd *httpd;
     struct postmaster *postmaster;
     const char *stem;         /* of the names of its files */
-    const char *log_path, *stopped_path, *epoch_path;
+    const char *log_path, *stopped_path, *epoch_path, *promoting_path, *frozen_path;
     struct hold *hold;        /* NULL: it lives by no lease */
     char *token;              /* NULL: none, and nothing is carried out */
     /* What is told. */
@@ -71,6 +72,14 @@ struct agent {
     int64_t *restarted_ms;    /* of the newest ones, a ring of agent.restarts */
     struct loop_timer *start_timer, *stop_timer, *look_timer;
     struct httpd_request *stopping; /* a fast stop that somebody waits for; NULL: none */
+    /* Taking over. */
+    bool promoting;           /* this standby was told to become a primary, or is about to be: it is one as soon as it likes */
+    struct pgprobe *promotion;
+    struct pgprobe_spec promotion_spec;
+    int64_t promote_again_ms;
+    char promote_why[AGENT_WHY_SIZE]; /* why it could not be told */
+    struct httpd_request *told; /* who waits for the answer to /v1/promote; NULL: nobody */
+    struct freeze *freeze;
     /* Probes. */
     struct pgprobe *probe;
     struct loop_timer *probe_timer;
@@ -99,6 +108,7 @@ bool agent_is_standby(const struct agent *a); /* it follows, or would if it were
 void agent_hold_back(struct agent *a, enum agent_cause cause, const char *why);
 void agent_still_waits(struct agent *a); /* what waits for a lease is told why */
 void agent_may_begin(struct agent *a); /* there is a lease: what waits for one is started */
+void agent_resume(struct agent *a); /* it is to run, whatever ended it before: started, or waits for a lease */
 MUST_USE bool agent_allow(struct agent *a, struct err *err); /* takes back what forbids a start */
 MUST_USE bool agent_note_epoch(struct agent *a, int64_t epoch, struct err *err); /* on disk; false when an older one is given */
 
@@ -108,7 +118,32 @@ void gauge_soon(struct agent *a); /* the next probe at once */
 void gauge_end(struct agent *a);
 void gauge_clear(struct gauge *g);
 
+/* promotion.c */
+/* On disk, so that a later agent knows that what looks like a standby may be a primary by now. */
+MUST_USE bool promotion_mark(struct agent *a, int64_t epoch, struct err *err);
+void promotion_unmark(struct agent *a); /* PostgreSQL has ended, or is a primary that everybody can see */
+void promotion_go(struct agent *a); /* tells it, and again when that failed */
+void promotion_end(struct agent *a);
+const char *promotion_phase(const struct agent *a); /* "none", "waiting", "lease", "promoting", "done" */
+
+/* freeze.c */
+void freeze_begin(struct agent *a);
+/* Stops what receives changes, for `ms`, and answers where it stands then. */
+MUST_USE bool freeze_postgres(struct agent *a, struct httpd_request *request, int64_t ms, struct err *err);
+void freeze_thaw(struct agent *a, bool for_good); /* for_good: it is not to receive any more, since this site is promoted */
+void freeze_after_restart(struct agent *a);       /* an earlier agent may have died over it */
+void freeze_end(struct agent *a);
+
+/* follow.c */
+/* The data directory is that of a standby of the named site from its next start, or now when it is one already. */
+MUST_USE bool follow_site(struct agent *a, const struct site *site, struct err *err);
+/* As primary_conninfo stands in a configuration file: each value quoted for libpq, the whole for PostgreSQL. */
+MUST_USE bool follow_conninfo(const struct site *site, const struct replication_conf *replication, const char *name, const char *password, struct buf *out, struct err *err);
+
 /* answer.c */
+void agent_told(struct agent *a); /* something else changed that /v1/state tells */
+void answer_error(struct httpd_request *r, unsigned status, const char *text);
+void answer_json(struct httpd_request *r, struct str text);
 void answer_request(void *agent, struct httpd_request *request);
 void answer_polls(struct agent *a, bool all); /* those whose time is over, or all */
 void answer_stopped(struct agent *a, const char *evidence); /* to who waits for a fast stop */

@@ -11,7 +11,7 @@
 
 #include "base/banned.h"
 
-enum { ANSWER_MAX = 8192, WAIT_MAX_MS = 30000, NONCE_LIFE_MS = 30000, NONCE_BYTES = 16 };
+enum { ANSWER_MAX = 8192, WAIT_MAX_MS = 30000, NONCE_LIFE_MS = 30000, NONCE_BYTES = 16, FREEZE_MS = 15000, FREEZE_MAX_MS = 60000 };
 enum { HTTP_OK = 200, HTTP_BAD = 400, HTTP_FORBIDDEN = 403, HTTP_NOT_FOUND = 404, HTTP_WRONG_METHOD = 405, HTTP_REFUSED = 409, HTTP_UNAVAILABLE = 503 };
 
 #define TYPE_JSON "application/json"
@@ -22,7 +22,7 @@ static void answer_text(struct httpd_request *r, unsigned status, const char *te
     httpd_answer(r, status, TYPE_TEXT, str_of(text));
 }
 
-static void answer_error(struct httpd_request *r, unsigned status, const char *text)
+void answer_error(struct httpd_request *r, unsigned status, const char *text)
 {
     SCOPED(buf_done) struct buf out = {.max = ANSWER_MAX};
     struct jsonout j = jsonout(&out);
@@ -30,6 +30,11 @@ static void answer_error(struct httpd_request *r, unsigned status, const char *t
     json_put_text(&j, "error", text);
     json_object_end(&j);
     httpd_answer(r, status, TYPE_JSON, buf_str(&out));
+}
+
+void answer_json(struct httpd_request *r, struct str text)
+{
+    httpd_answer(r, HTTP_OK, TYPE_JSON, text);
 }
 
 /* ---- the state ---- */
@@ -41,6 +46,19 @@ static void put_probes(struct jsonout *j, const struct gauge *g)
     json_put_int(j, "connect", g->connect_ok ? g->connect_ms : -1);
     json_put_int(j, "read", g->read_ok ? g->read_ms : -1);
     json_put_int(j, "write", g->write_ok ? g->write_ms : -1);
+    json_object_end(j);
+}
+
+/* in_ms: at the earliest; -1: not without a certificate. */
+static void put_takeover(const struct agent *a, struct jsonout *j)
+{
+    int64_t in_ms = 0, epoch = a->hold ? hold_intent(a->hold, &in_ms) : 0;
+    json_key(j, "takeover");
+    json_object(j);
+    json_put_int(j, "epoch", epoch);
+    json_put_text(j, "phase", promotion_phase(a));
+    json_put_int(j, "in_ms", !epoch ? 0 : in_ms == TIME_NEVER ? -1 : in_ms);
+    json_put_text(j, "why", a->promote_why);
     json_object_end(j);
 }
 
@@ -74,6 +92,9 @@ static void put_state(const struct agent *a, struct buf *out)
     json_put_int(&j, "restarts", a->restarts);
     json_put_text(&j, "system_identifier", a->system_identifier ? identifier : "");
     json_put_text(&j, "armed", a->hold ? hold_armed(a->hold) : "none");
+    json_put_text(&j, "named", a->hold ? hold_named(a->hold) : "");
+    json_put_int(&j, "wrote", a->hold ? hold_wrote(a->hold) : 0);
+    put_takeover(a, &j);
     json_object_end(&j);
 }
 
@@ -92,6 +113,12 @@ static void set_poll_timer(struct agent *a)
             next = MIN_OF(next, a->polls[i].until_ms);
     if (next != TIME_NEVER)
         loop_timer_set(a->poll_timer, next);
+}
+
+void agent_told(struct agent *a)
+{
+    a->serial++;
+    answer_polls(a, true);
 }
 
 static void on_poll_timer(void *arg)
@@ -212,16 +239,40 @@ static bool is_authentic(struct agent *a, const struct httpd_request *r, struct 
     return true;
 }
 
+static bool wants_certificate(const struct httpd_request *r)
+{
+    SCOPED(arena_close) struct arena *arena = arena_open();
+    struct err err = {0};
+    const struct json *body;
+    bool wanted = false;
+    return json_parse(arena, r->body, &body, &err) && json_truth(json_get(body, "certificate"), &wanted) && wanted;
+}
+
+/* The certificate is signed over the question and the epoch, so that nobody on the way can say in our name that we are stopped. */
 void answer_stopped(struct agent *a, const char *evidence)
 {
     struct httpd_request *r = TAKE(a->stopping);
     SCOPED(buf_done) struct buf out = {.max = ANSWER_MAX};
     struct jsonout j = jsonout(&out);
+    char proof[SIGNATURE_COMMAND_SIZE], verb[64];
+    struct err err = {0};
+    int64_t epoch = 0;
     if (!r)
         return;
+    if (a->hold && wants_certificate(r) && !hold_certify(a->hold, &epoch, &err)) {
+        answer_error(r, (unsigned)err_http_status(err.code), err.message);
+        return;
+    }
     json_object(&j);
     json_put_bool(&j, "stopped", true);
     json_put_text(&j, "evidence", evidence);
+    if (epoch) {
+        snprintf(verb, sizeof(verb), "STOPPED %lld", (long long)epoch);
+        signature_command(a->token, verb, r->path, r->body, proof);
+        json_put_text(&j, "site", a->spec->site->name);
+        json_put_int(&j, "wrote", epoch);
+        json_put_text(&j, "proof", proof);
+    }
     json_object_end(&j);
     httpd_answer(r, HTTP_OK, TYPE_JSON, buf_str(&out));
 }
@@ -251,6 +302,85 @@ static bool do_start(struct agent *a, struct httpd_request *r, const struct json
         return false;
     a->wanted = true;
     httpd_answer(r, HTTP_OK, TYPE_JSON, STR("{\"started\":true}"));
+    return true;
+}
+
+static bool do_freeze(struct agent *a, struct httpd_request *r, const struct json *body, struct err *err)
+{
+    int64_t ms = FREEZE_MS;
+    const struct json *for_ms = json_get(body, "for_ms");
+    if (for_ms && (!json_integer(for_ms, &ms) || ms < 0 || ms > FREEZE_MAX_MS))
+        return err_set(err, ERR_USAGE, "for_ms is a number up to %d", FREEZE_MAX_MS);
+    if (ms > 0)
+        return freeze_postgres(a, r, ms, err);
+    freeze_thaw(a, false);
+    answer_json(r, STR("{\"frozen\":false}"));
+    return true;
+}
+
+static void on_told(void *arg, const struct err *err)
+{
+    struct agent *a = arg;
+    struct httpd_request *r = TAKE(a->told);
+    SCOPED(buf_done) struct buf out = {.max = ANSWER_MAX};
+    struct jsonout j = jsonout(&out);
+    if (err) {
+        answer_error(r, (unsigned)err_http_status(err->code), err->message);
+        return;
+    }
+    agent_resume(a);
+    json_object(&j);
+    put_takeover(a, &j);
+    json_object_end(&j);
+    answer_json(r, buf_str(&out));
+}
+
+static size_t read_certificates(const struct json *list, struct hold_certificate *to)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < json_count(list) && n < HOLD_CERTIFICATES_MAX; i++) {
+        const struct json *c = json_at(list, i);
+        const char *site = json_string(json_get(c, "site")), *how = json_string(json_get(c, "how"));
+        if (site && json_integer(json_get(c, "epoch"), &to[n].epoch) && COPY_TO(to[n].site, site)) {
+            COPY_TO(to[n].how, how ? how : "");
+            n++;
+        }
+    }
+    return n;
+}
+
+static bool do_promote(struct agent *a, struct httpd_request *r, const struct json *body, struct err *err)
+{
+    struct hold_certificate certificates[HOLD_CERTIFICATES_MAX];
+    int64_t epoch = 0;
+    if (!a->hold)
+        return err_set(err, ERR_REFUSED, "this agent lives by no lease, and promotes nothing");
+    if (a->told)
+        return err_set(err, ERR_UNAVAILABLE, "it is being told to take over by somebody else");
+    size_t n = read_certificates(json_get(body, "certificates"), certificates);
+    if (!json_integer(json_get(body, "epoch"), &epoch) || !hold_take_over(a->hold, epoch, certificates, n, on_told, a, err))
+        return false;
+    a->told = r;
+    return true;
+}
+
+static bool do_follow(struct agent *a, struct httpd_request *r, const struct json *body, struct err *err)
+{
+    const char *name = json_string(json_get(body, "site"));
+    const struct site *site = name ? service_site(a->spec->service, name) : NULL;
+    SCOPED(buf_done) struct buf out = {.max = ANSWER_MAX};
+    struct jsonout j = jsonout(&out);
+    if (!site || site == a->spec->site)
+        return err_set(err, ERR_USAGE, "\"site\" names the site to follow");
+    if (a->hold && same(hold_named(a->hold), a->spec->site->name))
+        return err_set(err, ERR_REFUSED, "epoch %lld names this site: it follows nobody", (long long)hold_epoch(a->hold));
+    if (!follow_site(a, site, err))
+        return false;
+    agent_resume(a);
+    json_object(&j);
+    json_put_text(&j, "follows", name);
+    json_object_end(&j);
+    answer_json(r, buf_str(&out));
     return true;
 }
 
@@ -285,6 +415,9 @@ static const struct {
 } orders[] = {
     {"/v1/stop", false, do_stop},
     {"/v1/start", false, do_start},
+    {"/v1/freeze", false, do_freeze},
+    {"/v1/promote", false, do_promote},
+    {"/v1/follow", false, do_follow},
     {"/v1/grant", true, do_grant},
 };
 

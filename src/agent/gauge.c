@@ -2,7 +2,6 @@
    write is a message in the WAL, which needs no table and waits for disk and standby as every commit does. */
 #include "agent/agent_internal.h"
 
-#include "io/pgprobe.h"
 #include "sys/clock.h"
 
 #include "base/banned.h"
@@ -65,6 +64,8 @@ static void well(struct agent *a)
     struct gauge *g = &a->gauge;
     a->misses = 0;
     a->came_up = true;
+    if (!g->recovery && !agent_is_standby(a)) /* the file went before the first write */
+        promotion_unmark(a);
     if (a->state != AGENT_STOPPING)
         agent_is(a, g->recovery ? AGENT_STANDBY : AGENT_PRIMARY, CAUSE_NONE, g->recovery ? "it follows, timeline %lld" : "it takes writes, timeline %lld", (long long)g->timeline);
 }
@@ -80,7 +81,7 @@ static void missed(struct agent *a, enum agent_state state, const char *what, co
 
 static void next_probe(struct agent *a)
 {
-    loop_timer_set(a->probe_timer, clock_boot_ms() + (a->came_up ? EVERY_MS : EVERY_STARTING_MS));
+    loop_timer_set(a->probe_timer, clock_boot_ms() + (a->came_up && !a->promoting ? EVERY_MS : EVERY_STARTING_MS));
 }
 
 static void on_probed(void *arg, const struct pgprobe_outcome *o, size_t count)

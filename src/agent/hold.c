@@ -18,7 +18,7 @@
 
 #include "base/banned.h"
 
-enum { TEXT_MAX = 4096, FLIGHTS = LEASE_ROUNDS_MAX, GRANT_PATH_MAX = 512, MARK_MAX = 64 };
+enum { TEXT_MAX = 4096, FLIGHTS = LEASE_ROUNDS_MAX, GRANT_PATH_MAX = 512, MARK_MAX = 64, WATCHES = 5 };
 
 /* One round on its way to etcd. */
 struct flight {
@@ -47,22 +47,34 @@ struct hold {
     struct loop_timer *timer;
     struct lease_terms terms;
     struct sentinel *sentinel;
-    const char *epoch_key, *lease_prefix, *lease_key, *named_path;
+    const char *epoch_key, *lease_prefix, *lease_key, *named_path, *wrote_path, *certified_path;
     int64_t opened_ms;
     /* What is known of the epoch. */
     int64_t epoch, epoch_revision; /* revision 0: etcd has not told it to this process yet */
-    char named[128];
+    char named[HOLD_NAME_SIZE], from[HOLD_NAME_SIZE]; /* by the newest word of etcd: the site that the epoch before named */
+    /* What this site did in which epoch, on disk before it does it. */
+    int64_t wrote, certified;
     struct etcd_call *look;
     int64_t looked_ms;
     /* This site's lease. */
     struct lease_holder holder;
     bool holding, adopted;
     int64_t held_epoch, first, answered, adopted_ms;
+    int64_t confirmed;        /* epoch in which etcd has renewed it, so that all who read there know of it */
     struct flight flights[FLIGHTS];
     struct member *members;
     int member_count;
-    /* What this site promises. */
+    /* What this site promises, and waits for. */
     struct lease_waiter waiter;
+    int64_t intent;           /* epoch in which it was told to take over; 0: none */
+    struct {
+        struct etcd_call *call; /* NULL: nobody has told anything */
+        int64_t epoch;
+        struct hold_certificate certificates[HOLD_CERTIFICATES_MAX];
+        size_t count;
+        hold_told_fn *told;
+        void *arg;
+    } told;
 };
 
 static void consider(struct hold *h);
@@ -87,10 +99,15 @@ static void give_up(struct hold *h)
 
 /* ---- PostgreSQL ---- */
 
+/* From the moment before it is told to become a primary on, it counts as one. */
+static bool follows(const struct hold *h)
+{
+    return agent_is_standby(h->agent) && !h->agent->promoting;
+}
+
 static bool writes(const struct hold *h)
 {
-    const struct agent *a = h->agent;
-    return postmaster_pid(a->postmaster) && !agent_is_standby(a);
+    return postmaster_pid(h->agent->postmaster) && !follows(h);
 }
 
 /* What outlives a killed agent, as it is at this moment. */
@@ -107,7 +124,7 @@ const char *hold_armed(const struct hold *h)
 /* The end of the lease, for the sentinel: as long as PostgreSQL writes, or is about to. */
 static void arm(struct hold *h)
 {
-    if (h->holder.until_ms && h->holding)
+    if (h->holder.until_ms && h->holding && !follows(h))
         sentinel_set(h->sentinel, h->holder.until_ms);
 }
 
@@ -122,6 +139,44 @@ static void stop_postgres(struct hold *h, enum agent_cause cause, const char *wh
 static void begin_waiting(struct hold *h)
 {
     lease_wait(&h->waiter, &h->terms, clock_boot_ms());
+    h->intent = 0;
+}
+
+/* A number in a file of its own. */
+static int64_t read_mark(const char *path)
+{
+    SCOPED(arena_close) struct arena *arena = arena_open();
+    struct err err = {0};
+    struct str text;
+    int64_t n = 0;
+    return file_exists(path) && file_read(arena, path, MARK_MAX, &text, &err) && str_int(str_trim(text), &n) ? n : 0;
+}
+
+static bool write_mark(const char *path, int64_t n, int64_t *mark, struct err *err)
+{
+    char text[MARK_MAX];
+    if (*mark == n)
+        return true;
+    snprintf(text, sizeof(text), "%" PRId64 "\n", n);
+    if (!file_write(path, text, strlen(text), 0600, err))
+        return false;
+    *mark = n;
+    return true;
+}
+
+/* Who has written in this epoch, or was the first of all, has waited for all who wrote before; so has who was told to, and did. One that
+   has given its word that it is stopped never writes in that epoch again. */
+static bool has_waited(const struct hold *h)
+{
+    if (h->certified >= h->epoch)
+        return false;
+    return h->epoch == 1 || h->wrote == h->epoch || (h->intent == h->epoch && h->confirmed == h->epoch && lease_promote_in_ms(&h->waiter) == 0);
+}
+
+/* Before it writes in an epoch, that is on its disk. */
+static bool note_wrote(struct hold *h, struct err *err)
+{
+    return write_mark(h->wrote_path, h->epoch, &h->wrote, err);
 }
 
 /* Kept, so that an agent that is started while etcd is away knows whom it may ask, and for what. */
@@ -159,7 +214,8 @@ static void learn(struct hold *h, int64_t epoch, const char *named, int64_t revi
     if (!agent_note_epoch(h->agent, epoch, &err))
         log_err(LOG_WARNING, &err);
     give_up(h);
-    begin_waiting(h);
+    if (h->intent && h->intent != epoch)
+        begin_waiting(h);
 }
 
 /* ---- rounds to etcd ---- */
@@ -177,6 +233,7 @@ static char *lease_text(struct hold *h, struct arena *arena, int64_t serial)
     json_put_text(&j, "lsn", h->agent->gauge.lsn);
     json_put_int(&j, "timeline", h->agent->gauge.timeline);
     json_put_text(&j, "armed", armed(h));
+    json_put_int(&j, "wrote", h->wrote);
     json_object_end(&j);
     return arena_strdup(arena, buf_text(&out));
 }
@@ -193,6 +250,8 @@ static void take_epoch(struct hold *h, const struct etcd_value *v)
         return;
     }
     learn(h, epoch, site, v->mod_revision);
+    if (epoch == h->epoch)
+        COPY_TO(h->from, json_string(json_get(body, "from")) ? json_string(json_get(body, "from")) : "");
 }
 
 static void on_renewed(void *arg, enum etcd_outcome outcome, const struct etcd_answer *answer, const struct err *err UNUSED)
@@ -206,6 +265,7 @@ static void on_renewed(void *arg, enum etcd_outcome outcome, const struct etcd_a
         return;
     if (outcome == ETCD_ANSWERED && answer->succeeded) {
         h->answered = MAX_OF(h->answered, serial);
+        h->confirmed = f->epoch;
         lease_renewed(&h->holder, clock_boot_ms(), serial, LEASE_OK);
         arm(h);
     } else if (outcome == ETCD_ANSWERED && etcd_answer_value(answer, 0)) {
@@ -376,9 +436,39 @@ static void begin_holding(struct hold *h)
     h->adopted_ms = now;
 }
 
+/* It may write now, or goes on: what is not running is started, and a standby that was told to is promoted. */
+static void begin(struct hold *h)
+{
+    struct agent *a = h->agent;
+    struct err err = {0};
+    if (!agent_is_standby(a)) {
+        if (writes(h) && !note_wrote(h, &err))
+            log_err(LOG_WARNING, &err);
+        agent_may_begin(a);
+        return;
+    }
+    if (h->wrote != h->epoch && h->intent != h->epoch)
+        return;
+    if (!note_wrote(h, &err) || !promotion_mark(a, h->epoch, &err)) {
+        log_err(LOG_ERROR, &err);
+        return;
+    }
+    arm(h); /* before it is told, since the end of this process must be the end of it from then on */
+    promotion_go(a);
+}
+
 static void keep(struct hold *h)
 {
     int64_t now = clock_boot_ms();
+    if (writes(h) && !has_waited(h)) {
+        stop_postgres(h, CAUSE_EPOCH, "it did not begin to write in this epoch, and was not told to");
+        return;
+    }
+    if (h->certified >= h->epoch) {
+        give_up(h);
+        agent_still_waits(h->agent);
+        return;
+    }
     if (!h->holding)
         begin_holding(h);
     struct lease_say say = lease_ask(&h->holder, now);
@@ -396,8 +486,10 @@ static void keep(struct hold *h)
         stop_postgres(h, h->holder.end == LEASE_EPOCH_MOVED ? CAUSE_EPOCH : CAUSE_LEASE_LOST, say.stop ? lease_end_say(h->holder.end) : "it runs without a lease, and got none");
     if (say.stop)
         give_up(h);
-    else if (say.may_begin)
-        agent_may_begin(h->agent);
+    else if (say.may_begin && has_waited(h))
+        begin(h);
+    else
+        agent_still_waits(h->agent);
 }
 
 static void consider(struct hold *h)
@@ -421,7 +513,8 @@ static void on_tick(void *arg)
     int64_t now = clock_boot_ms();
     loop_timer_set(h->timer, now + MAX_OF(h->terms.guard_ms / 4, 1));
     lease_tick(&h->waiter, now);
-    if (!h->look && now - h->looked_ms >= h->terms.renew_ms) {
+    /* Who may have to wait for a lease to run out counts from when it first saw its newest renewal, so it looks more often than that is renewed. */
+    if (!h->look && now - h->looked_ms >= (names_us(h) ? h->terms.renew_ms : h->terms.renew_ms / WATCHES)) {
         h->looked_ms = now;
         look(h);
     }
@@ -432,12 +525,21 @@ static void on_tick(void *arg)
 
 bool hold_may_begin(struct hold *h, char *why, size_t size)
 {
+    struct err err = {0};
     if (h->epoch == 0)
         snprintf(why, size, "it is not known which site may write: etcd did not answer yet");
     else if (!names_us(h))
         snprintf(why, size, "epoch %" PRId64 " names site \"%s\"", h->epoch, h->named);
+    else if (h->certified >= h->epoch)
+        snprintf(why, size, "this site was stopped in epoch %" PRId64 " and has given its word that it does not write in it again; bascule promote %s begins another", h->epoch, h->named);
+    else if (h->epoch != 1 && h->wrote != h->epoch && h->intent != h->epoch)
+        snprintf(why, size, "epoch %" PRId64 " names this site, but nobody has told it to take over: bascule promote %s", h->epoch, h->named);
     else if (!h->holding || !lease_ask(&h->holder, clock_boot_ms()).may_begin)
         snprintf(why, size, "it has no lease yet");
+    else if (!has_waited(h))
+        snprintf(why, size, "it is to take over, and waits until the lease of site \"%s\" has run out", h->from);
+    else if (!note_wrote(h, &err))
+        snprintf(why, size, "%s", err.message);
     else
         return true;
     return false;
@@ -477,6 +579,131 @@ int64_t hold_epoch(const struct hold *h)
     return h->epoch;
 }
 
+const char *hold_named(const struct hold *h)
+{
+    return h->named;
+}
+
+int64_t hold_wrote(const struct hold *h)
+{
+    return h->wrote;
+}
+
+/* ---- taking over ---- */
+
+struct others {
+    int64_t revision;  /* newest renewal of another site; 0: none */
+    bool armed;
+    int64_t epoch;     /* newest epoch in which one of them may have written, */
+    char site[HOLD_NAME_SIZE]; /* and which */
+};
+
+static struct others read_others(const struct hold *h, const struct etcd_result *leases)
+{
+    struct others o = {0};
+    for (size_t i = 0; i < leases->count; i++) {
+        SCOPED(arena_close) struct arena *arena = arena_open();
+        struct err err = {0};
+        const struct json *body = NULL;
+        const struct etcd_value *v = &leases->values[i];
+        int64_t epoch = 0;
+        if (str_is(v->key, h->lease_key))
+            continue;
+        const char *armed = json_parse(arena, v->value, &body, &err) ? json_string(json_get(body, "armed")) : NULL;
+        if (v->mod_revision > o.revision) {
+            o.revision = v->mod_revision;
+            o.armed = armed && !same(armed, "none");
+        }
+        if (body && json_integer(json_get(body, "epoch"), &epoch) && epoch > o.epoch) {
+            o.epoch = epoch;
+            snprintf(o.site, sizeof(o.site), STR_FMT, (int)(v->key.n - strlen(h->lease_prefix)), v->key.p + strlen(h->lease_prefix));
+        }
+    }
+    return o;
+}
+
+/* What etcd says in one answer: the epoch, and the newest renewals that it left. */
+static bool begin_taking_over(struct hold *h, const struct etcd_answer *answer, struct err *err)
+{
+    const struct etcd_value *value = etcd_answer_value(answer, 0);
+    int64_t now = clock_boot_ms();
+    if (!value || answer->result_count < 2)
+        return err_set(err, ERR_REFUSED, "there is no epoch in etcd");
+    take_epoch(h, value);
+    if (h->epoch != h->told.epoch || !names_us(h))
+        return err_set(err, ERR_REFUSED, "epoch %" PRId64 " names site \"%s\"", h->epoch, h->named);
+    struct others o = read_others(h, &answer->results[1]);
+    if (h->certified >= h->epoch)
+        return err_set(err, ERR_REFUSED, "this site has given its word that it does not write in epoch %" PRId64 " again", h->epoch);
+    /* Data that does not follow anybody is the newest only when nobody else held a lease since it was written. */
+    if (!agent_is_standby(h->agent) && h->wrote != h->epoch && o.epoch > h->wrote)
+        return err_set(err, ERR_REFUSED, "site \"%s\" may have written in epoch %" PRId64 ", after this one last did in %" PRId64, o.site, o.epoch, h->wrote);
+    if (h->intent != h->epoch) {
+        if (h->waiter.revoked)
+            begin_waiting(h);
+        h->intent = h->epoch;
+        lease_revoked(&h->waiter, now, o.revision, o.revision ? o.armed : h->waiter.armed);
+        log_line(LOG_INFO, "told to take over epoch=%" PRId64 " from=%s", h->epoch, h->from);
+    }
+    for (size_t i = 0; i < h->told.count; i++) {
+        const struct hold_certificate *c = &h->told.certificates[i];
+        bool counts = c->epoch == h->epoch - 1 && same(c->site, h->from);
+        log_line(LOG_INFO, "a certificate %s site=%s epoch=%" PRId64 " how=\"%s\"", counts ? "ends the wait" : "is about another site or epoch", c->site, c->epoch, c->how);
+        if (counts)
+            lease_fenced(&h->waiter);
+    }
+    return true;
+}
+
+static void on_told(void *arg, enum etcd_outcome outcome, const struct etcd_answer *answer, const struct err *failed)
+{
+    struct hold *h = arg;
+    struct err err = {0};
+    bool ok = false;
+    h->told.call = NULL;
+    if (outcome == ETCD_ANSWERED)
+        ok = begin_taking_over(h, answer, &err);
+    else
+        err_set(&err, ERR_UNAVAILABLE, "which site may write is not known: %s", failed->message);
+    hold_told_fn *told = TAKE(h->told.told);
+    if (told)
+        told(h->told.arg, ok ? NULL : &err);
+    agent_told(h->agent);
+    consider(h);
+}
+
+bool hold_take_over(struct hold *h, int64_t epoch, const struct hold_certificate *certificates, size_t count, hold_told_fn *told, void *arg, struct err *err)
+{
+    struct etcd_op get[] = {{.kind = ETCD_GET, .key = h->epoch_key}, {.kind = ETCD_GET, .key = h->lease_prefix, .prefix = true, .limit = LEASE_MEMBERS_MAX}};
+    struct etcd_request request = {.kind = ETCD_TXN, .ops = get, .op_count = 2};
+    if (h->told.call)
+        return err_set(err, ERR_UNAVAILABLE, "it is being told to take over by somebody else");
+    h->told.epoch = epoch;
+    h->told.count = MIN_OF(count, HOLD_CERTIFICATES_MAX);
+    for (size_t i = 0; i < h->told.count; i++)
+        h->told.certificates[i] = certificates[i];
+    if (!etcd_start(h->etcd, &request, on_told, h, &h->told.call, err))
+        return false;
+    h->told.told = told;
+    h->told.arg = arg;
+    return true;
+}
+
+int64_t hold_intent(const struct hold *h, int64_t *ret_in_ms)
+{
+    *ret_in_ms = h->intent ? lease_promote_in_ms(&h->waiter) : TIME_NEVER;
+    return h->intent;
+}
+
+bool hold_certify(struct hold *h, int64_t *ret_epoch, struct err *err)
+{
+    *ret_epoch = h->wrote;
+    if (h->wrote == 0)
+        return true;
+    give_up(h);
+    return write_mark(h->certified_path, h->wrote, &h->certified, err);
+}
+
 /* A server that runs already has at most the time of one lease to be given one, whatever becomes of this process meanwhile. */
 static bool open_sentinel(struct hold *h, const char *path, struct err *err)
 {
@@ -485,7 +712,7 @@ static bool open_sentinel(struct hold *h, const char *path, struct err *err)
     if (!sentinel_open(path, data, h->terms.stop_budget_ms, &h->sentinel, err))
         return false;
     int64_t now = clock_boot_ms(), left = sentinel_deadline(h->sentinel) - now;
-    if (!postmaster_of(data) || agent_is_standby(a))
+    if (!postmaster_of(data) || follows(h))
         sentinel_set(h->sentinel, 0);
     else if (left <= 0 || left > h->terms.ttl_ms)
         sentinel_set(h->sentinel, now + h->terms.ttl_ms);
@@ -524,6 +751,10 @@ bool hold_open(struct agent *a, struct hold **ret, struct err *err)
     struct etcd_spec spec = {.endpoints = (const char *const *)e->endpoints.p, .endpoint_count = e->endpoints.n, .ca_file = e->ca_file, .cert_file = e->cert_file,
                              .key_file = e->key_file, .user = e->user, .password = e->password, .timeout_ms = e->timeout_ms};
     h->named_path = arena_printf(arena, "%s.named", a->stem);
+    h->wrote_path = arena_printf(arena, "%s.wrote", a->stem);
+    h->certified_path = arena_printf(arena, "%s.certified", a->stem);
+    h->wrote = read_mark(h->wrote_path);
+    h->certified = read_mark(h->certified_path);
     h->opened_ms = clock_boot_ms();
     read_named(h);
     if (!open_members(h, err) || !open_sentinel(h, arena_printf(arena, "%s.deadline", a->stem), err) || !etcd_open(&spec, h->http, &h->etcd, err)) {
@@ -545,6 +776,8 @@ void hold_close(struct hold **hold)
     give_up(h);
     if (h->look)
         etcd_cancel(&h->look);
+    if (h->told.call)
+        etcd_cancel(&h->told.call);
     loop_timer_free(&h->timer);
     etcd_close(&h->etcd);
     http_close(&h->http);

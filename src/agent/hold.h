@@ -5,7 +5,14 @@
 
 struct agent;
 struct hold;
-struct json;
+
+enum { HOLD_CERTIFICATES_MAX = 8, HOLD_NAME_SIZE = 128, HOLD_HOW_SIZE = 512 };
+
+/* That a site was stopped which had begun to write in an epoch, and that it never writes in that epoch again. */
+struct hold_certificate {
+    char site[HOLD_NAME_SIZE], how[HOLD_HOW_SIZE];
+    int64_t epoch;
+};
 
 MUST_USE bool hold_open(struct agent *a, struct hold **ret, struct err *err);
 void hold_close(struct hold **hold);
@@ -18,3 +25,18 @@ int64_t hold_valid_ms(const struct hold *hold); /* 0: no lease */
 const char *hold_by(const struct hold *hold);   /* "etcd", "grants", "none" */
 const char *hold_armed(const struct hold *hold); /* "sentinel", "none" */
 int64_t hold_epoch(const struct hold *hold);
+const char *hold_named(const struct hold *hold); /* the site that the epoch names; "" when that is not known */
+int64_t hold_wrote(const struct hold *hold); /* newest epoch in which this site may have written; 0: none */
+
+/* ---- taking over ---- */
+
+/* `err` NULL: this site waits, and begins as soon as it may. */
+typedef void hold_told_fn(void *arg, const struct err *err);
+/* It is told to write in `epoch`, which etcd is asked about first. Again with more certificates does no harm, but only one question
+   may be under way. `told` is called once, later. */
+MUST_USE bool hold_take_over(struct hold *hold, int64_t epoch, const struct hold_certificate *certificates, size_t count, hold_told_fn *told, void *arg, struct err *err);
+/* Epoch that it was told to begin to write in; 0: none. `ret_in_ms`: at the earliest, TIME_NEVER: not without a certificate. */
+int64_t hold_intent(const struct hold *hold, int64_t *ret_in_ms);
+/* PostgreSQL has ended, and proof of it is about to be given: this site never writes again in the newest epoch in which it may have.
+   That epoch, 0 when there is none. */
+MUST_USE bool hold_certify(struct hold *hold, int64_t *ret_epoch, struct err *err);

@@ -123,6 +123,17 @@ static int open_pidfd(int pid, const struct stat *at)
     return fd;
 }
 
+bool postmaster_signal_child(const char *data, int pid, int signal_number, struct err *err)
+{
+    struct stat at;
+    int fd SCOPED(file_close) = stat(data, &at) == 0 && pid > 1 ? open_pidfd(pid, &at) : -1;
+    if (fd < 0)
+        return err_set(err, ERR_NOT_FOUND, "no process %d of PostgreSQL stands in \"%s\"", pid, data);
+    if (pidfd_send_signal(fd, signal_number, NULL, 0) != 0)
+        return err_os(err, errno, "could not send signal %d to process %d", signal_number, pid);
+    return true;
+}
+
 static void kill_process(int pid, const struct stat *at)
 {
     int fd = open_pidfd(pid, at);

@@ -38,6 +38,8 @@ MUST_USE bool postmaster_signal(const struct postmaster *postmaster, int signal_
 int postmaster_of(const char *data);
 /* Processes of PostgreSQL that stand in that data directory, up to `max`; -1 when the kernel could not be asked. */
 int postmaster_processes(const char *data, int *pids, int max);
+/* To a process of it, looked at so that no other of that number is meant. ERR_NOT_FOUND: there is none. */
+MUST_USE bool postmaster_signal_child(const char *data, int pid, int signal_number, struct err *err);
 /* Ends it whatever its state, frozen ones too: SIGQUIT to the postmaster, SIGKILL to it after 100 ms and then to all that is left. Blocks,
    for `budget_ms` at the most. True only when the postmaster is gone and no process of PostgreSQL stands in the directory any more;
    `evidence` then says how that is known. True also when none ran. */

@@ -1,0 +1,35 @@
+/* act/epoch.h -- Which site may write, as etcd keeps it: read together with the newest lease of every site, and moved to another, by one
+   transaction that holds only when nobody moved it meanwhile. */
+#pragma once
+#include "act/action.h"
+
+enum { EPOCH_LEASES_MAX = 16, EPOCH_NAME_SIZE = 128 };
+
+struct epoch_lease {
+    char site[EPOCH_NAME_SIZE], armed[16];
+    int64_t epoch, wrote, timeline; /* wrote: the newest epoch in which it may have written, when it renewed */
+    uint64_t lsn;                   /* 0: not known */
+};
+
+struct epoch {
+    int64_t number, revision;       /* number 0: there is none yet */
+    char site[EPOCH_NAME_SIZE];     /* that may write */
+    char from[EPOCH_NAME_SIZE];     /* that the epoch before named; "": not known */
+    char by[256];
+    int64_t wall_ms;
+    struct epoch_lease leases[EPOCH_LEASES_MAX];
+    size_t lease_count;
+};
+
+/* ERR_UNAVAILABLE: etcd does not answer, so nobody can be promoted and nothing is known. */
+MUST_USE bool epoch_read(const struct action_ctx *ctx, struct epoch *ret, struct err *err);
+/* Names `site` from now on, in the next number. When somebody else was first, `ret` is what they wrote, *ret_moved is false, and nothing
+   was changed; also when they named the same site. An answer that was lost is found out by reading again. */
+MUST_USE bool epoch_move(const struct action_ctx *ctx, const struct epoch *seen, const char *site, struct epoch *ret, bool *ret_moved, struct err *err);
+const struct epoch_lease *epoch_lease(const struct epoch *epoch, const char *site); /* NULL: it never had one */
+/* Would a certificate that `from` was stopped count for the epoch that follows this one? Only when it had begun to write in this one:
+   whoever had not was waiting for another still. A person and a fence that cuts the power do not know; this does. */
+bool epoch_certifies(const struct epoch *epoch, const struct service *service);
+/* Are these the bytes of an epoch? Fuzzed. */
+MUST_USE bool epoch_parse(struct str text, struct epoch *ret, struct err *err);
+MUST_USE bool epoch_lease_parse(struct str text, struct epoch_lease *ret, struct err *err);

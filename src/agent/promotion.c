@@ -1,0 +1,86 @@
+/* agent/promotion.c -- A standby is told to become a primary, once the rules of the lease allow it: on record first, then through a session
+   of its own, again until it is done or the lease is over. */
+#include "agent/agent_internal.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <unistd.h>
+
+#include "sys/clock.h"
+#include "sys/file.h"
+#include "sys/log.h"
+
+#include "base/banned.h"
+
+enum { CONNECT_MS = 1000, ORDER_MS = 2000, AGAIN_MS = 100 };
+
+bool promotion_mark(struct agent *a, int64_t epoch, struct err *err)
+{
+    char text[32];
+    if (a->promoting)
+        return true;
+    snprintf(text, sizeof(text), "%" PRId64 "\n", epoch);
+    if (!file_write(a->promoting_path, text, strlen(text), 0600, err))
+        return false;
+    a->promoting = true;
+    agent_told(a);
+    return true;
+}
+
+void promotion_unmark(struct agent *a)
+{
+    if (!a->promoting)
+        return;
+    if (unlink(a->promoting_path) != 0 && errno != ENOENT)
+        log_line(LOG_WARNING, "could not remove a file path=%s", a->promoting_path);
+    a->promoting = false;
+    *a->promote_why = 0;
+    promotion_end(a);
+    agent_told(a);
+}
+
+void promotion_end(struct agent *a)
+{
+    if (a->promotion)
+        pgprobe_cancel(&a->promotion);
+}
+
+static void on_ordered(void *arg, const struct pgprobe_outcome *o, size_t count)
+{
+    struct agent *a = arg;
+    a->promotion = NULL;
+    const struct pgprobe_outcome *last = &o[count - 1];
+    bool done = count == 2 && last->ok && last->reached;
+    /* "recovery is not in progress": it was told before, and is done. */
+    a->promote_again_ms = clock_boot_ms() + (done ? ORDER_MS : AGAIN_MS);
+    gauge_soon(a);
+    if (done || same(last->sqlstate, "55000"))
+        return;
+    log_err(LOG_WARNING, &last->err);
+    COPY_TO(a->promote_why, last->err.message);
+    agent_told(a);
+}
+
+/* The receiver goes first: whoever may still send is not listened to any more, and one that is frozen would keep the server waiting. */
+void promotion_go(struct agent *a)
+{
+    static const struct pgprobe_step steps[] = {{.name = "promotion", .sql = "select pg_catalog.pg_promote(false)::text", .timeout_ms = ORDER_MS}};
+    if (a->promotion || !postmaster_pid(a->postmaster) || clock_boot_ms() < a->promote_again_ms)
+        return;
+    freeze_thaw(a, true);
+    a->promotion_spec = (struct pgprobe_spec){.target = &a->spec->site->database.at, .connect_timeout_ms = CONNECT_MS, .steps = steps, .step_count = COUNT_OF(steps)};
+    agent_is(a, a->state, a->cause, "it is told to become the primary, timeline %" PRId64, a->gauge.timeline);
+    pgprobe_start(a->loop, a->dns, &a->promotion_spec, on_ordered, a, &a->promotion);
+}
+
+const char *promotion_phase(const struct agent *a)
+{
+    int64_t in_ms, epoch = a->hold ? hold_intent(a->hold, &in_ms) : 0;
+    if (!epoch)
+        return a->promoting ? "promoting" : "none";
+    if (a->promoting)
+        return "promoting";
+    if (hold_wrote(a->hold) == epoch && (a->state == AGENT_PRIMARY || a->state == AGENT_STALLED))
+        return "done";
+    return in_ms > 0 ? "waiting" : "lease";
+}
