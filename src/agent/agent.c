@@ -248,7 +248,9 @@ static void on_start_timer(void *arg)
 {
     struct agent *a = arg;
     struct err err = {0};
-    if (a->wanted && !postmaster_pid(a->postmaster) && !agent_start_postgres(a, &err))
+    if (!a->wanted || postmaster_pid(a->postmaster) || pause_leaves(a, AGENT_CRASHED, a->cause, "it could not be started before"))
+        return;
+    if (!agent_start_postgres(a, &err))
         log_err(LOG_ERROR, &err);
 }
 
@@ -259,6 +261,8 @@ static void start_again(struct agent *a, enum agent_cause cause, const char *why
     struct err err = {0};
     if (!cause_mends(cause)) {
         agent_is(a, AGENT_CRASHED, cause, "not started again, since that cannot help: %s", why);
+    } else if (pause_leaves(a, AGENT_CRASHED, cause, why)) {
+        return;
     } else if (!may_restart(a)) {
         agent_is(a, AGENT_CRASHED, CAUSE_CRASH_LOOP, "not started again after %d starts within %" PRId64 " s: %s", a->spec->site->agent.restarts,
                  a->spec->site->agent.restart_window_ms / MS_SECOND, why);
@@ -387,6 +391,7 @@ static bool prepare(struct agent *a, struct err *err)
     a->promoting_path = arena_printf(a->arena, "%s.promoting", stem);
     a->frozen_path = arena_printf(a->arena, "%s.frozen", stem);
     a->promoting = file_exists(a->promoting_path);
+    a->paused_path = arena_printf(a->arena, "%s.paused", stem);
     a->restarted_ms = arena_array(a->arena, int64_t, MAX_OF(a->spec->site->agent.restarts, 1));
     if (!file_mkdirs(folder, LOCK_MODE, err) || !secret_read(a->arena, &a->spec->site->agent.token, &a->token, err))
         return false;
@@ -432,6 +437,7 @@ static bool open_all(struct agent *a, struct err *err)
     a->look_timer = loop_timer_new(a->loop, on_look_timer, a);
     gauge_begin(a);
     freeze_begin(a);
+    pause_begin(a);
     if (a->spec->service->failover.automatic && a->spec->config->etcd.endpoints.n && !hold_open(a, &a->hold, err))
         return false;
     return httpd_open(a->loop, &http, &a->httpd, err);
@@ -444,6 +450,7 @@ static void close_all(struct agent *a)
     gauge_end(a);
     promotion_end(a);
     freeze_end(a);
+    pause_end(a);
     loop_timer_free(&a->probe_timer);
     loop_timer_free(&a->poll_timer);
     loop_timer_free(&a->start_timer);
@@ -472,7 +479,7 @@ static void take_over(struct agent *a)
         gauge_soon(a);
         if (forbidden(a, why))
             log_line(LOG_WARNING, "PostgreSQL runs although it was stopped for good why=\"%s\"", why);
-    } else if (!agent_start_postgres(a, &err) && !a->waits) {
+    } else if (!pause_leaves(a, AGENT_STOPPED, CAUSE_NONE, "it did not run when the agent came") && !agent_start_postgres(a, &err) && !a->waits) {
         log_err(LOG_ERROR, &err);
     }
 }

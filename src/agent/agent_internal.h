@@ -27,6 +27,7 @@ enum agent_state {
     AGENT_STATE_MAX
 };
 
+#define AGENT_PAUSE_MOST_MS (7 * MS_DAY)
 enum { AGENT_POLLS_MAX = 64, AGENT_NONCES_MAX = 64, AGENT_NONCE_SIZE = 33, AGENT_LSN_SIZE = 32, AGENT_WHY_SIZE = 512 };
 
 /* Of the newest probes; -1 where there is none. */
@@ -50,7 +51,7 @@ struct agent {
     struct httpd *httpd;
     struct postmaster *postmaster;
     const char *stem;         /* of the names of its files */
-    const char *log_path, *stopped_path, *epoch_path, *promoting_path, *frozen_path;
+    const char *log_path, *stopped_path, *epoch_path, *promoting_path, *frozen_path, *paused_path;
     struct hold *hold;        /* NULL: it lives by no lease */
     char *token;              /* NULL: none, and nothing is carried out */
     /* What is told. */
@@ -67,6 +68,9 @@ struct agent {
     enum agent_cause held_cause;
     char held_why[AGENT_WHY_SIZE];
     bool came_up;             /* since it was started */
+    int64_t paused_until_ms;  /* a person wants it left alone; 0: nobody does */
+    bool left_alone;          /* it ended meanwhile, and is started when the pause is over */
+    struct loop_timer *pause_timer;
     int64_t log_from;         /* of its log, since it was started */
     int64_t ooms;             /* kernel's count when it was started */
     int64_t *restarted_ms;    /* of the newest ones, a ring of agent.restarts */
@@ -111,6 +115,14 @@ void agent_may_begin(struct agent *a); /* there is a lease: what waits for one i
 void agent_resume(struct agent *a); /* it is to run, whatever ended it before: started, or waits for a lease */
 MUST_USE bool agent_allow(struct agent *a, struct err *err); /* takes back what forbids a start */
 MUST_USE bool agent_note_epoch(struct agent *a, int64_t epoch, struct err *err); /* on disk; false when an older one is given */
+
+/* pause.c */
+void pause_begin(struct agent *a);
+void pause_end(struct agent *a);
+MUST_USE bool pause_set(struct agent *a, int64_t for_ms, struct err *err); /* 0: it is over */
+int64_t pause_left_ms(const struct agent *a);
+/* PostgreSQL is not to be started now, since somebody paused that: then it is told so, in that state. */
+MUST_USE bool pause_leaves(struct agent *a, enum agent_state state, enum agent_cause cause, const char *why);
 
 /* gauge.c */
 void gauge_begin(struct agent *a);

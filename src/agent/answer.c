@@ -90,6 +90,7 @@ static void put_state(const struct agent *a, struct buf *out)
     json_put_int(&j, "lag_ms", g->lag_ms);
     json_put_bool(&j, "receiving", g->receiving);
     json_put_int(&j, "restarts", a->restarts);
+    json_put_int(&j, "paused_ms", pause_left_ms(a));
     json_put_text(&j, "system_identifier", a->system_identifier ? identifier : "");
     json_put_text(&j, "armed", a->hold ? hold_armed(a->hold) : "none");
     json_put_text(&j, "named", a->hold ? hold_named(a->hold) : "");
@@ -384,6 +385,22 @@ static bool do_follow(struct agent *a, struct httpd_request *r, const struct jso
     return true;
 }
 
+static bool do_pause(struct agent *a, struct httpd_request *r, const struct json *body, struct err *err)
+{
+    int64_t for_ms = 0;
+    SCOPED(buf_done) struct buf out = {.max = ANSWER_MAX};
+    struct jsonout j = jsonout(&out);
+    if (!json_integer(json_get(body, "for_ms"), &for_ms) || for_ms < 0)
+        return err_set(err, ERR_USAGE, "\"for_ms\" is missing: so long nothing is started by itself, 0 ends it");
+    if (!pause_set(a, for_ms, err))
+        return false;
+    json_object(&j);
+    json_put_int(&j, "paused_ms", pause_left_ms(a));
+    json_object_end(&j);
+    httpd_answer(r, HTTP_OK, TYPE_JSON, buf_str(&out));
+    return true;
+}
+
 /* The answer is signed over the question, so that nobody on the way can grant in our name. */
 static bool do_grant(struct agent *a, struct httpd_request *r, const struct json *body, struct err *err)
 {
@@ -418,6 +435,7 @@ static const struct {
     {"/v1/freeze", false, do_freeze},
     {"/v1/promote", false, do_promote},
     {"/v1/follow", false, do_follow},
+    {"/v1/pause", false, do_pause},
     {"/v1/grant", true, do_grant},
 };
 

@@ -19,32 +19,10 @@ struct args {
 
 /* ---- words into values ---- */
 
-/* "2026-12-01 22:00", "2026-12-01T22:00Z", "2026-12-01T22:00:30Z" (all UTC), or "+2h" from now. */
-static bool parse_moment(struct arena *arena, const char *text, int64_t now_ms, int64_t *ret, struct err *err)
-{
-    int64_t ms;
-    if (*text == '+') {
-        if (!duration_parse(text + 1, &ms, err))
-            return false;
-        *ret = now_ms + ms;
-        return true;
-    }
-    struct str s = str_of(text);
-    if (s.n && s.p[s.n - 1] == 'Z')
-        s.n--;
-    char *iso = arena_printf(arena, STR_FMT "%sZ", STR_ARG(s), s.n == 16 ? ":00" : "");
-    if (s.n > 10 && iso[10] == ' ')
-        iso[10] = 'T';
-    if (moment_parse_iso(iso, ret))
-        return true;
-    err_set(err, ERR_USAGE, _("\"%s\" is no moment"), text);
-    return err_hint(err, "%s", _("write it in UTC as 2026-12-01T22:00Z, or as +2h from now"));
-}
-
-static bool window(const struct cli *cli, const struct args *args, int64_t *ret_from, int64_t *ret_to, struct err *err)
+static bool window(const struct args *args, int64_t *ret_from, int64_t *ret_to, struct err *err)
 {
     int64_t now = clock_wall_ms(), lasting = 0, from, to = 0;
-    if (!parse_moment(cli->arena, args->from, now, &from, err) || (args->to && !parse_moment(cli->arena, args->to, now, &to, err)) ||
+    if (!person_moment(args->from, now, &from, err) || (args->to && !person_moment(args->to, now, &to, err)) ||
         (args->lasting && !duration_parse(args->lasting, &lasting, err)))
         return false;
     if (args->lasting)
@@ -162,7 +140,7 @@ static int run_announce(const struct cli *cli, const struct args *args)
         return cli_usage(&cmd_maintenance, "%s", _("wanted are NAME, --from, --to or --for, and the title"));
     for (size_t i = 1; i < args->words.n; i++)
         title = arena_printf(cli->arena, "%s%s%s", title, *title ? " " : "", args->words.p[i]);
-    if (!fill(cli, args, &event, &err) || !window(cli, args, &event.number, &event.ref, &err) || !is_public(cli, title, 255, &err) ||
+    if (!fill(cli, args, &event, &err) || !window(args, &event.number, &event.ref, &err) || !is_public(cli, title, 255, &err) ||
         !is_public(cli, args->french, 255, &err) || !is_public(cli, args->text, BODY_MAX, &err) || !is_public(cli, args->french_text, BODY_MAX, &err) ||
         !components_known(cli, args, &err))
         return cli_fail(&err);

@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include "base/jsonout.h"
+#include "cli/pause.h"
 #include "cli/proven.h"
 #include "observe/observe.h"
 
@@ -91,7 +92,15 @@ static void print_ways(const struct cli *cli, const struct ways *ways, struct bu
                    cli_plain(cli), ill, ways->n, names, ill > WAYS_NAMED ? ", ..." : "");
 }
 
-static void print_text(const struct cli *cli, const struct service *service, const struct survey *survey, const struct ways *ways, struct buf *out)
+static void print_pause(const struct cli *cli, const struct service *service, const struct pause *pause, struct buf *out)
+{
+    if (pause->until_wall_ms)
+        buf_printf(out, _("%s[!]%s automatic action is paused until %s by %s: %s; before that: `bascule resume %s`\n"), cli_yellow(cli), cli_plain(cli),
+                   moment_minute(cli->arena, pause->until_wall_ms), pause->who, pause->why, service->name);
+}
+
+static void print_text(const struct cli *cli, const struct service *service, const struct survey *survey, const struct ways *ways, const struct pause *pause,
+                       struct buf *out)
 {
     int critical = 0, warnings = 0;
     for (size_t i = 0; i < service->checks.n; i++) /* in the configuration's order, not that of arrival */
@@ -103,6 +112,7 @@ static void print_text(const struct cli *cli, const struct service *service, con
         warnings += survey->results.p[i].state == VERDICT_WARNING || survey->results.p[i].state == VERDICT_UNKNOWN;
     }
     print_ways(cli, ways, out);
+    print_pause(cli, service, pause, out);
     if (survey->results.n == 0)
         buf_printf(out, "%s[?]%s %s\n", cli_yellow(cli), cli_plain(cli), _("no check is configured here: nothing is known"));
     else if (critical || warnings)
@@ -127,7 +137,22 @@ static void put_ways(struct jsonout *j, const struct ways *ways)
     json_array_end(j);
 }
 
-static void print_json(const struct service *service, const struct survey *survey, const struct ways *ways, struct buf *out)
+static void put_pause(const struct cli *cli, struct jsonout *j, const struct pause *pause)
+{
+    json_key(j, "paused");
+    if (!pause->until_wall_ms) {
+        json_null(j);
+        return;
+    }
+    json_object(j);
+    json_put_text(j, "until", moment_iso(cli->arena, pause->until_wall_ms));
+    json_put_text(j, "who", pause->who);
+    json_put_text(j, "why", pause->why);
+    json_object_end(j);
+}
+
+static void print_json(const struct cli *cli, const struct service *service, const struct survey *survey, const struct ways *ways, const struct pause *pause,
+                       struct buf *out)
 {
     static const char *const words[] = {"ok", "critical", "warning"};
     struct jsonout j = jsonout(out);
@@ -148,6 +173,7 @@ static void print_json(const struct service *service, const struct survey *surve
     }
     json_array_end(&j);
     put_ways(&j, ways);
+    put_pause(cli, &j, pause);
     json_object_end(&j);
     buf_putc(out, '\n');
 }
@@ -166,12 +192,15 @@ static int look_once(struct cli *cli, const struct service *service, const char 
     struct err err = {0};
     if (!site && (!ways_of(cli, NULL, NULL, &ways, &err) || !ways_look_up(cli, &ways, &err)))
         fprintf(stderr, "bascule: %s\n", err.message); /* the checks count all the same */
+    struct pause pause = {0};
+    if (!site && !pause_read(cli, service, &pause, &err))
+        fprintf(stderr, "bascule: %s\n", err.message);
     if (clear)
         buf_puts(&out, "\033[H\033[J");
     if (cli->json)
-        print_json(service, &survey, &ways, &out);
+        print_json(cli, service, &survey, &ways, &pause, &out);
     else
-        print_text(cli, service, &survey, &ways, &out);
+        print_text(cli, service, &survey, &ways, &pause, &out);
     int printed = cli_print(&out);
     if (printed)
         return printed;

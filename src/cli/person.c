@@ -21,6 +21,28 @@ const char *person_name(struct arena *arena)
     return arena_printf(arena, "uid %u", (unsigned)getuid());
 }
 
+bool person_moment(const char *text, int64_t now_ms, int64_t *ret, struct err *err)
+{
+    SCOPED(arena_close) struct arena *arena = arena_open();
+    int64_t ms;
+    if (*text == '+') {
+        if (!duration_parse(text + 1, &ms, err))
+            return false;
+        *ret = now_ms + ms;
+        return true;
+    }
+    struct str s = str_of(text);
+    if (s.n && s.p[s.n - 1] == 'Z')
+        s.n--;
+    char *iso = arena_printf(arena, STR_FMT "%sZ", STR_ARG(s), s.n == 16 ? ":00" : "");
+    if (s.n > 10 && iso[10] == ' ')
+        iso[10] = 'T';
+    if (moment_parse_iso(iso, ret))
+        return true;
+    err_set(err, ERR_USAGE, _("\"%s\" is no moment"), text);
+    return err_hint(err, "%s", _("write it in UTC as 2026-12-01T22:00Z, or as +2h from now"));
+}
+
 bool controller_runs(const struct cli *cli)
 {
     const char *path = file_join(cli->arena, cli->config->state_dir, "controller.lock");

@@ -102,7 +102,9 @@ static size_t deadlines_of(const struct watch *w, struct arena *a, const struct 
         to[n++] = (struct deadline){i->next_update_at_ms, _("the next update goes out")};
     const struct step *step = decide_step(w->decide, i, NULL);
     const struct frame *frame = i->depth ? &i->frames[i->depth - 1] : NULL;
-    if (step && frame && frame->phase == STEP_ASKING)
+    if (step && decide_asks_for_pause(w->decide, i))
+        to[n++] = (struct deadline){decide_paused(w->decide, i->service), arena_printf(a, _("the pause ends, and \"%s\" goes on"), step_title(w, step))};
+    else if (step && frame && frame->phase == STEP_ASKING)
         to[n++] = (struct deadline){frame->phase_at_ms + step->approve_timeout_ms,
                                     arena_printf(a, _("\"%s\" is denied unless somebody approves"), step_title(w, step))};
     else if (step && frame && frame->phase != STEP_BLOCKED && step->budget_ms)
@@ -300,6 +302,9 @@ static void draw_services(const struct watch *w, struct watch_page *page)
         add(page, row, PAINT_STRONG, "%s", config->services.p[s].name);
         add(page, row, active && active->role == SITE_PRODUCTION ? PAINT_PLAIN : PAINT_WARN, _(" served by %s  "), active ? active->name : "?");
         draw_checks(w, (int)s, page, row);
+        int64_t paused_ms = decide_paused(w->decide, (int)s) - watch_now(w);
+        if (paused_ms > 0)
+            add(page, row, PAINT_WARN, _("  PAUSED for another %s"), duration_clock(page->arena, paused_ms));
     }
 }
 
@@ -419,6 +424,7 @@ void watch_json(const struct watch *w, bool controller, struct buf *out)
         json_object(&j);
         json_put_text(&j, "service", config->services.p[s].name);
         json_put_text(&j, "active", active ? active->name : NULL);
+        json_put_int(&j, "paused_ms", MAX_OF(decide_paused(w->decide, (int)s) - watch_now(w), 0));
         json_object_end(&j);
     }
     json_array_end(&j);

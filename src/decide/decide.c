@@ -202,6 +202,9 @@ void decide_event(struct decide *d, const struct event *event, struct orders *ou
 int64_t decide_next_ms(const struct decide *d)
 {
     int64_t next = TIME_NEVER;
+    for (size_t i = 0; i < d->config->services.n; i++)
+        if (guard_paused(d, &d->services[i]))
+            next = MIN_OF(next, d->services[i].paused_until_ms);
     for (size_t i = 0; i < d->incidents.n; i++) {
         const struct inc *inc = d->incidents.p[i];
         next = MIN_OF(next, checklists_next_ms(inc));
@@ -230,7 +233,7 @@ void window_init(struct arena *arena, struct window *window, int size)
 static void svc_init(struct arena *arena, struct svc *svc, const struct service *conf, int index, int storm_after)
 {
     const struct site *production = service_site_of(conf, SITE_PRODUCTION);
-    *svc = (struct svc){.conf = conf, .index = index, .moving = NOTHING};
+    *svc = (struct svc){.conf = conf, .index = index, .moving = NOTHING, .failover_ms = TIME_NEVER};
     svc->active = production ? (int)(production - conf->sites.p) : conf->sites.n ? 0 : NOTHING;
     svc->fenced = arena_array(arena, bool, conf->sites.n);
     svc->served = arena_array(arena, bool, conf->sites.n);
@@ -287,6 +290,19 @@ const struct site *decide_active(const struct decide *d, int service)
     if (service < 0 || (size_t)service >= d->config->services.n || d->services[service].active == NOTHING)
         return NULL;
     return &d->services[service].conf->sites.p[d->services[service].active];
+}
+
+int64_t decide_paused(const struct decide *d, int service)
+{
+    if (service < 0 || (size_t)service >= d->config->services.n)
+        return 0;
+    return d->services[service].paused_until_ms;
+}
+
+bool decide_asks_for_pause(const struct decide *d UNUSED, const struct incident *incident)
+{
+    const struct inc *inc = (const struct inc *)incident;
+    return incident->depth && incident->frames[incident->depth - 1].phase == STEP_ASKING && inc->more[incident->depth - 1].ask == ASK_PAUSED;
 }
 
 enum verdict_state decide_verdict(const struct decide *d, int service, const char *check)

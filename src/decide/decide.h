@@ -28,6 +28,8 @@ struct decide *decide_open(struct arena *arena, const struct config *config);
    OUTCOME_EXPIRY.
    An EVENT_OPEN that names a playbook while the service has an unresolved incident with one joins it: no ORDER_OPEN, the playbook named
    replaces what runs there. One without a playbook always opens an incident, which runs nothing and keeps nothing from opening.
+   EVENT_PAUSE: from then on a step of an automatic incident that would change something asks; at the end of the pause it goes on. A
+   failover that has fenced already is not left half done.
    EVENT_SAY names its incident; ORDER_PUBLIC follows from one whose subject is "public", with `text` and `stage` "person". The text of
    every ORDER_PUBLIC is its reason: "stage", "confirmed", "change", "floor" or "person"; its ref the wall ms by which the next one is
    promised, 0 when none is.
@@ -43,6 +45,10 @@ const struct incident *decide_incident_at(const struct decide *decide, size_t in
 const struct incident *decide_incident(const struct decide *decide, int64_t id); /* NULL: none */
 const struct checklists *decide_checklists(const struct decide *decide, const struct incident *incident); /* NULL: its service has none */
 const struct site *decide_active(const struct decide *decide, int service);  /* the site that serves the users */
+/* Until then, core time, the machine changes nothing by itself in this service; it may be past. 0: nobody paused it. */
+enum { PAUSE_MOST_MS = 7 * MS_DAY };
+int64_t decide_paused(const struct decide *decide, int service);
+bool decide_asks_for_pause(const struct decide *decide, const struct incident *incident); /* its step waits for the end of the pause, or for a person */
 enum verdict_state decide_verdict(const struct decide *decide, int service, const char *check);
 /* The step that runs or waits now, or NULL. */
 const struct step *decide_step(const struct decide *decide, const struct incident *incident, const struct playbook **ret_playbook);

@@ -82,6 +82,8 @@ struct svc {
     int index;
     int active;   /* index of the site that serves the users, or NOTHING */
     int moving;   /* where a redirection leads whose success is not known: the users may be there, too; or NOTHING */
+    int64_t paused_until_ms; /* 0: not paused */
+    int64_t failover_ms; /* the newest automatic failover began; TIME_NEVER: none */
     bool turned;  /* something changed by which a playbook may open */
     bool *fenced; /* per site: fenced, and neither started again nor made active since */
     bool *served; /* per site: users were sent there once, so that they may still be connected */
@@ -98,6 +100,9 @@ enum ask { /* why a person must approve a step */
     ASK_FAILBACK,
     ASK_SERVING,  /* a restore over the database that serves the users */
     ASK_LIMIT,    /* the playbook ran by itself as often as it may */
+    ASK_PAUSED,   /* a person has paused the machine: asks until the pause is over */
+    ASK_PROMOTE,  /* failover.automatic is off */
+    ASK_COOL,     /* an automatic failover was not long ago */
 };
 
 struct frame_more { /* beside struct frame */
@@ -108,6 +113,7 @@ struct frame_more { /* beside struct frame */
     bool approved;          /* a person approved this step */
     bool playbook_approved; /* a person approved this run of the playbook beyond its automatic limit */
     bool counted;           /* this run of the playbook counts as an automatic one */
+    bool moved;             /* likewise, as the newest automatic failover */
     bool approvable;        /* BLOCKED: a person's approval is enough to go on */
 };
 
@@ -355,6 +361,7 @@ bool guard_certified(const struct inc *inc, int site); /* has this incident prov
 enum safety { SAFE, REFUSED, REFUSED_UNLESS_APPROVED };
 /* The rules that stand above every playbook. */
 enum safety guard_safety(const struct svc *svc, const struct inc *inc, const struct deed *deed, bool approved, char why[MODEL_TEXT_SIZE]);
+bool guard_paused(const struct decide *d, const struct svc *svc);
 enum ask guard_ask(const struct decide *d, const struct inc *inc, const struct deed *deed); /* must a person approve it first? */
 extern const char *const ask_reasons[];
 void guard_approve(struct inc *inc); /* a person approved the step on top: how far does that reach? */
@@ -373,6 +380,7 @@ enum happening {
     STEP_SUCCEEDS, STEP_FAILS, STEP_EXPIRES,             /* its command, or the playbook it called */
     STEP_HOLDS, STEP_DUE,                                /* the postcondition; the phase's clock */
     STEP_APPROVED, STEP_DENIED, STEP_RETRIED, STEP_REPLACED, /* people */
+    STEP_UNPAUSED,                                       /* the pause is over */
     HAPPENING_MAX
 };
 struct move {

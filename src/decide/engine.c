@@ -141,13 +141,21 @@ void engine_unwind(struct decide *d, struct inc *inc, enum outcome step, enum ou
 
 /* ---- entering a phase ---- */
 
+/* What waits for the end of a pause is denied by nobody's silence. */
+static int64_t asking_ends_ms(const struct decide *d, const struct inc *inc)
+{
+    const struct step *step = engine_step(d, inc);
+    if (inc->more[inc->pub.depth - 1].ask == ASK_PAUSED)
+        return svc_of(d, inc)->paused_until_ms;
+    return inc->pub.frames[inc->pub.depth - 1].phase_at_ms + (step->approve_timeout_ms > 0 ? step->approve_timeout_ms : APPROVAL_FALLBACK_MS);
+}
+
 static void enter_asking(struct decide *d, struct inc *inc, const char *why)
 {
     char words[MODEL_TEXT_SIZE], text[MODEL_TEXT_SIZE];
-    const struct step *step = engine_step(d, inc);
     engine_deed(d, inc, words);
     struct order *order = order_of_run(d, inc, ORDER_ASK, words);
-    order->number = step->approve_timeout_ms > 0 ? step->approve_timeout_ms : APPROVAL_FALLBACK_MS;
+    order->number = asking_ends_ms(d, inc) - d->now_ms;
     SAY(text, "\"%.200s\": %.200s; bascule incident approve %lld, or deny %lld", words, why, (long long)inc->pub.id, (long long)inc->pub.id);
     tell(d, inc, NOTICE_APPROVAL, text);
 }
@@ -342,7 +350,7 @@ static int64_t phase_ends_ms(const struct decide *d, const struct inc *inc)
     case STEP_READY: /* moves at once, but for the first look after a start */
         return d->started_ms == TIME_NEVER ? TIME_NEVER : d->started_ms + LOOK_FIRST_MS;
     case STEP_ASKING:
-        return frame->phase_at_ms + (step->approve_timeout_ms > 0 ? step->approve_timeout_ms : APPROVAL_FALLBACK_MS);
+        return asking_ends_ms(d, inc);
     case STEP_RUNNING:
         return inc->more[inc->pub.depth - 1].stopping ? frame->phase_at_ms + CANCEL_GRACE_MS : budget_ends;
     case STEP_CHECKING:
@@ -409,6 +417,8 @@ bool engine_move(struct decide *d, struct inc *inc)
         return engine_happens(d, inc, STEP_HOLDS, "");
     if ((frame->phase == STEP_ASKING || frame->phase == STEP_BLOCKED) && guard_recovered(d, inc))
         return engine_happens(d, inc, STEP_RECOVERED, "");
+    if (frame->phase == STEP_ASKING && top_more(inc)->ask == ASK_PAUSED && !guard_paused(d, svc_of(d, inc)))
+        return engine_happens(d, inc, STEP_UNPAUSED, "");
     /* Only a tick gives up on a cancelled command: it comes from a controller that was there to carry the cancel out, while
        events of people may have been written when there was none. */
     if (frame->phase == STEP_RUNNING && top_more(inc)->stopping && !d->ticking)

@@ -243,6 +243,16 @@ void person_moved(struct decide *d, const struct event *event)
         inc->pub.progress_ms = d->now_ms;
 }
 
+/* Counted from when it was said, by the clock of the core: what the wall clock does later makes no pause longer. */
+static void on_pause(struct decide *d, const struct event *event)
+{
+    struct svc *svc = svc_named(d, event->service);
+    if (!svc)
+        return;
+    int64_t lasts_ms = event->number ? MIN_OF(event->ref - event->wall_ms, (int64_t)PAUSE_MOST_MS) : 0;
+    svc->paused_until_ms = lasts_ms > 0 ? d->now_ms + lasts_ms : 0;
+}
+
 static void on_note(struct decide *d UNUSED, const struct event *event UNUSED)
 {
     /* that somebody wrote it is all there is to it: see above */
@@ -260,4 +270,5 @@ void (*const event_handlers[EVENT_MAX])(struct decide *, const struct event *) =
     [EVENT_ALERT] = on_alert,     [EVENT_SAY] = on_say,      [EVENT_WRITE] = on_write,
     [EVENT_NOTE] = on_note,       [EVENT_TICK_ITEM] = on_note,  [EVENT_ESCALATE] = on_escalate, [EVENT_OVERRIDE] = stand_in,
     [EVENT_DELIVERED] = on_letter, [EVENT_UNDELIVERED] = on_letter, [EVENT_LEADER] = on_leader,
+    [EVENT_PAUSE] = on_pause,
 };

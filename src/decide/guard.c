@@ -123,12 +123,23 @@ bool guard_exhausted(const struct decide *d, const struct svc *svc, int playbook
     return window_full(&svc->books[playbook].automatic, d->now_ms, svc->conf->playbooks.p[playbook].automatic_window_ms);
 }
 
+/* A failover begins with a fence and ends with a redirection; each of these is a part of one. */
+static bool moves_users(const struct svc *svc, const struct inc *inc, const struct deed *deed)
+{
+    return deed->kind == DEED_PROMOTE || (deed->kind == DEED_FENCE && deed->site == inc->pub.from) ||
+           (deed->kind == DEED_RESTORE && deed->site != svc->active) || (deed->kind == DEED_SWITCH && deed->site != svc->active);
+}
+
 void guard_count(struct decide *d, struct inc *inc, const struct deed *deed)
 {
     struct frame *frame = top(inc);
     struct frame_more *more = top_more(inc);
     struct book *book = &svc_of(d, inc)->books[frame->playbook];
     window_add(&book->steps[frame->step], d->now_ms);
+    if (moves_users(svc_of(d, inc), inc, deed) && !inc->by_person && !more->playbook_approved) {
+        svc_of(d, inc)->failover_ms = d->now_ms;
+        more->moved = true;
+    }
     /* A playbook has run when it has changed something: one that found the service well again costs no failover. */
     if (!deed_changes(deed->kind) || more->counted || more->playbook_approved || inc->by_person)
         return;
@@ -155,7 +166,29 @@ const char *const ask_reasons[] = {
     [ASK_FAILBACK] = "a failback is never automatic",
     [ASK_SERVING] = "it replaces a database that serves the users, or may serve them",
     [ASK_LIMIT] = "the playbook has reached its limit of automatic runs",
+    [ASK_PAUSED] = "automatic action is paused",
+    [ASK_PROMOTE] = "failover.automatic is false, so a person decides to move the users",
+    [ASK_COOL] = "an automatic failover was less than failover.cool_down ago",
 };
+
+bool guard_paused(const struct decide *d, const struct svc *svc)
+{
+    return d->now_ms < svc->paused_until_ms;
+}
+
+/* Why the users are not moved without a person. */
+static enum ask ask_to_move(const struct decide *d, const struct svc *svc, const struct inc *inc, const struct deed *deed)
+{
+    const struct frame_more *more = &inc->more[inc->pub.depth - 1];
+    bool approved = inc->unattended || inc->retried || more->playbook_approved;
+    const struct failover_conf *f = &svc->conf->failover;
+    if (!moves_users(svc, inc, deed) || approved)
+        return ASK_NOT;
+    if (!f->automatic)
+        return ASK_PROMOTE;
+    bool cool = svc->failover_ms == TIME_NEVER || more->moved || d->now_ms - svc->failover_ms >= f->cool_down_ms;
+    return cool ? ASK_NOT : ASK_COOL;
+}
 
 enum ask guard_ask(const struct decide *d, const struct inc *inc, const struct deed *deed)
 {
@@ -174,16 +207,18 @@ enum ask guard_ask(const struct decide *d, const struct inc *inc, const struct d
         return ASK_MANUAL;
     if (is_failback(svc, inc, deed))
         return ASK_FAILBACK;
+    if (guard_paused(d, svc) && !inc->unattended && !inc->pub.fenced && !inc->switched) /* a failover that has begun is not left half done */
+        return ASK_PAUSED;
     if (!inc->retried && !more->counted && !more->playbook_approved && guard_exhausted(d, svc, frame->playbook))
         return ASK_LIMIT;
-    return ASK_NOT;
+    return ask_to_move(d, svc, inc, deed);
 }
 
 void guard_approve(struct inc *inc)
 {
     struct frame_more *more = top_more(inc);
     more->approved = true;
-    if (more->ask == ASK_MANUAL)
+    if (more->ask == ASK_MANUAL || more->ask == ASK_PAUSED || more->ask == ASK_PROMOTE || more->ask == ASK_COOL)
         inc->unattended = true; /* "go" said once is said for the incident */
     if (more->ask == ASK_LIMIT)
         more->playbook_approved = true;

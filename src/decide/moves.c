@@ -102,6 +102,7 @@ const struct move engine_moves[] = {
     {STEP_READY, STEP_AWAITS, NULL, STEP_CHECKING, OUTCOME_BLOCKED, "its condition is awaited"},
 
     {STEP_ASKING, STEP_APPROVED, NULL, STEP_READY, OUTCOME_BLOCKED, "a person approved it"},
+    {STEP_ASKING, STEP_UNPAUSED, NULL, STEP_READY, OUTCOME_BLOCKED, "the pause is over"},
     {STEP_ASKING, STEP_DENIED, NULL, STEP_NONE, OUTCOME_FAILURE, "a person denied it"},
     {STEP_ASKING, STEP_DUE, NULL, STEP_NONE, OUTCOME_FAILURE, "nobody approved it in time, which is a no"},
     {STEP_ASKING, STEP_RECOVERED, NULL, STEP_NONE, OUTCOME_SKIPPED, "recovered by itself before anybody approved"},

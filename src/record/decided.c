@@ -37,6 +37,7 @@ static const struct text2 sentences[] = {
     {"it is not run again", "elle n'est pas relancée"},
     {"it cannot be run", "elle ne peut pas être lancée"},
     {"a rule of safety forbids it", "une règle de sûreté l'interdit"},
+    {"the pause is over", "la pause est terminée"},
     {"a person must approve", "une personne doit approuver"},
     {"its command is run", "sa commande est lancée"},
     {"another playbook begins", "un autre scénario commence"},

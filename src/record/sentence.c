@@ -38,6 +38,7 @@ static const struct text2 event_templates[EVENT_MAX] = {
     [EVENT_ALERT] = {"alert of {person} {alerting}{: text}", "alerte de {person} {alerting}{: text}"},
     [EVENT_PROVEN] = {"test message to {subject}{: text}", "message d'essai à {subject}{: text}"},
     [EVENT_LEADER] = {"{leading}{ serving}{: text}", "{leading}{ serving}{: text}"},
+    [EVENT_PAUSE] = {"{person} {pausing}{: text}", "{person} {pausing}{: text}"},
     [EVENT_RUNNING] = {"the command of step \"{step}\" runs as process {number}", "la commande de l'étape « {step} » est le processus {number}"},
 };
 
@@ -202,6 +203,13 @@ static const char *fill_announced(const struct filling *f)
     return cancelled ? in(f, "cancelled", "annulé") : in(f, "announced", "annoncé");
 }
 
+static const char *fill_pausing(const struct filling *f)
+{
+    if (!f->r->number)
+        return in(f, "resumed automatic action", "a repris l'action automatique");
+    return arena_printf(f->a, in(f, "paused automatic action until %s", "a suspendu l'action automatique jusqu'à %s"), moment_minute(f->a, f->r->ref));
+}
+
 static const char *fill_alerting(const struct filling *f)
 {
     return f->r->number < 0 ? in(f, "ended", "terminée") : arena_printf(f->a, in(f, "came in, %s", "reçue, %s"), severity_name((enum severity)f->r->number));
@@ -262,6 +270,7 @@ static const struct {
     {" after took", fill_after_took},
     {" at try", fill_at_try},
     {"announced", fill_announced},
+    {"pausing", fill_pausing},
     {"alerting", fill_alerting},
     {"leading", fill_leading},
     {" serving", fill_serving},

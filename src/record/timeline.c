@@ -49,6 +49,7 @@ const char *timeline_person(const struct record *record)
     case EVENT_TICK_ITEM:
     case EVENT_WRITE:
     case EVENT_MAINTENANCE:
+    case EVENT_PAUSE:
         return record->who;
     default:
         return "";

@@ -2,7 +2,7 @@
 #include "sim/sim.h"
 
 enum { ACT_ACK, ACT_APPROVE, ACT_DENY, ACT_CERTIFY, ACT_CERTIFY_UNSEEN, ACT_RETRY, ACT_RESOLVE, ACT_REVIEW, ACT_FAILOVER, ACT_RESTART, ACT_FAILBACK, ACT_OPEN,
-       ACT_NOTE, ACT_ESCALATE, ACT_STAND_IN, ACT_MAX };
+       ACT_NOTE, ACT_ESCALATE, ACT_STAND_IN, ACT_PAUSE, ACT_UNPAUSE, ACT_MAX };
 
 static void say_event(struct sim *s, enum event_kind kind, int64_t incident, const char *subject)
 {
@@ -66,6 +66,15 @@ void people_act(struct sim *s, int act, int64_t incident)
         controller_person(s, &event);
         break;
     }
+    case ACT_PAUSE: {
+        struct event event = {.kind = EVENT_PAUSE, .number = 1, .service = "akig", .who = "anna", .text = "new disks"};
+        event.ref = s->now_ms + s->wall_shift_ms + sim_between(s, 1, 90) * MS_MINUTE;
+        controller_person(s, &event);
+        break;
+    }
+    case ACT_UNPAUSE:
+        controller_person(s, &(struct event){.kind = EVENT_PAUSE, .service = "akig", .who = "anna"});
+        break;
     default:
         say_event(s, EVENT_NOTE, incident, "");
     }

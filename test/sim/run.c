@@ -117,6 +117,10 @@ struct sim *sim_open(uint64_t seed, enum mutation mutation, bool trace)
     configure(s);
     if (mutation == MUTATION_FAILOVERS)
         fixture_playbook(s->config, "failover")->automatic_limit = 0;
+    else if (seed % 4 == 3) { /* the service's own cool-down instead of the playbook's limit */
+        fixture_playbook(s->config, "failover")->automatic_limit = 0;
+        s->config->services.p[0].failover.cool_down_ms = MS_DAY;
+    }
     world_open(s);
     return s;
 }

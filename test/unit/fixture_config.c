@@ -100,7 +100,7 @@ struct config *fixture_config(struct arena *arena)
     struct config *config = arena_new(arena, struct config);
     add_people(arena, config);
     struct service *service = vec_add(arena, &config->services);
-    *service = (struct service){.name = "akig", .title = {"AKIG Platform", "Plateforme AKIG"}, .users = 15000, .currency = "$", .enabled_automatic = true};
+    *service = (struct service){.name = "akig", .title = {"AKIG Platform", "Plateforme AKIG"}, .users = 15000, .currency = "$", .enabled_automatic = true, .failover = {.automatic = true}};
     *vec_add(arena, &service->sites) = (struct site){.name = "production", .role = SITE_PRODUCTION};
     *vec_add(arena, &service->sites) = (struct site){.name = "dr", .role = SITE_DR};
     COPY_LIST(arena, service->checks, checks);
