@@ -1,5 +1,7 @@
 /* cli/cmd_pause.c -- A person takes the wheel for a while: `pause` with a mandatory end, and `resume` before it. */
-#include "base/jsonout.h"
+#include <inttypes.h>
+
+#include "act/agentlink.h"
 #include "cli/pause.h"
 #include "cli/person.h"
 #include "decide/decide.h"
@@ -7,7 +9,7 @@
 
 extern const struct command cmd_pause, cmd_resume;
 
-enum { OUT_MAX = 64 * 1024 };
+enum { AGENT_MS = 2 * MS_SECOND, SITES_MAX = 32, NOT_ALL_TOLD = 2 };
 
 struct args {
     const char *service, *until, *lasting, *why, *by;
@@ -95,14 +97,37 @@ static bool until(const struct args *args, int64_t *ret, struct err *err)
     return true;
 }
 
-static int say(const struct cli *cli, struct event *event)
+/* An agent starts PostgreSQL again by itself, so it is told too; one that is not told is named. All at once, each with its deadline. */
+static bool tell_agents(const struct cli *cli, const struct service *service, int64_t for_ms)
+{
+    struct agentlink *link SCOPED(agentlink_close) = agentlink_open();
+    struct agent_answer *answers[SITES_MAX] = {0};
+    bool all = true;
+    const char *members = arena_printf(cli->arena, "\"for_ms\":%" PRId64, for_ms);
+    for (size_t i = 0; i < MIN_OF(service->sites.n, (size_t)SITES_MAX); i++)
+        if (service->sites.p[i].agent.listen)
+            answers[i] = agentlink_order(link, &service->sites.p[i], "/v1/pause", -1, members, AGENT_MS);
+    for (size_t i = 0; i < MIN_OF(service->sites.n, (size_t)SITES_MAX); i++) {
+        struct err err = {0};
+        if (!answers[i] || agentlink_finish(link, answers[i], &service->sites.p[i], &err))
+            continue;
+        all = false;
+        fprintf(stderr, for_ms ? _("bascule: not told, so PostgreSQL is started there when it dies: %s\n") : _("bascule: not told, so it waits for the end of the pause: %s\n"),
+                err.message);
+    }
+    return all;
+}
+
+static int say(const struct cli *cli, const struct service *service, struct event *event)
 {
     SCOPED(journal_close) struct journal *journal = NULL;
     struct err err = {0};
     int64_t seq;
     if (!journal_open(cli->config->state_dir, JOURNAL_APPEND, true, &journal, &err) || !person_says(journal, event, NULL, &seq, &err))
         return cli_fail(&err);
-    return person_was_heard(cli, seq);
+    bool all = tell_agents(cli, service, event->number ? MAX_OF(event->ref - clock_wall_ms(), 1) : 0);
+    int status = person_was_heard(cli, seq);
+    return status || all ? status : NOT_ALL_TOLD;
 }
 
 static int run_pause(struct cli *cli, int argc, char **argv)
@@ -119,7 +144,7 @@ static int run_pause(struct cli *cli, int argc, char **argv)
         return cli_usage(&cmd_pause, "%s", _("say why, for those who find it paused: --why TEXT"));
     if (!fill(cli, &args, &event, &service, &err) || !until(&args, &event.ref, &err))
         return cli_fail(&err);
-    return say(cli, &event);
+    return say(cli, service, &event);
 }
 
 static int run_resume(struct cli *cli, int argc, char **argv)
@@ -127,7 +152,7 @@ static int run_resume(struct cli *cli, int argc, char **argv)
     struct args args = {0};
     struct event event = {.kind = EVENT_PAUSE};
     const struct service *service;
-    struct pause now;
+    struct pause now = {0};
     struct err err = {0};
     if (!take_args(argc, argv, &args) || args.until || args.lasting)
         return cli_usage(&cmd_resume, "%s", _("an option is unknown or wants a value"));
@@ -137,7 +162,7 @@ static int run_resume(struct cli *cli, int argc, char **argv)
         err_set(&err, ERR_NOT_FOUND, _("service \"%s\" is not paused"), service->name);
         return cli_fail(&err);
     }
-    return say(cli, &event);
+    return say(cli, service, &event);
 }
 
 const struct command cmd_pause = {
@@ -147,7 +172,7 @@ const struct command cmd_pause = {
     .details = N_("Until then the controller changes nothing by itself: a step that would asks a person (`bascule incident approve`), and goes on when\n"
                   "the pause is over. Checks go on, incidents open and people are told. A failover that has fenced already is not left half done, and a\n"
                   "primary that loses its lease is ended all the same. It ends by itself, or by `bascule resume`. TIME is UTC (2026-12-01T22:00Z), or\n"
-                  "+2h; 7 days at most."),
+                  "+2h; 7 days at most. Agents are told, and start nothing by themselves meanwhile. Exit status: 0, or 2 when an agent was not told."),
     .wants_config = true,
     .run = run_pause,
 };

@@ -302,3 +302,35 @@ def test_a_second_agent_is_refused(agent: Agent) -> None:
     agent.run()
     second = subprocess.run([agent.program, "-c", agent.config, "agent"], capture_output=True, text=True, timeout=20)
     assert second.returncode == 1 and "production" in second.stderr
+
+
+def test_a_pause_leaves_it_alone_and_ends_by_itself(agent: Agent) -> None:
+    def bascule(*words: str) -> subprocess.CompletedProcess:
+        return subprocess.run([agent.program, "-c", agent.config, *words], capture_output=True, text=True, timeout=30)
+
+    agent.run()
+    agent.is_("primary")
+    assert bascule("pause", "akig", "--why", "new disks").returncode == 64, "it wants an end"
+    assert bascule("pause", "akig", "--for", "30m").returncode == 64, "and a reason"
+    assert "at most 7 days" in bascule("pause", "akig", "--for", "8d", "--why", "x").stderr
+    paused = bascule("pause", "akig", "--for", "1h", "--why", "new disks", "--by", "anna")
+    assert paused.returncode == 0, paused.stderr
+    os.kill(agent.postmaster, signal.SIGKILL)
+    told = agent.is_("crashed")
+    assert told["cause"] == "killed" and "not started before the pause ends" in told["why"] and 0 < told["paused_ms"] <= 3_600_000
+    agent.end(signal.SIGKILL)
+    agent.run()
+    assert "not started before the pause ends" in agent.is_("stopped")["why"] and not agent.postgres(), "a new agent knows of it"
+    seen = json.loads(bascule("status", "--json").stdout)["paused"]
+    assert seen["who"] == "anna" and seen["why"] == "new disks" and "paused until" in bascule("status").stdout
+    assert bascule("watch", "--once", "--json").stdout.count('"paused_ms":0') == 0
+    assert bascule("resume", "akig").returncode == 0
+    agent.is_("primary")
+    assert "is not paused" in bascule("resume", "akig").stderr and json.loads(bascule("status", "--json").stdout)["paused"] is None
+    assert bascule("pause", "akig", "--for", "2s", "--why", "a moment").returncode == 0
+    os.kill(agent.postmaster, signal.SIGKILL)
+    agent.is_("crashed")
+    agent.is_("primary", 30)
+    agent.end()
+    alone = bascule("pause", "akig", "--for", "1m", "--why", "nobody hears")
+    assert alone.returncode == 2 and "not told" in alone.stderr and "production" in alone.stderr
