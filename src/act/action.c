@@ -242,8 +242,10 @@ int action_carry_out(const struct action_ops *ops, struct action_ctx *ctx, bool 
 {
     struct err err = {0};
     struct report *mine = ctx->report ? NULL : dry_run ? report_quiet() : report_open();
-    if (mine)
+    if (mine) {
         ctx->report = mine;
+        report_tell(mine, ctx->told, ctx->told_arg);
+    }
     if (!ctx->started_ms)
         ctx->started_ms = clock_boot_ms();
     int status;

@@ -18,6 +18,8 @@ struct action_ctx {
     int64_t rto_ms, rto_spent_ms; /* objective of the incident, and what had gone by of it when this began; 0: none is known */
     int64_t started_ms;          /* boot time from which the budget counts; set by action_carry_out */
     bool json;
+    void (*told)(void *arg, const char *name, const char *value); /* NULL: nobody; else each fact as it is reported, to whom nobody else writes it down */
+    void *told_arg;
     struct strs args;            /* after the action's name: "restart", "production.database" */
 };
 

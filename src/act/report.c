@@ -31,6 +31,8 @@ struct report {
     int64_t told_ms;  /* the last progress that was passed on */
     char what[MODEL_TEXT_SIZE];
     struct { struct report_fact *p; size_t n, cap; } facts;
+    void (*told)(void *arg, const char *name, const char *value);
+    void *told_arg;
 };
 
 static struct report *new_report(void)
@@ -231,6 +233,14 @@ void report_fact(struct report *r, const char *name, const char *fmt, ...)
     json_put_text(&j, "value", value);
     json_object_end(&j);
     write_line(r, &line);
+    if (r->told)
+        r->told(r->told_arg, name, value);
+}
+
+void report_tell(struct report *r, void (*told)(void *arg, const char *name, const char *value), void *arg)
+{
+    r->told = told;
+    r->told_arg = arg;
 }
 
 void report_result(struct report *r, enum outcome outcome, const char *fmt, ...)

@@ -17,6 +17,8 @@ void report_progress(struct report *report, int64_t done, int64_t total, const c
 /* What follows is set against it: the progress says whether it will be met. `spent_ms` has gone by of it already. */
 void report_objective(struct report *report, int64_t rto_ms, int64_t spent_ms);
 void report_fact(struct report *report, const char *name, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* Each fact is told there too, NULL: no more. */
+void report_tell(struct report *report, void (*told)(void *arg, const char *name, const char *value), void *arg);
 void report_result(struct report *report, enum outcome outcome, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 /* What was reported so far, the newest value of each name, for the answer a person gets. */

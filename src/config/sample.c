@@ -130,7 +130,7 @@ static const char example[] =
     "          - {name: support, after: 2m, notify: [support]}\n"
     "          - {name: status-page, after: 15m, notify: [ops]}\n"
     "      - {name: P3, rto: 24h, users: {en: nobody notices, fr: aucun impact direct}, stages: [{name: alert, after: 1m, notify: [ops]}]}\n"
-    "    playbooks: [database-down.yaml, failover.yaml]\n"
+    "    playbooks: [database-down.yaml, failover.yaml, switchover.yaml]\n"
     "    checklists: [p1.yaml, failover.yaml, restore.yaml, post-incident.yaml]\n";
 
 static const char *const title_en =

@@ -266,7 +266,7 @@ static const struct option service_options[] = {
     {"replication", OPTION_GROUP, AT(service, replication), .sub = replication_options, .help = "how the other site follows the one that writes; none: it does not"},
     {"failover", OPTION_GROUP, AT(service, failover), .sub = failover_options, .help = "who may write, for how long, and what it takes to take over (docs/failover.md)"},
     {"severities", OPTION_LIST, AT(service, severities), LIST_OF(severity_conf, severity_options), .required = true, .help = "objectives and escalation"},
-    {"playbooks", OPTION_STRINGS, AT(service, playbook_files), .help = "playbook files: beside this file, in playbooks/ beside it, or in the installed share folder", .sample = "[database-down.yaml, failover.yaml]"},
+    {"playbooks", OPTION_STRINGS, AT(service, playbook_files), .help = "playbook files: beside this file, in playbooks/ beside it, or in the installed share folder", .sample = "[database-down.yaml, failover.yaml, switchover.yaml]"},
     {"checklists", OPTION_STRINGS, AT(service, checklist_files), .help = "checklist files: beside this file, in checklists/ beside it, or in the installed share folder", .sample = "[p1.yaml, failover.yaml, restore.yaml, post-incident.yaml]"},
     {"tickets", OPTION_STRING, AT(service, tickets), .help = "contact that gets a ticket for each corrective action of a post-incident report, once it has an owner and a date; of a webhook channel", .sample = "tracker"},
     OPTION_END,

@@ -34,6 +34,7 @@ enum deed_kind {
     DEED_SWITCH,  /* traffic switch SITE */
     DEED_FENCE,   /* fence SITE */
     DEED_PROMOTE, /* promote SITE */
+    DEED_SWITCHOVER, /* switchover SITE: it fences, promotes and redirects by itself, or takes all of it back */
     DEED_UNDO,    /* traffic undo: where it leads is not known here */
     DEED_OTHER,   /* changes something that the rules do not know */
 };

@@ -167,13 +167,13 @@ static void note_run(struct decide *d, struct inc *inc, const struct deed *deed)
     COPY_TO(late.run, top(inc)->run);
     if (deed->kind == DEED_FENCE)
         inc->fence = late;
-    if (deed->kind == DEED_SWITCH) {
+    if (deed->kind == DEED_SWITCH || deed->kind == DEED_SWITCHOVER) {
         inc->redirect = late;
         inc->switched = true;
         svc->moving = deed->site;
         svc->served[deed->site] = true;
     }
-    if (deed->kind == DEED_PROMOTE) { /* from now on it may accept writes, also when nobody hears how it ended */
+    if (deed->kind == DEED_PROMOTE || deed->kind == DEED_SWITCHOVER) { /* from now on it may accept writes, also when nobody hears how it ended */
         svc->served[deed->site] = true;
         void_certificate(d, svc, deed->site);
     }

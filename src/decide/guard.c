@@ -78,6 +78,8 @@ enum safety guard_safety(const struct svc *svc, const struct inc *inc, const str
         return guard_promote(svc, inc, deed->site, why);
     case DEED_START:
         return guard_start(svc, inc, deed->site, approved, why);
+    case DEED_SWITCHOVER:
+        return deed->site != NOTHING ? SAFE : (say(why, MODEL_TEXT_SIZE, "the site to switch over to is not known"), REFUSED);
     case DEED_UNDO:
         say(why, MODEL_TEXT_SIZE, "where \"traffic undo\" leads is not known here; name the site, or run it by hand");
         return REFUSED;
@@ -153,7 +155,7 @@ void guard_count(struct decide *d, struct inc *inc, const struct deed *deed)
 static bool is_failback(const struct svc *svc, const struct inc *inc, const struct deed *deed)
 {
     const struct site *sites = svc->conf->sites.p;
-    if (deed->kind == DEED_SWITCH)
+    if (deed->kind == DEED_SWITCH || deed->kind == DEED_SWITCHOVER)
         return deed->site != svc->active && sites[deed->site].role == SITE_PRODUCTION;
     return (deed->kind == DEED_RESTORE || deed->kind == DEED_PROMOTE || deed->kind == DEED_FENCE) && inc->pub.to != NOTHING &&
            sites[inc->pub.to].role == SITE_PRODUCTION && sites[inc->pub.from].role != SITE_PRODUCTION;

@@ -131,7 +131,7 @@ static void lint_step(struct linter *l, size_t index)
         note(l, &step->mark, FATAL, "step \"%s\" has no budget", step->id);
     if (step->budget_ms > 0 && deed.kind == DEED_CALL)
         note(l, &step->mark, WARNING, "step \"%s\": its budget is not used; the steps of playbook \"%s\" have their own", step->id, deed.argument);
-    bool changes = deed.kind == DEED_START || deed.kind == DEED_RESTORE || deed.kind == DEED_PROMOTE || deed.kind == DEED_SWITCH ||
+    bool changes = deed.kind == DEED_START || deed.kind == DEED_RESTORE || deed.kind == DEED_PROMOTE || deed.kind == DEED_SWITCH || deed.kind == DEED_SWITCHOVER ||
                    (step->action && str_starts(str_of(step->action), "service "));
     if (changes && !is_verified(l->playbook, (int)index))
         note(l, &step->mark, WARNING, "step \"%s\" changes something, and nothing after it looks whether it worked", step->id);

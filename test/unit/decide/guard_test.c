@@ -63,7 +63,7 @@ static void sending_the_users_where_they_are_is_harmless(void **state)
 static void unknown_redirections_are_refused(void **state)
 {
     (void)state;
-    static const char *const actions[] = {"traffic switch mars", "traffic undo"};
+    static const char *const actions[] = {"traffic switch mars", "traffic undo", "switchover mars"};
     for (size_t i = 0; i < COUNT_OF(actions); i++) {
         struct rig rig = rig_open();
         lonely(&rig, actions[i]);
@@ -279,6 +279,42 @@ static void preparing_the_other_site_needs_no_certificate(void **state)
         assert_int_equal(rig_count(&rig, ORDER_RUN), 1);
         rig_close(&rig);
     }
+}
+
+/* It proves by itself that nobody else writes, so it needs no certificate; and its success is learnt as a redirection's is. */
+static void a_switchover_moves_the_service(void **state)
+{
+    (void)state;
+    struct rig rig = rig_open();
+    lonely(&rig, "switchover standby");
+    rig_person(&rig, EVENT_OPEN, "lonely");
+    rig_assert_run(&rig, "switchover dr");
+    rig_outcome(&rig, OUTCOME_SUCCESS, "");
+    assert_string_equal(rig_order(&rig, ORDER_ACTIVE)->subject, "dr");
+    rig_close(&rig);
+}
+
+static void a_switchover_that_was_taken_back_moves_nobody(void **state)
+{
+    (void)state;
+    struct rig rig = rig_open();
+    lonely(&rig, "switchover standby");
+    rig_person(&rig, EVENT_OPEN, "lonely");
+    rig_outcome(&rig, OUTCOME_FAILURE, "cancelled");
+    assert_int_equal(rig_count(&rig, ORDER_ACTIVE), 0);
+    rig_close(&rig);
+}
+
+static void a_switchover_home_asks(void **state)
+{
+    (void)state;
+    struct rig rig = rig_open();
+    lonely(&rig, "switchover production");
+    rig_failed_over(&rig);
+    rig_person(&rig, EVENT_RESOLVE, "");
+    start(&rig);
+    rig_assert_phase(&rig, STEP_ASKING, "only");
+    rig_close(&rig);
 }
 
 /* A redirection that was stopped half-way may have moved the users: from then on both sites count as theirs. */
@@ -560,6 +596,9 @@ int main(void)
         cmocka_unit_test(a_site_that_served_once_must_be_fenced_too),
         cmocka_unit_test(going_back_within_the_incident_needs_both),
         cmocka_unit_test(preparing_the_other_site_needs_no_certificate),
+        cmocka_unit_test(a_switchover_moves_the_service),
+        cmocka_unit_test(a_switchover_that_was_taken_back_moves_nobody),
+        cmocka_unit_test(a_switchover_home_asks),
         cmocka_unit_test(a_redirection_of_unknown_end_is_remembered),
         cmocka_unit_test(failback_always_asks),
         cmocka_unit_test(a_redirection_to_production_asks),

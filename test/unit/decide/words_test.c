@@ -63,6 +63,8 @@ static void deeds_are_told_apart(void **state)
         {"traffic undo", DEED_UNDO, NOTHING, "undo"},
         {"fence production", DEED_FENCE, 0, "production"},
         {"promote dr", DEED_PROMOTE, 1, "dr"},
+        {"switchover dr", DEED_SWITCHOVER, 1, "dr"},
+        {"switchover mars", DEED_SWITCHOVER, NOTHING, "mars"},
         {"promote mars", DEED_PROMOTE, NOTHING, "mars"},
         {"restore mars", DEED_RESTORE, NOTHING, "mars"},
         {"", DEED_OTHER, NOTHING, ""},

@@ -1,0 +1,262 @@
+"""Planned moves and the way back, on real pairs of servers with a client that counts what it was promised: nothing is lost, a move that cannot
+be proven is taken back, a killed one is ended by whoever comes next, and an old primary follows again whatever became of its data."""
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import client
+import faults
+import pytest
+from drive import Bascule
+from lab import Lab
+from procs import wait_until
+
+SWITCH_S = 180.0
+
+
+def add_playbook(lab: Lab) -> None:
+    lab.config.write_text(lab.config.read_text().replace("playbooks: [database-down.yaml, failover.yaml]", "playbooks: [database-down.yaml, failover.yaml, switchover.yaml]"))
+
+
+@pytest.fixture
+def pair(make_bascule) -> Bascule:
+    bascule = make_bascule(rows=1_000, standby=True)
+    add_playbook(bascule.lab)
+    return bascule
+
+
+def paying(lab: Lab) -> client.Client:
+    user = client.Client(lab.edge, lab.folder / "client.jsonl").start()
+    wait_until("promises", 30, lambda: promises(lab) >= 20)
+    return user
+
+
+def promises(lab: Lab, site: str = "") -> int:
+    return sum(r["ok"] and (not site or r["site"] == site) for r in client.load(lab.folder / "client.jsonl") if r["kind"] == "write")
+
+
+def counted(lab: Lab, user: client.Client, site: str) -> client.Count:
+    before = promises(lab, site)
+    wait_until(f"promises of {site}", 30, lambda: promises(lab, site) > before + 5)
+    user.stop()
+    return client.count(client.load(lab.folder / "client.jsonl"), set(lab.psql(site, "SELECT reference FROM payments").split()))
+
+
+def is_primary(lab: Lab, site: str) -> bool:
+    try:
+        return lab.psql(site, "SELECT pg_is_in_recovery()") == "f"
+    except OSError:
+        return False
+
+
+def streams_from(lab: Lab, primary: str, standby: str) -> bool:
+    try:
+        return lab.psql(primary, f"SELECT state FROM pg_stat_replication WHERE application_name = '{standby}'") == "streaming"
+    except OSError:
+        return False
+
+
+def timeline(lab: Lab, site: str) -> int:
+    return int(lab.psql(site, "SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)"), 16)
+
+
+def facts(bascule: Bascule) -> dict[str, str]:
+    return {r["subject"]: r["text"] or str(r["number"]) for r in bascule.rows("fact")}
+
+
+def plan_of(lab: Lab) -> dict:
+    try:
+        return json.loads((lab.folder / "state" / "switchover" / "akig.json").read_text())
+    except FileNotFoundError:
+        return {"phase": "none"}
+
+
+def moved(lab: Lab, old: str, new: str) -> None:
+    assert is_primary(lab, new) and not is_primary(lab, old) and streams_from(lab, new, old) and lab.served_by() == new
+    assert plan_of(lab)["phase"] == "done"
+
+
+def test_a_service_is_moved_and_brought_home(pair: Bascule) -> None:
+    lab = pair.lab
+    user = paying(lab)
+    before = lab.config.read_text(), lab.psql("production", "SELECT count(*) FROM pg_replication_slots")
+    plan = pair.ok("switchover", "akig", "--to", "dr", "--dry-run")
+    assert "record of that shutdown" in plan and "promotes \"dr\"" in plan
+    assert before == (lab.config.read_text(), lab.psql("production", "SELECT count(*) FROM pg_replication_slots")) and plan_of(lab)["phase"] == "none"
+    there = pair.ok("switchover", "akig", timeout=SWITCH_S)
+    moved(lab, "production", "dr")
+    told = facts(pair)
+    assert told["switchover.ended"] == "done" and told["switchover.follows"] == "yes" and told["promote.loss"].startswith("nothing is lost")
+    assert timeline(lab, "dr") == 2 and lab.psql("production", "SELECT count(*) FROM pg_replication_slots") == "0", "nobody reads the slot of before"
+    assert [r["subject"] for r in pair.rows("site.active")] == ["dr"], there
+    phases = [r["text"] for r in pair.rows("fact", subject="switchover.phase")]
+    assert phases == ["stopping", "proven", "promoted", "done"]
+    pair.ok("switchover", "--to", "production", timeout=SWITCH_S)
+    moved(lab, "dr", "production")
+    assert timeline(lab, "production") == 3
+    result = counted(lab, user, "production")
+    outages = [int(r["text"]) for r in pair.rows("fact", subject="switchover.outage_ms")]
+    print(f"{result.acknowledged} promises, {len(result.lost)} lost; longest time without one {result.outage.seconds if result.outage else 0:.2f} s; told: {outages} ms")
+    assert result.lost == [] and result.by_site["dr"] > 0 and result.by_site["production"] > 0
+    assert "serves the users already" in pair.ok("switchover", "--to", "production")
+    pair.verify()
+
+
+def test_a_controller_knows_that_it_is_planned(pair: Bascule) -> None:
+    """The shutdown is no fault to it: no other incident, no fence, no failover."""
+    lab = pair.lab
+    pair.serve_and_settle()
+    user = paying(lab)
+    said = pair.ok("switchover", "--to", "dr", timeout=SWITCH_S)
+    assert "follows it" in said
+    moved(lab, "production", "dr")
+    assert [r["subject"] for r in pair.rows("incident.opened")] == ["switchover"] and not [r for r in pair.rows("run") if r["text"].startswith(("fence", "promote", "service"))]
+    assert counted(lab, user, "dr").lost == []
+    # What it watches now is the new primary: when that dies, it is mended there.
+    faults.kill_database(lab, "dr")
+    pair.await_row(60, "incident.opened", subject="database-down")
+    wait_until("the new primary to be back", 60, lambda: is_primary(lab, "dr"))
+    assert pair.stop() == 0
+
+
+CUT_AND_STOP = """import sys
+from pathlib import Path
+sys.path.insert(0, {lab!r})
+import faults
+from lab import Lab
+lab = Lab.open(Path({folder!r}))
+faults.stop_receiving(lab)
+lab.unit("production", "db").stop()
+"""
+
+
+def test_a_shutdown_that_does_not_arrive_is_taken_back(pair: Bascule) -> None:
+    """The standby is cut off at the last moment, after all that can be asked was asked: nobody is promoted, and the old primary writes again."""
+    lab = pair.lab
+    script = lab.folder / "cut-and-stop.py"
+    script.write_text(CUT_AND_STOP.format(lab=str(Path(faults.__file__).parent), folder=str(lab.folder)))
+    text = lab.config.read_text()
+    plain = f"{Path(faults.__file__).parent / 'unit.py'}, {lab.folder}, production, db, stop]"
+    assert plain in text
+    lab.config.write_text(text.replace(plain, f"{script}]"))
+    user = paying(lab)
+    done = pair.run("switchover", timeout=SWITCH_S)
+    assert done.returncode == 1 and "cancelled: " in done.stdout and "was written at" in done.stdout, done.stdout + done.stderr
+    assert is_primary(lab, "production") and lab.psql("dr", "SELECT pg_is_in_recovery()") == "t" and lab.served_by() == "production"
+    assert not (lab.folder / "production" / "data" / "standby.signal").exists() and timeline(lab, "production") == 1
+    assert plan_of(lab)["phase"] == "cancelled" and facts(pair)["switchover.ended"] == "cancelled"
+    assert len(pair.rows("fact", subject="switchover.cancelled")) == 1, "the second attempt is for those that were killed"
+    result = counted(lab, user, "production")
+    assert result.lost == [] and set(result.by_site) == {"production"}
+    assert not pair.rows("site.active")
+    # As long as it is cut off, it is not even begun.
+    refused = pair.run("switchover", "--dry-run")
+    assert refused.returncode == 1 and "does not receive" in refused.stderr
+
+
+def kill_all(bascule: Bascule, command: subprocess.Popen) -> None:
+    """The command, and what it started: both by kill -9, as a power cut of the controller's host would."""
+    command.send_signal(signal.SIGKILL)
+    command.wait(10)
+    for path in (bascule.lab.folder / "state" / "run").glob("*.switchover.*.jsonl"):
+        begun = json.loads(path.read_text().splitlines()[0])
+        try:
+            if Path(f"/proc/{begun['pid']}/stat").read_text().rsplit(")", 1)[1].split()[19] == str(begun["start"]):
+                os.kill(begun["pid"], signal.SIGKILL)
+        except (FileNotFoundError, ProcessLookupError):
+            pass
+
+
+@pytest.mark.parametrize("phase", ["stopping", "proven", "promoted"])
+def test_a_killed_switchover_is_ended_by_the_next(pair: Bascule, phase: str) -> None:
+    lab = pair.lab
+    user = paying(lab)
+    command = pair.begin("switchover")
+    order = ["none", "stopping", "proven", "promoted", "done"]
+    end = time.monotonic() + 60
+    while order.index(plan_of(lab)["phase"]) < order.index(phase) and time.monotonic() < end:
+        time.sleep(0.002)
+    kill_all(pair, command)
+    assert sum(is_primary(lab, site) for site in ("production", "dr")) <= 1
+    again = pair.run("switchover", "--to", "dr", timeout=SWITCH_S)
+    assert again.returncode == 0, again.stdout + again.stderr
+    moved(lab, "production", "dr")
+    assert timeline(lab, "dr") == 2, "one promotion makes one new timeline"
+    result = counted(lab, user, "dr")
+    assert result.lost == [] and len([s for s in pair.rows("site.active") if s["subject"] == "dr"]) == 1
+    pair.verify()
+
+
+# ---- the way back ----
+
+def part(bascule: Bascule) -> None:
+    """Production writes what never arrives, dies, and DR takes over: the two have parted."""
+    lab = bascule.lab
+    faults.stop_receiving(lab)
+    lab.psql("production", "CREATE TABLE never_arrived AS SELECT generate_series(1, 1000) AS n")
+    faults.kill_database(lab)
+    bascule.ok("fence", "production")
+    bascule.ok("promote", "dr", "--allow-data-loss", "anna")
+    lab.psql("dr", "CREATE TABLE since AS SELECT 1 AS n")
+
+
+def follows_again(bascule: Bascule, how: str) -> dict[str, str]:
+    lab = bascule.lab
+    assert streams_from(lab, "dr", "production") and is_primary(lab, "dr") and not is_primary(lab, "production")
+    wait_until("what was written since", 30, lambda: lab.psql("production", "SELECT count(*) FROM since") == "1")
+    assert lab.psql("production", "SELECT to_regclass('never_arrived') IS NULL") == "t"
+    told = facts(bascule)
+    assert told["failback.how"] == how
+    data = lab.folder / "production" / "data"
+    assert lab.psql("production", "SHOW listen_addresses") == lab.state["sites"]["production"]["address"], "its settings are its own"
+    assert not [p.name for p in data.parent.glob("data.bascule*")]
+    again = bascule.ok("failback", "production")
+    assert "already done" in again and "switchover --to production" in again
+    bascule.verify()
+    return told
+
+
+def test_an_old_primary_that_parted_is_rewound(pair: Bascule) -> None:
+    lab = pair.lab
+    lab.psql("production", "ALTER SYSTEM SET wal_log_hints = on")
+    lab.unit("production", "db").restart()
+    wait_until("the standby to stream", 30, lambda: streams_from(lab, "production", "dr"))
+    refused = pair.run("failback", "dr")
+    assert refused.returncode == 0 and "already done" in refused.stdout, "a standby that streams is one"
+    part(pair)
+    assert "pg_rewind takes back" in pair.ok("failback", "production", "--dry-run")
+    said = pair.ok("failback", "akig", "production", timeout=SWITCH_S)
+    assert "by pg_rewind" in said and "switchover --to production" in said
+    follows_again(pair, "pg_rewind")
+
+
+def test_where_a_rewind_is_impossible_a_new_copy_is_made(pair: Bascule) -> None:
+    """Hints are not logged, and the control file is lost; and the first try is killed while it copies."""
+    lab = pair.lab
+    part(pair)
+    control = lab.folder / "production" / "data" / "global" / "pg_control"
+    control.rename(control.with_name("pg_control.lost"))
+    first = pair.begin("failback", "production")
+    wait_until("a copy to begin", 60, lambda: first.poll() is not None or (lab.folder / "production" / "data.bascule-new").exists())
+    first.send_signal(signal.SIGKILL)
+    first.wait(10)
+    said = pair.ok("failback", "production", timeout=SWITCH_S)
+    told = follows_again(pair, "a new copy") if "already done" not in said else facts(pair)
+    kept = [p for p in (lab.folder / "production").glob("data.before-*")]
+    assert len(kept) == 1 and (kept[0] / "global" / "pg_control.lost").exists() and str(kept[0]) == told["failback.old_data"]
+
+
+def test_what_takes_writes_is_not_overwritten(pair: Bascule) -> None:
+    lab = pair.lab
+    faults.stop_receiving(lab)
+    lab.psql("dr", "SELECT pg_promote()")
+    refused = pair.run("failback", "production")
+    assert refused.returncode == 1 and "takes writes itself" in refused.stderr and "fence production" in refused.stderr
+    refused = pair.run("switchover", "--to", "dr", "--dry-run")
+    assert refused.returncode == 1 and "two primaries must never be" in refused.stderr
+    assert is_primary(lab, "production")
