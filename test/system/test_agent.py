@@ -20,7 +20,7 @@ from typing import Any, Iterator
 
 import pytest
 
-from procs import wait_until
+from procs import identify, send, wait_until
 
 BIN = Path("/usr/lib/postgresql/15/bin")
 PR_SET_CHILD_SUBREAPER = 36
@@ -84,8 +84,7 @@ class Agent:
         if self.process and self.process.poll() is None:
             self.process.kill()
             self.process.wait(10)
-        for pid in self.postgres():
-            os.kill(pid, signal.SIGKILL)
+        send(filter(None, map(identify, self.postgres())), signal.SIGKILL)  # the first one's end may be the others'
         print((self.folder / "agent.err").read_text() if (self.folder / "agent.err").exists() else "")
         wait_until("the server to be gone", 10, lambda: not self.postgres())
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import hmac
 import json
 import os
 import re
@@ -198,15 +200,50 @@ class Cluster:
 
         return self.inside("cl", question, 10)
 
+    def move(self, to: str) -> str:
+        """What a controller does when it has no certificate: the next epoch, and word of it to the site that it names. What came of it."""
+        key = base64.b64encode(b"/bascule/bench/epoch").decode()
+
+        def question() -> str:
+            seen = self._post(f"http://{self[ETCD[0]].address}:2379/v3/kv/range", {"key": key})["kvs"][0]
+            old = json.loads(base64.b64decode(seen["value"]))
+            value = {"epoch": old["epoch"] + 1, "site": SITES[to], "from": old["site"], "by": "the bench"}
+            put = {"request_put": {"key": key, "value": base64.b64encode(json.dumps(value).encode()).decode()}}
+            done = self._post(f"http://{self[ETCD[0]].address}:2379/v3/kv/txn", {"compare": [{"key": key, "target": "MOD", "mod_revision": seen["mod_revision"]}], "success": [put]})
+            if not done.get("succeeded"):
+                return "somebody else moved it"
+            return f"epoch {value['epoch']}: {self._tell(to, value['epoch'])}"
+
+        return self.inside("c1", question, 10)
+
+    def _tell(self, to: str, epoch: int) -> str:
+        body = json.dumps({"epoch": epoch, "nonce": self._get(to, "/v1/nonce")["nonce"]}).encode()
+        signature = hmac.new((self.folder / "token").read_bytes(), b"POST /v1/promote\n" + body, hashlib.sha256).hexdigest()
+        request = urllib.request.Request(f"http://{self[to].address}:{AGENT_PORT}/v1/promote", data=body, headers={"X-Bascule-Signature": signature})
+        with urllib.request.urlopen(request, timeout=3) as answer:
+            return answer.read().decode()
+
+    def tell_again(self) -> bool:
+        """A controller goes on with what it has begun until the site that is named has heard of it."""
+        epoch = self.epoch()
+        to = next(node for node, site in SITES.items() if site == epoch["site"])
+        return "takeover" in self.inside("c1", lambda: self._tell(to, epoch["epoch"]), 10)
+
+    @staticmethod
+    def _post(url: str, words: dict) -> dict:
+        with urllib.request.urlopen(urllib.request.Request(url, data=json.dumps(words).encode()), timeout=2) as answer:
+            return json.load(answer)
+
+    def _get(self, name: str, path: str) -> dict:
+        with urllib.request.urlopen(f"http://{self[name].address}:{AGENT_PORT}{path}", timeout=3) as answer:
+            return json.load(answer)
+
     def epoch(self) -> dict:
-        return json.loads(base64.b64decode(self.etcd("kv/range", key="/bascule/bench/epoch")["kvs"][0]["value"]))
+        """What etcd says; it may have to elect a leader first."""
+        return wait_until("the epoch", READY_S, lambda: json.loads(base64.b64decode(self.etcd("kv/range", key="/bascule/bench/epoch")["kvs"][0]["value"])))
 
     def agent(self, name: str, path: str = "/v1/state") -> dict:
-        def question() -> dict:
-            with urllib.request.urlopen(f"http://{self[name].address}:{AGENT_PORT}{path}", timeout=3) as answer:
-                return json.load(answer)
-
-        return self.inside(name, question, 5)
+        return self.inside(name, lambda: self._get(name, path), 5)
 
     def command(self, *words: str, seconds: float = 120) -> subprocess.CompletedProcess:
         """As a person types it at the controller."""

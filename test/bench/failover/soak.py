@@ -30,7 +30,7 @@ from network import be_alone  # noqa: E402
 from pair import TUNED  # noqa: E402
 from procs import Timeout, send, wait_until  # noqa: E402
 
-HEALED_S, FOLLOWS_S, LONGEST_FAULT_S = 60.0, 20.0, 8.0
+HEALED_S, FOLLOWS_S, LONGEST_FAULT_S = 60.0, 8.0, 8.0
 OF_POSTGRES = ("postmaster", "postgres", "walreceiver", "walsender", "checkpointer", "walwriter", "backends")
 
 
@@ -49,6 +49,7 @@ class Soak:
         self.guarded: set[str] = set()
         self.down: set[str] = set()
         self.moves = self.rebuilt = self.episodes = 0
+        self.moved, self.primary = False, "n1"
         self.silences: list[float] = []
         self.findings: list[str] = []
 
@@ -165,9 +166,21 @@ class Soak:
         self.cluster.set_clock(name, seconds)
         return Fault("wall clock set", f"{name} {seconds:+} s", lambda: self.cluster.set_clock(name, 0))
 
+    def move(self) -> Optional[Fault]:
+        """The other site is told to take over, whatever is broken meanwhile. Once an episode: until all is well again it alone has what was promised."""
+        if self.moved:
+            return None
+        self.moved = True
+        to = "n2" if self.primary == "n1" else "n1"
+        try:
+            said = self.cluster.move(to)
+        except OSError as error:
+            said = str(error)
+        return Fault("told to take over", f"{to}: {said}", lambda: None)
+
     def strike(self) -> Optional[Fault]:
         kinds = (self.kill, self.kill, self.freeze, self.guard, self.guard, self.other, self.etcd_gone, self.reboot, self.pulled, self.one_way, self.one_way, self.isolated,
-                 self.isolated, self.between, self.slow, self.clock)
+                 self.isolated, self.between, self.slow, self.clock, self.move, self.move, self.move)
         fault = self.random.choice(kinds)()
         if fault:
             self.kinds[fault.kind] += 1
@@ -191,6 +204,9 @@ class Soak:
             time.sleep(max(0.0, began + at - time.monotonic()))  # the moment that the schedule has for it
             act()
         self.guarded.clear()
+        if self.moved and self.cluster.epoch()["epoch"] != before and self.cluster.writer() is None:
+            wait_until("the site that is named to be told", HEALED_S, self.cluster.tell_again)
+        self.moved = False
         healed = time.monotonic()
         try:
             wait_until("a promise after all was taken away", HEALED_S, lambda: (self.watched.client.newest or ("", 0, "", 0, 0.0, 0.0))[4] > healed)
@@ -220,7 +236,7 @@ class Soak:
 
     def converge(self) -> None:
         cluster = self.cluster
-        primary = wait_until("a primary", HEALED_S, cluster.writer)
+        primary = self.primary = wait_until("a primary", HEALED_S, cluster.writer)
         standby = DATA[primary == "n1"]
         try:
             wait_until("the standby to follow", FOLLOWS_S, lambda: cluster.follows(standby, primary))

@@ -1,0 +1,188 @@
+"""The twenty checks of docs/failover.md that no other test shows, and that each of its rows names tests that are there."""
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Iterator
+
+import pytest
+
+from conftest import ROOT
+from procs import command_line, identify, send, wait_until
+from test_agent import BIN, Agent
+from test_lease import TTL_S, Pair, lease_by
+
+SOON_S = 30
+
+
+@pytest.fixture
+def agent(program: Path) -> Iterator[Agent]:
+    made = Agent(program)
+    yield made
+    send(filter(None, map(identify, made.postgres())), signal.SIGCONT)
+    made.close()
+
+
+@pytest.fixture
+def pair(program: Path) -> Iterator[Pair]:
+    made = Pair(program)
+    yield made
+    made.close()
+
+
+def one_of(agent: Agent, what: str) -> int:
+    """The process of a server that says in its title what it is."""
+    return wait_until(f"the {what}", SOON_S, lambda: next((pid for pid in agent.postgres() if what in command_line(pid)), None))
+
+
+# ---- 5: every process frozen ----
+
+
+def test_05_a_frozen_postmaster_is_hung_though_open_sessions_go_on(agent: Agent) -> None:
+    """Who is served already notices nothing; nobody new gets in. Only a probe that connects anew sees it."""
+    agent.run()
+    agent.is_("primary")
+    with subprocess.Popen([BIN / "psql", "-XAtq", "-h", agent.folder, "-U", "postgres"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as session:
+        assert session.stdin and session.stdout
+        session.stdin.write("select 1;\n")
+        session.stdin.flush()
+        assert session.stdout.readline() == "1\n"
+        began = time.monotonic()
+        os.kill(agent.postmaster, signal.SIGSTOP)
+        told = agent.is_("hung", SOON_S)
+        print(f"hung {time.monotonic() - began:.1f} s after it was frozen")
+        assert "no new connection" in told["why"] and agent.ask("/primary")[0] == 503
+        session.stdin.write("select 2;\n")
+        session.stdin.flush()
+        assert session.stdout.readline() == "2\n"
+        os.kill(agent.postmaster, signal.SIGCONT)
+        assert agent.is_("primary", SOON_S)["restarts"] == 0
+
+
+@pytest.mark.parametrize("what", ["checkpointer", "walwriter", "background writer"])
+def test_05_a_frozen_helper_keeps_nobody_from_writing(agent: Agent, what: str) -> None:
+    """None of the probes sees it, since no client does: the service goes on, and so does its state."""
+    agent.run()
+    agent.is_("primary")
+    agent.sql("create table kept (n int)")
+    serial = agent.state()["serial"]
+    os.kill(one_of(agent, what), signal.SIGSTOP)
+    agent.sql("insert into kept values (1)")
+    wait_until("a later probe", SOON_S, lambda: agent.state()["serial"] != serial or agent.state()["pg"] == "primary")
+    assert agent.sql("select n from kept") == "1" and agent.state()["pg"] == "primary"
+
+
+# ---- 6 and 7: the disk ----
+
+
+@pytest.fixture(scope="module")
+def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("diskshim")
+    folder.chmod(0o755)
+    for parent in list(folder.parents)[:3]:
+        if parent.stat().st_uid == os.geteuid() and parent != Path("/tmp"):
+            parent.chmod(parent.stat().st_mode | 0o055)  # the server runs as another user
+    path = folder / "diskshim.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", str(path), str(ROOT / "test/system/diskshim.c"), "-ldl"], check=True)
+    return path
+
+
+class Disk:
+    """An agent whose PostgreSQL has a disk that can stall, and be full."""
+
+    def __init__(self, agent: Agent, shim: Path) -> None:
+        self.agent, self.folder = agent, agent.folder / "disk"
+        self.folder.mkdir(mode=0o755)
+        programs = agent.folder / "bin"
+        programs.mkdir(mode=0o755)
+        (programs / "postgres").write_text(f'#!/bin/sh\nexec env LD_PRELOAD={shim} DISK_FAULT={self.folder} {BIN}/postgres "$@"\n')
+        (programs / "postgres").chmod(0o755)
+        agent.config.write_text(agent.config.read_text().replace("agent: {", f"agent: {{pg_bindir: {programs}, ", 1))
+        agent.configure("fsync = on\nwal_recycle = off\nwal_init_zero = on")
+
+    def becomes(self, what: str) -> None:
+        (self.folder / what).touch()
+
+    def is_well(self, what: str) -> None:
+        (self.folder / what).unlink()
+
+
+@pytest.fixture
+def disk(agent: Agent, shim: Path) -> Disk:
+    return Disk(agent, shim)
+
+
+def test_06_a_stalled_disk_is_seen_by_the_write_and_the_agent_never_waits_for_it(agent: Agent, disk: Disk) -> None:
+    agent.run()
+    agent.is_("primary")
+    began = time.monotonic()
+    disk.becomes("stalled")
+    told = agent.is_("stalled", SOON_S)
+    print(f"stalled {time.monotonic() - began:.1f} s after the disk did")
+    assert "commits nothing" in told["why"] and told["restarts"] == 0 and agent.ask("/primary")[0] == 503
+    began = time.monotonic()
+    assert agent.ask("/health")[0] == 503 and time.monotonic() - began < 2, "who asks is answered at once"
+    disk.is_well("stalled")
+    assert agent.is_("primary", SOON_S)["restarts"] == 0
+
+
+def test_06_one_whose_disk_stalls_is_ended_with_proof(agent: Agent, disk: Disk) -> None:
+    agent.run()
+    agent.is_("primary")
+    disk.becomes("stalled")
+    agent.is_("stalled", SOON_S)
+    status, answer = agent.order("/v1/stop", mode="immediate")
+    assert status == 200 and answer["stopped"] is True and not agent.postgres()
+
+
+def test_07_a_full_disk_under_the_wal_is_named_and_left_to_people(agent: Agent, disk: Disk) -> None:
+    agent.run()
+    agent.is_("primary")
+    agent.sql("create table kept (n int); insert into kept values (7)")
+    disk.becomes("full")
+    subprocess.run([BIN / "psql", "-XAtq", "-h", agent.folder, "-U", "postgres", "-c", "select pg_switch_wal(); insert into kept select generate_series(1, 1000)"],
+                   capture_output=True, timeout=60)
+    told = agent.is_("crashed", SOON_S)
+    assert told["cause"] == "disk-full" and "No space left" in told["why"], told
+    disk.is_well("full")
+    assert agent.order("/v1/start")[0] == 200
+    agent.is_("primary", SOON_S)
+    assert agent.sql("select n from kept where n = 7 limit 1") == "7"
+
+
+# ---- 13 and 14: what must not matter ----
+
+
+@pytest.mark.parametrize("hours", [-1, 1], ids=["back", "forth"])
+def test_14_a_wall_clock_that_is_set_changes_no_lease(pair: Pair, build: Path, monkeypatch: pytest.MonkeyPatch, hours: int) -> None:
+    clock = pair.one.folder / "clock"
+    clock.write_text("0")
+    monkeypatch.setenv("LD_PRELOAD", str(next((build / "lab").glob("*wallclock.so"))))
+    monkeypatch.setenv("LAB_WALL_CLOCK", str(clock))
+    monkeypatch.setenv("ASAN_OPTIONS", ":".join(filter(None, (os.environ.get("ASAN_OPTIONS"), "verify_asan_link_order=0"))))
+    pair.run()
+    monkeypatch.undo()
+    pid = pair.one.postmaster
+    clock.write_text(str(hours * 3600))
+    until = time.monotonic() + 2 * TTL_S
+    wait_until("two lives of a lease to pass", SOON_S, lambda: pair.one.postmaster == pid and pair.one.sql("select 1") == "1" and time.monotonic() > until)
+    assert lease_by(pair.one, "etcd") and pair.one.state()["pg"] == "primary"
+
+
+# ---- the table ----
+
+
+def test_each_of_the_twenty_names_tests_that_are_there() -> None:
+    text = (ROOT / "docs/failover.md").read_text().partition("## The twenty checks")[2].partition("\n## ")[0]
+    rows = [line for line in text.splitlines() if re.match(r"\| \d+ \|", line)]
+    assert [int(row.split("|")[1]) for row in rows] == list(range(1, 21))
+    for row in rows:
+        named = re.findall(r"`(test/[\w./-]+)(?:::(\w+))?`", row)
+        assert named or "not shown" in row, row
+        for path, what in named:
+            assert (ROOT / path).exists(), f"{path} is not there: {row}"
+            assert not what or re.search(rf"\b{what}\b", (ROOT / path).read_text()), f"{path} has no {what}: {row}"
