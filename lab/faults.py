@@ -3,11 +3,13 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from pathlib import Path
 from typing import Callable
 
 import procs
-from lab import Lab
+import unit
+from lab import Lab, cable
 
 
 def kill_database(lab: Lab, site: str = "production") -> None:
@@ -36,6 +38,22 @@ def cannot_restart(lab: Lab) -> None:
     # Before the kill, so that nobody can restart it in between; a running server does not read it.
     control.rename(control.with_name("pg_control.lost"))
     kill_database(lab)
+
+
+def _cable(lab: Lab, state: str) -> None:
+    if not lab.state.get("hosts"):
+        raise RuntimeError("production has no host of its own in this lab, so it cannot be cut off")
+    inside = unit.on_host(lab.state, "production")
+    subprocess.run([*inside, "ip", "link", "set", cable(lab.net)[1], state], check=True, capture_output=True)
+
+
+def cut(lab: Lab) -> None:
+    """The cable of production's host is pulled: everything on it goes on, and nobody reaches it any more."""
+    _cable(lab, "down")
+
+
+def uncut(lab: Lab) -> None:
+    _cable(lab, "up")
 
 
 def sigstop(lab: Lab) -> None:
@@ -110,6 +128,8 @@ FAULTS: dict[str, Callable[[Lab], None]] = {
     "cannot-restart": cannot_restart,
     "no-standby": cannot_restart,  # in a lab that has none
     "restartable": restartable,
+    "cut": cut,
+    "uncut": uncut,
     "sigstop": sigstop,
     "sigcont": sigcont,
     "dr-down": dr_down,

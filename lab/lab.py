@@ -37,9 +37,9 @@ import web  # noqa: E402
 SOURCE = Path(__file__).resolve().parent
 LOCKS = Path("/tmp/bascule-lab")
 SITES = ("production", "dr")
-PORTS = {"edge": (10, 8000), "ssh": (1, 2222), "smtp": (20, 2525), "webhook": (20, 9000), "tarpit": (20, 7000)}
+PORTS = {"edge": (10, 8000), "smtp": (20, 2525), "webhook": (20, 9000), "tarpit": (20, 7000)}
 # Programs that may be left of a lab; nothing else is ever ended because it names the lab's folder.
-PROGRAMS = ("bascule", "akig-api", "postgres", "pg_", "psql", "nginx", "ssh", "python3", "gzip", "initdb")
+PROGRAMS = ("bascule", "etcd", "sleep", "akig-api", "postgres", "pg_", "psql", "nginx", "ssh", "python3", "gzip", "initdb")
 START_S = 60.0
 
 
@@ -136,10 +136,12 @@ class Lab:
     @classmethod
     def create(cls, build: Path, folder: Optional[Path] = None, *, rows: int = 200_000, stages: str = "demo", interval: str = "500ms",
                extra_checks: str = "", playbook_edits: Optional[dict[str, str]] = None, keep: bool = False, standby: bool = False,
-               sync: bool = False) -> "Lab":
+               sync: bool = False, agents: bool = False, hosts: bool = False) -> "Lab":
         """Makes and starts a lab; a `keep` one outlives this program. `extra_checks`: lines of YAML; `playbook_edits`: text by text.
-        `standby`: DR streams from production, instead of holding an older copy; `sync`: and production's commits wait for it."""
-        builder = Builder(build, rows, keep, "sync" if sync else "async" if standby else None)
+        `standby`: DR streams from production, instead of holding an older copy; `sync`: and production's commits wait for it. `agents`:
+        likewise, with an agent beside each server and an etcd; `hosts`: and production is in a network namespace of its own, which can
+        be cut off (root only)."""
+        builder = Builder(build, rows, keep, "sync" if sync else "async" if standby or agents or hosts else None, agents or hosts, hosts)
         try:
             builder.claim(folder)
             lab = builder.start(lambda state: settings.bascule_yaml(builder.folder, state, stages, interval, extra_checks), playbook_edits or {})
@@ -216,7 +218,8 @@ class Lab:
         """A command on production's host, as a person would reach it."""
         home = self.folder / "ssh"
         argv = ["ssh", "-F", "none", "-o", "BatchMode=yes", "-o", f"UserKnownHostsFile={home}/known_hosts", "-o", "IdentitiesOnly=yes",
-                "-i", f"{home}/client_key", "-p", str(self.state["ports"]["ssh"]), f"{self.state['ssh_user']}@{self.net}.1", *words]
+                "-i", f"{home}/client_key", "-p", str(self.state["ports"]["ssh"]),
+                f"{self.state['ssh_user']}@{self.state['sites']['production']['address']}", *words]
         return subprocess.run(argv, capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL)
 
 
@@ -233,8 +236,10 @@ def _json_lines(path: Path) -> Iterator[dict]:
 class Builder:
     """Makes a lab, step by step; `abandon` takes back whatever was done."""
 
-    def __init__(self, build: Path, rows: int, keep: bool, standby: Optional[str]) -> None:
+    def __init__(self, build: Path, rows: int, keep: bool, standby: Optional[str], agents: bool = False, hosts: bool = False) -> None:
         self.standby = standby
+        self.agents, self.hosts = agents, hosts
+        self.program = build.absolute() / "src" / "cli" / "bascule"
         self.api = build / "lab" / "akig-api"
         if not self.api.exists():
             raise LabError(f'no "{self.api}"; build it first: ninja -C {build}')
@@ -250,10 +255,20 @@ class Builder:
         self.folder = _make_folder(folder)
         self.net, self.lock_fd, lock = claim_network()
         me = pwd.getpwuid(os.geteuid()).pw_name
-        sites = {site: {"address": f"{self.net}.{n}", "pg_port": free_port(f"{self.net}.{n}", 5432), "api_port": free_port(f"{self.net}.{n}", 8080)}
-                 for n, site in enumerate(SITES, 1)}
+        host_pid = self.make_host() if self.hosts else 0
+        addresses = dict(zip(SITES, (f"{self.net}.1", f"{self.net}.2") if not self.hosts else (host_net(self.net) + ".1", host_net(self.net) + ".254")))
+        # On a host of its own every port is free.
+        sites = {site: {"address": at, "pg_port": free_port(at, 5432) if not self.hosts else 5432, "api_port": free_port(at, 8080) if not self.hosts else 8080}
+                 for site, at in addresses.items()}
+        etcd_at = addresses["dr"] if self.hosts else f"{self.net}.30"
         self.state = {"net": self.net, "lock": str(lock), "user": self.user, "ssh_user": me, "pgbin": self.pgbin, "rows": self.rows, "standby": self.standby, "sites": sites,
                       "ports": {name: free_port(f"{self.net}.{n}", wish) for name, (n, wish) in PORTS.items()}, "procs": {}}
+        self.state["ports"]["ssh"] = 2222 if self.hosts else free_port(addresses["production"], 2222)
+        if self.agents:
+            self.state |= {"agents": True, "etcd": f"http://{etcd_at}:2379", "etcd_peer": f"http://{etcd_at}:2380"}
+        if host_pid:
+            self.state["hosts"] = {"production": host_pid}
+            self.state["procs"]["host"] = procs.identify(host_pid)
         self.save()
         self.made = True
 
@@ -278,6 +293,8 @@ class Builder:
             jobs = sites + [pool.submit(self.start_nginx), pool.submit(self.start_sshd)]
             for job in jobs:
                 job.result()
+        if self.agents:
+            self.start_agents()
         lab = Lab(self.folder, self.state)
         lab._watch, self.watch = self.watch, -1
         procs.wait_until("the edge to serve from production", START_S, lambda: lab.served_by() == "production")
@@ -294,6 +311,10 @@ class Builder:
         self.secret("smtp.password", secrets.token_urlsafe(12))
         self.secret("slack.url", f"http://{self.net}.20:{self.state['ports']['webhook']}/services/akig-incidents")
         (self.folder / "bascule.yaml").write_text(make_config(self.state))
+        for site in SITES if self.agents else ():  # an agent's host has a state folder of its own
+            self.secret(f"{site}.token", secrets.token_urlsafe(18))
+            (self.folder / f"{site}-agent").mkdir(0o700)
+            (self.folder / f"{site}.yaml").write_text(make_config(self.state).replace(f"state_dir: {self.folder}/state\n", f"state_dir: {self.folder}/{site}-agent\n"))
         source = Path(os.environ.get("BASCULE_PLAYBOOKS", SOURCE.parent / "etc" / "playbooks"))
         for path in source.glob("*.yaml"):
             text = path.read_text()
@@ -357,10 +378,44 @@ class Builder:
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"lab {name}", "-f", str(home / name)], check=True)
         shutil.copy(home / "client_key.pub", home / "authorized_keys")
         host_key = (home / "host_key.pub").read_text()
-        (home / "known_hosts").write_text(f"[{self.net}.1]:{self.state['ports']['ssh']} {host_key}")
+        production = self.state["sites"]["production"]["address"]
+        (home / "known_hosts").write_text(f"[{production}]:{self.state['ports']['ssh']} {host_key}")
         (home / "sshd_config").write_text(settings.sshd_config(self.folder, self.state, _needs_pam()))
-        child = self.spawn("sshd", ["/usr/sbin/sshd", "-D", "-e", "-f", str(home / "sshd_config")])
-        self.await_start("sshd", child, lambda: listens(f"{self.net}.1", self.state["ports"]["ssh"]))
+        child = self.spawn("sshd", [*unit.on_host(self.state, "production"), "/usr/sbin/sshd", "-D", "-e", "-f", str(home / "sshd_config")])
+        self.await_start("sshd", child, lambda: listens(production, self.state["ports"]["ssh"]))
+
+    def make_host(self) -> int:
+        """Production's host: a network namespace, held by a process, and a cable to it."""
+        if os.geteuid() != 0:
+            raise LabError("only root can give production a host of its own (a network namespace)")
+        net = host_net(self.net)
+        a, b = cable(self.net)
+        holder = subprocess.Popen(["/usr/bin/unshare", "--net", "/bin/sleep", "infinity"], stdin=subprocess.DEVNULL, start_new_session=True,
+                                  env={**os.environ, "BASCULE_LAB": str(self.folder)})
+        ours = os.stat("/proc/self/ns/net").st_ino
+        procs.wait_until("the namespace", START_S, lambda: os.stat(f"/proc/{holder.pid}/ns/net").st_ino != ours)
+        inside = ["nsenter", f"--net=/proc/{holder.pid}/ns/net", "ip"]
+        for words in (["ip", "link", "add", a, "type", "veth", "peer", "name", b, "netns", str(holder.pid)], ["ip", "address", "add", f"{net}.254/24", "dev", a],
+                      ["ip", "link", "set", a, "up"], [*inside, "address", "add", f"{net}.1/24", "dev", b], [*inside, "link", "set", b, "up"],
+                      [*inside, "link", "set", "lo", "up"]):
+            done = subprocess.run(words, capture_output=True, text=True)
+            if done.returncode != 0:
+                holder.kill()
+                raise LabError(f"{' '.join(words)}: {done.stderr.strip()}")
+        return holder.pid
+
+    def start_agents(self) -> None:
+        client, peer = self.state["etcd"], self.state["etcd_peer"]
+        if not shutil.which("etcd"):
+            raise LabError("no etcd found; apt-get install etcd-server")
+        (self.folder / "etcd").mkdir()
+        self.spawn("etcd", ["etcd", "--name", "one", "--data-dir", str(self.folder / "etcd"), "--listen-client-urls", client, "--advertise-client-urls", client,
+                            "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", f"one={peer}", "--logger", "zap", "--log-level", "error"])
+        procs.wait_until("etcd to answer", START_S, lambda: web.get(client + "/health", timeout=2).status == 200)
+        for site, state in zip(SITES, ("primary", "standby")):
+            child = self.spawn(f"{site}-agent", [*unit.on_host(self.state, site), str(self.program), "-c", str(self.folder / f"{site}.yaml"), "agent", site])
+            self.await_start(f"{site}-agent", child, lambda site=site, state=state: agent_state(self.state, site)["pg"] == state)
+        procs.wait_until("the standby to be seen receiving", START_S, lambda: agent_state(self.state, "dr")["receiving"])
 
     def start_site(self, site: str) -> None:
         """DR is not empty: it holds an older, smaller copy, as after its last restore test."""
@@ -416,6 +471,22 @@ class Builder:
         done = subprocess.run([f"{self.state['pgbin']}/psql", "-Xq", "-v", "ON_ERROR_STOP=1", "-d", where, *arguments], capture_output=True, text=True)
         if done.returncode != 0:
             raise LabError(f"psql on {site} failed: {done.stderr.strip()}")
+
+
+def host_net(net: str) -> str:
+    """The network of production's host, as unique as that of the lab."""
+    return "10." + net.split(".", 1)[1]
+
+
+def cable(net: str) -> tuple[str, str]:
+    """The two ends of the cable to production's host: ours, and its own."""
+    ident = "".join(f"{int(n):02x}" for n in net.split(".")[1:])
+    return f"lab{ident}a", f"lab{ident}b"
+
+
+def agent_state(state: dict, site: str) -> dict:
+    answer = web.get(f"http://{state['sites'][site]['address']}:9346/v1/state", timeout=3)
+    return json.loads(answer.body)
 
 
 def _make_folder(folder: Optional[Path]) -> Path:

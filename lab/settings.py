@@ -42,13 +42,30 @@ def site_yaml(folder: Path, state: dict, site: str, host: str) -> str:
           url: http://{at['address']}:{at['api_port']}
           upstream: {at['address']}:{at['api_port']}
           unit: {unit_commands(folder, site, 'api')}
-        backup: {{folder: {folder}/backups, retention: 30d}}"""
+        backup: {{folder: {folder}/backups, retention: 30d}}{agent_yaml(folder, state, site)}"""
+
+
+def agent_yaml(folder: Path, state: dict, site: str) -> str:
+    """The agent beside a site's PostgreSQL, when the lab has them."""
+    if not state.get("agents"):
+        return ""
+    run_as = f", run_as: {state['user']}" if state["user"] else ""
+    return f"""
+        agent: {{listen: "{state['sites'][site]['address']}:9346", token: {{file: {folder}/secrets/{site}.token}}, pg_bindir: {state['pgbin']}{run_as}}}"""
+
+
+def by_lease(state: dict) -> str:
+    return "" if not state.get("agents") else """
+    replication: {user: postgres, slot: dr}"""
 
 
 def checks_yaml(folder: Path, state: dict, interval: str, slow: str, extra: str) -> str:
     if state.get("standby"):
         extra = f"""
       - {{id: dr.replication, type: replication, site: dr, interval: {interval}, timeout: 3s, fall: 2, rise: 2}}{extra}"""
+    if state.get("agents"):
+        extra = "".join(f"""
+      - {{id: {site}.agent, type: agent, site: {site}, interval: {interval}, timeout: 1s, fall: 2, rise: 2}}""" for site in ("production", "dr")) + extra
     every_site = "".join(f"""
       - {{id: {site}.database, type: postgres, site: {site}, interval: {interval}, timeout: 3s, fall: 2, rise: 2, \
 connect_timeout: 1s, read_timeout: 1s, write_timeout: 1s}}
@@ -64,14 +81,16 @@ json: status=ok, interval: 500ms, timeout: 2s}}{extra}"""
 
 def bascule_yaml(folder: Path, state: dict, stages: str, interval: str, extra_checks: str) -> str:
     net, ports = state["net"], state["ports"]
-    ssh = f"{{address: {net}.1, port: {ports['ssh']}, user: {state['ssh_user']}, identity: {folder}/ssh/client_key, " \
+    ssh = f"{{address: {state['sites']['production']['address']}, port: {ports['ssh']}, user: {state['ssh_user']}, identity: {folder}/ssh/client_key, " \
           f"known_hosts: {folder}/ssh/known_hosts}}"
     edge = f"{folder}/edge"
     stage_lines = "".join(f"\n          - {{name: {name}, after: {after}, notify: [{NOTIFIED[name]}]}}" for name, after in STAGES[stages].items())
+    etcd = f"etcd: {{endpoints: [\"{state['etcd']}\"]}}\n" if state.get("agents") else ""
+    playbooks = "[primary-lost.yaml, failover.yaml]" if state.get("agents") else "[database-down.yaml, failover.yaml]"
     return f"""# The miniature AKIG of this lab, made by lab/settings.py.
 state_dir: {folder}/state
 language: en
-
+{etcd}
 channels:
   - {{name: log, type: log, file: {folder}/state/notices.log}}
   - name: mail
@@ -123,7 +142,7 @@ services:
     affected: {{en: "User Dashboard\\nAPI Endpoints\\nMobile App", fr: "Tableau de bord\\nAPI\\nApplication mobile"}}
     status_page: https://status.akig.example/
     public_url: http://{net}.10:{ports['edge']}
-    automatic: true
+    automatic: true{by_lease(state)}
     sites:{site_yaml(folder, state, 'production', ssh)}{site_yaml(folder, state, 'dr', 'local')}
     endpoints:
       - {{path: /api/health, accept: [200], json: status=ok}}
@@ -148,7 +167,7 @@ services:
         stages:{stage_lines}
       - {{name: P2, rto: 1h, rpo: 1h, impact_per_hour: 10000, stages: [{{name: alert, after: 5s, notify: [ops]}}]}}
       - {{name: P3, rto: 24h, stages: [{{name: alert, after: 1m, notify: [ops]}}]}}
-    playbooks: [database-down.yaml, failover.yaml]
+    playbooks: {playbooks}
     checklists: [p1.yaml, failover.yaml, restore.yaml, post-incident.yaml]
     tickets: tracker
 """
@@ -186,7 +205,7 @@ http {{
 
 def sshd_config(folder: Path, state: dict, pam: bool) -> str:
     home = f"{folder}/ssh"  # also the home of who logs in: what the machine's own start-up files do is not the lab's
-    return f"""ListenAddress {state['net']}.1:{state['ports']['ssh']}
+    return f"""ListenAddress {state['sites']['production']['address']}:{state['ports']['ssh']}
 HostKey {home}/host_key
 AuthorizedKeysFile {home}/authorized_keys
 PidFile {home}/sshd.pid
@@ -233,4 +252,4 @@ log_line_prefix = '%m [%p] %q%u@%d '
 """
 
 
-PG_HBA = "host all all 127.0.0.0/8 trust\nhost replication all 127.0.0.0/8 trust\n"
+PG_HBA = "".join(f"host {what} all {where} trust\n" for what in ("all", "replication") for where in ("127.0.0.0/8", "samenet"))

@@ -38,6 +38,12 @@ def run_as(user: Optional[str]) -> dict:
     return {"user": user, "group": user, "extra_groups": []} if user else {}
 
 
+def on_host(state: dict, site: str) -> list[str]:
+    """What a command begins with to run on the host of a site, where that is a network namespace of its own."""
+    pid = state.get("hosts", {}).get(site)
+    return ["/usr/bin/nsenter", f"--net=/proc/{pid}/ns/net"] if pid else []
+
+
 class Unit:
     """One service of one site; what is common to both kinds."""
 
@@ -74,7 +80,7 @@ class Unit:
             self.launch()
 
     def launch(self) -> None:
-        argv = [sys.executable, __file__, str(self.folder), self.site, self.kind, "hold"]
+        argv = [*on_host(self.state, self.site), sys.executable, __file__, str(self.folder), self.site, self.kind, "hold"]
         holder = subprocess.Popen(argv, cwd="/", env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                   stderr=subprocess.DEVNULL, start_new_session=True)
         procs.wait_until(f"{self.name} to be ready", START_S, lambda: holder.poll() is not None or self.ready())

@@ -61,6 +61,8 @@ bool cause_mends(enum agent_cause cause)
 /* Only what ends a server is looked at: an application's own "out of memory" does not. */
 static bool is_grave(struct str line)
 {
+    if (str_starts(line, "postgres: ")) /* what it says before it can log */
+        return true;
     static const char *const levels[] = {"FATAL:", "PANIC:", "LOG:", "DETAIL:", "HINT:", "CONTEXT:"};
     for (size_t i = 0; i < COUNT_OF(levels); i++)
         if (memmem(line.p, line.n, levels[i], strlen(levels[i])))

@@ -117,6 +117,7 @@ static const char *site_word(struct arena *arena, const struct site *s, const ch
         {"url", s->application.url},
         {"upstream", s->application.upstream},
         {"backups", s->backup.folder},
+        {"agent", s->agent.url},
     };
     for (size_t i = 0; i < COUNT_OF(plain); i++)
         if (same(word, plain[i].word))

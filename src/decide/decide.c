@@ -120,6 +120,8 @@ void learn(struct decide *d, struct inc *inc, const char *run, bool success)
         return;
     if (is_end_of(&inc->fence, run))
         certify(d, inc, inc->fence.site);
+    if (is_end_of(&inc->promotion, run) && guard_proves_itself(d, svc, inc->promotion.site, inc->pub.from))
+        certify(d, inc, inc->pub.from);
     if (is_end_of(&inc->redirect, run)) {
         svc->active = inc->redirect.site;
         svc->moving = NOTHING;

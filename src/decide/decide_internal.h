@@ -181,7 +181,7 @@ struct inc {
     int64_t quiet_since_ms;    /* of alerts: none of them fires since then; 0: one does */
     int64_t moved_seq;         /* event during which `moves` were counted */
     int moves;
-    struct late_run fence, redirect, start; /* the newest of each; `run` empty: none whose end is to be learnt */
+    struct late_run fence, redirect, start, promotion; /* the newest of each; `run` empty: none whose end is to be learnt */
     struct checklists *lists;  /* NULL: the service has none */
     int reminders;
     int64_t reminded_at_ms;    /* the newest of them */
@@ -358,10 +358,12 @@ int64_t escalation_next_ms(const struct decide *d, const struct inc *inc);
 
 /* ---- guard.c ---- */
 
+/* By its success a promotion of `site` proves that `writer` writes no more: both live by a lease. */
+bool guard_proves_itself(const struct decide *d, const struct svc *svc, int site, int writer);
 bool guard_certified(const struct inc *inc, int site); /* has this incident proved that nothing writes at `site` any more? */
 enum safety { SAFE, REFUSED, REFUSED_UNLESS_APPROVED };
 /* The rules that stand above every playbook. */
-enum safety guard_safety(const struct svc *svc, const struct inc *inc, const struct deed *deed, bool approved, char why[MODEL_TEXT_SIZE]);
+enum safety guard_safety(const struct decide *d, const struct svc *svc, const struct inc *inc, const struct deed *deed, bool approved, char why[MODEL_TEXT_SIZE]);
 bool guard_paused(const struct decide *d, const struct svc *svc);
 enum ask guard_ask(const struct decide *d, const struct inc *inc, const struct deed *deed); /* must a person approve it first? */
 extern const char *const ask_reasons[];

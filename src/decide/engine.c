@@ -176,6 +176,7 @@ static void note_run(struct decide *d, struct inc *inc, const struct deed *deed)
     if (deed->kind == DEED_PROMOTE || deed->kind == DEED_SWITCHOVER) { /* from now on it may accept writes, also when nobody hears how it ended */
         svc->served[deed->site] = true;
         void_certificate(d, svc, deed->site);
+        inc->promotion = late;
     }
     if (deed->kind == DEED_START) {
         inc->start = late;
@@ -327,7 +328,7 @@ static enum happening look_at(struct decide *d, struct inc *inc, char why[MODEL_
         return say(why, MODEL_TEXT_SIZE, "this service has no other site"), STEP_CANNOT;
     if (guard_limited(d, inc, why))
         return STEP_LIMITED;
-    enum safety safety = guard_safety(svc, inc, &deed, top_more(inc)->approved, why);
+    enum safety safety = guard_safety(d, svc, inc, &deed, top_more(inc)->approved, why);
     top_more(inc)->approvable = safety == REFUSED_UNLESS_APPROVED;
     if (safety != SAFE)
         return STEP_REFUSED;

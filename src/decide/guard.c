@@ -37,13 +37,22 @@ static int writer_besides(const struct svc *svc, const struct inc *inc, int site
     return NOTHING;
 }
 
-/* A promoted standby accepts writes, whoever is sent there: so it needs what a redirection needs. */
-static enum safety guard_promote(const struct svc *svc, const struct inc *inc, int site, char *why)
+bool guard_proves_itself(const struct decide *d, const struct svc *svc, int site, int writer)
+{
+    const struct site *sites = svc->conf->sites.p;
+    return site != NOTHING && writer != NOTHING && site_lives_by_lease(d->config, svc->conf, &sites[site]) && site_lives_by_lease(d->config, svc->conf, &sites[writer]);
+}
+
+/* A promoted standby accepts writes, whoever is sent there: so it needs what a redirection needs. Where agents live by a lease, the
+   promotion waits itself until the old one has ended, or its lease has. */
+static enum safety guard_promote(const struct decide *d, const struct svc *svc, const struct inc *inc, int site, char *why)
 {
     if (site == NOTHING)
         return say(why, MODEL_TEXT_SIZE, "the site to promote is not known"), REFUSED;
     int writer = writer_besides(svc, inc, site);
-    return writer == NOTHING ? SAFE : refuse_without_certificate(svc, inc, writer, "promoting the standby", why);
+    if (writer == NOTHING || guard_proves_itself(d, svc, site, writer))
+        return SAFE;
+    return refuse_without_certificate(svc, inc, writer, "promoting the standby", why);
 }
 
 static enum safety guard_switch(const struct svc *svc, const struct inc *inc, int site, bool approved, char *why)
@@ -69,13 +78,13 @@ static enum safety guard_start(const struct svc *svc, const struct inc *inc, int
     return approved ? SAFE : refuse_without_approval(svc, inc, site, "starting it again", why);
 }
 
-enum safety guard_safety(const struct svc *svc, const struct inc *inc, const struct deed *deed, bool approved, char why[MODEL_TEXT_SIZE])
+enum safety guard_safety(const struct decide *d, const struct svc *svc, const struct inc *inc, const struct deed *deed, bool approved, char why[MODEL_TEXT_SIZE])
 {
     switch (deed->kind) {
     case DEED_SWITCH:
         return guard_switch(svc, inc, deed->site, approved, why);
     case DEED_PROMOTE:
-        return guard_promote(svc, inc, deed->site, why);
+        return guard_promote(d, svc, inc, deed->site, why);
     case DEED_START:
         return guard_start(svc, inc, deed->site, approved, why);
     case DEED_SWITCHOVER:
@@ -181,14 +190,15 @@ bool guard_paused(const struct decide *d, const struct svc *svc)
 /* Why the users are not moved without a person. */
 static enum ask ask_to_move(const struct decide *d, const struct svc *svc, const struct inc *inc, const struct deed *deed)
 {
-    const struct frame_more *more = &inc->more[inc->pub.depth - 1];
-    bool approved = inc->unattended || inc->retried || more->playbook_approved;
+    bool approved = inc->unattended || inc->retried || inc->more[inc->pub.depth - 1].playbook_approved, ours = false;
+    for (int i = 0; i < inc->pub.depth; i++) /* a playbook that another one called goes on with the same failover */
+        ours = ours || inc->more[i].moved;
     const struct failover_conf *f = &svc->conf->failover;
     if (!moves_users(svc, inc, deed) || approved)
         return ASK_NOT;
     if (!f->automatic)
         return ASK_PROMOTE;
-    bool cool = svc->failover_ms == TIME_NEVER || more->moved || d->now_ms - svc->failover_ms >= f->cool_down_ms;
+    bool cool = svc->failover_ms == TIME_NEVER || ours || d->now_ms - svc->failover_ms >= f->cool_down_ms;
     return cool ? ASK_NOT : ASK_COOL;
 }
 

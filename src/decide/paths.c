@@ -177,6 +177,15 @@ static void walk_call(struct walkthrough *w, int step, bool fenced, const struct
         walk_on(w, step, OUTCOME_FAILURE, true);
 }
 
+/* Where agents live by a lease, a promotion succeeds only when the one that wrote before has ended. */
+static bool ends_the_other(const struct service *service, const struct deed *deed)
+{
+    bool agents = service->failover.automatic && deed->kind == DEED_PROMOTE;
+    for (size_t i = 0; i < service->sites.n; i++)
+        agents = agents && service->sites.p[i].agent.listen;
+    return agents;
+}
+
 static void walk_step(struct walkthrough *w, int step, bool fenced)
 {
     bool *seen = &w->seen[2 * step + fenced];
@@ -187,8 +196,8 @@ static void walk_step(struct walkthrough *w, int step, bool fenced)
     const struct playbook *called = called_by(w->service, s);
     struct deed deed = path_deed(w->service, s->action);
     const struct site *site = deed.site == NOTHING ? NULL : &w->service->sites.p[deed.site];
-    bool active = site && site->role == SITE_PRODUCTION;
-    if ((deed.kind == DEED_SWITCH || deed.kind == DEED_PROMOTE) && !active && !fenced && !w->bad)
+    bool active = site && site->role == SITE_PRODUCTION, proves = ends_the_other(w->service, &deed);
+    if (!proves && (deed.kind == DEED_SWITCH || deed.kind == DEED_PROMOTE) && !active && !fenced && !w->bad)
         w->bad = s;
     if (s->when)
         walk_on(w, step, OUTCOME_SKIPPED, fenced);
@@ -196,7 +205,7 @@ static void walk_step(struct walkthrough *w, int step, bool fenced)
         walk_call(w, step, fenced, called);
         return;
     }
-    walk_on(w, step, OUTCOME_SUCCESS, fenced || (deed.kind == DEED_FENCE && active));
+    walk_on(w, step, OUTCOME_SUCCESS, fenced || proves || (deed.kind == DEED_FENCE && active));
     walk_on(w, step, OUTCOME_FAILURE, fenced);
     walk_on(w, step, OUTCOME_EXPIRY, fenced);
 }

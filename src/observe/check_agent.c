@@ -166,7 +166,7 @@ static bool valid(const struct check_conf *conf, const struct service *service, 
     const struct site *site;
     if (!check_needs_site(conf, service, &site, err))
         return false;
-    if (site->agent.url)
+    if (site->agent.listen || site->agent.url)
         return true;
     err_set(err, ERR_CONFIG, "site \"%s\" has no agent", site->name);
     return err_hint(err, "add \"agent: {listen: ADDRESS:PORT, ...}\" to the site");

@@ -34,6 +34,8 @@ static void causes_are_told_apart(void **state)
          "No space left"},
         {&exited, "FATAL:  could not write lock file \"postmaster.pid\": No space left on device\n", false, false, CAUSE_DISK_FULL, "No space left"},
         {&aborted, "PANIC:  could not locate a valid checkpoint record\n", false, false, CAUSE_CORRUPTION, "checkpoint record"},
+        {&exited, "postgres: could not find the database system\nExpected to find it in the directory \"/d\",\nbut could not open file \"/d/global/pg_control\": No such file or directory\n",
+         false, false, CAUSE_CORRUPTION, "could not find the database system"},
         /* A session's own trouble is not the server's. */
         {&killed, "ERROR:  out of memory\nERROR:  could not extend file: No space left on device\n", false, true, CAUSE_KILLED, "signal 9"},
     };

@@ -40,6 +40,49 @@ static void no_redirection_without_a_certificate(void **state)
     rig_close(&rig);
 }
 
+/* Agents at both sites, and an etcd: the promotion itself waits until the old primary has ended, or its lease. */
+static void a_promotion_by_lease_is_its_own_certificate(void **state)
+{
+    (void)state;
+    for (int agents = 0; agents <= 2; agents++) {
+        struct rig rig = rig_open();
+        struct service *service = &rig.config->services.p[0];
+        *vec_add(rig.arena, &rig.config->etcd.endpoints) = "http://127.0.0.1:2379";
+        for (int i = 0; i < agents; i++)
+            service->sites.p[i].agent.listen = "10.0.0.1:9346";
+        lonely(&rig, "promote standby");
+        fixture_add_step(rig.arena, fixture_playbook(rig.config, "lonely"), "then", "traffic switch standby");
+        start(&rig);
+        if (agents < 2) {
+            rig_assert_phase(&rig, STEP_BLOCKED, "only");
+            assert_non_null(strstr(rig_order(&rig, ORDER_BLOCKED)->text, "promoting the standby needs a fence certificate"));
+        } else {
+            rig_assert_run(&rig, "promote dr");
+            assert_false(rig_incident(&rig)->fenced);
+            rig_outcome(&rig, OUTCOME_SUCCESS, "");
+            assert_true(rig_incident(&rig)->fenced);
+            rig_assert_run(&rig, "traffic switch dr");
+        }
+        rig_close(&rig);
+    }
+}
+
+/* One that failed proves nothing: nobody is redirected. */
+static void a_promotion_by_lease_that_failed_proves_nothing(void **state)
+{
+    (void)state;
+    struct rig rig = rig_open();
+    *vec_add(rig.arena, &rig.config->etcd.endpoints) = "http://127.0.0.1:2379";
+    for (int i = 0; i < 2; i++)
+        rig.config->services.p[0].sites.p[i].agent.listen = "10.0.0.1:9346";
+    lonely(&rig, "promote standby")->on_failure = "next";
+    fixture_add_step(rig.arena, fixture_playbook(rig.config, "lonely"), "then", "traffic switch standby");
+    start(&rig);
+    rig_outcome(&rig, OUTCOME_FAILURE, "etcd does not answer");
+    rig_assert_phase(&rig, STEP_BLOCKED, "then");
+    rig_close(&rig);
+}
+
 static void a_person_s_playbook_needs_a_certificate_too(void **state)
 {
     (void)state;
@@ -581,6 +624,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_redirection_without_a_certificate),
+        cmocka_unit_test(a_promotion_by_lease_is_its_own_certificate),
+        cmocka_unit_test(a_promotion_by_lease_that_failed_proves_nothing),
         cmocka_unit_test(a_person_s_playbook_needs_a_certificate_too),
         cmocka_unit_test(sending_the_users_where_they_are_is_harmless),
         cmocka_unit_test(unknown_redirections_are_refused),
