@@ -60,7 +60,7 @@ def test_the_playbooks_that_ship_have_no_fault(program: Path, tmp_path: Path) ->
     assert printed(program, "-c", str(SAMPLE), "playbook", "lint") == f"{count - 1} playbooks, 0 errors, 0 warnings\n"
     text = SAMPLE.read_text() + 'etcd: {endpoints: ["http://10.0.0.3:2379"]}\n'
     for n, site in enumerate(("production", "dr"), 1):
-        text = text.replace(f"      - name: {site}\n", f'      - name: {site}\n        agent: {{listen: "10.0.0.{n}:9346"}}\n', 1)
+        text = text.replace(f"      - name: {site}\n", f'      - name: {site}\n        agent: {{listen: "10.0.0.{n}:9346", token: {{file: /etc/bascule/agent.token}}}}\n', 1)
         text = text.replace("    checks:\n", f"    checks:\n      - {{id: {site}.agent, type: agent, site: {site}, interval: 500ms}}\n", 1)
     config = tmp_path / "agents.yaml"
     config.write_text(text.replace("playbooks: [database-down.yaml,", "playbooks: [primary-lost.yaml,"))
