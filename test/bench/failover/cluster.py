@@ -122,8 +122,10 @@ class Cluster:
 
     def down(self) -> None:
         for name in self.net.machines:
-            pids = subprocess.run(["ip", "netns", "pids", name], capture_output=True, text=True).stdout.split()
-            send([p for p in map(identify, map(int, pids)) if p and p.pid != os.getpid()], signal.SIGKILL)
+            wait_until(f"the end of {name}", 30, lambda: (send(self.everything(name), signal.SIGKILL), not self.on(name))[1])
+        for process in self.running.values():
+            process.wait(10)
+        self.net.remove()
 
     def rebuild(self, name: str, origin: str) -> None:
         """The old primary becomes a new standby, by hand."""
@@ -133,8 +135,7 @@ class Cluster:
 
     def end(self, name: str) -> None:
         """Everything of a machine, at once."""
-        found = [p for p in map(identify, self.on(name)) if p]
-        send(found, signal.SIGKILL)
+        send(self.everything(name), signal.SIGKILL)
         if name in self.running:
             self.running.pop(name).wait(10)
         wait_until(f"the end of {name}", 10, lambda: not self.on(name))
@@ -264,6 +265,10 @@ class Cluster:
 
     def on(self, name: str) -> list[int]:
         return [int(pid) for pid in subprocess.run(["ip", "netns", "pids", name], capture_output=True, text=True).stdout.split() if int(pid) != os.getpid()]
+
+    def everything(self, name: str) -> list[Proc]:
+        """All that runs there, oldest first."""
+        return sorted((p for p in map(identify, self.on(name)) if p), key=lambda p: (p.start, p.pid))
 
     def processes(self, name: str, what: str) -> list[Proc]:
         """agent, sentinel, postmaster, postgres (all of it), walreceiver, walsender, checkpointer, walwriter, backends, etcd, controller."""

@@ -22,25 +22,29 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from clients import Client, Verdict, judge, outage, promised_to, stored_rows  # noqa: E402
 from cluster import DATA, ROOT, SITES, Cluster  # noqa: E402
 from network import be_alone  # noqa: E402
-from procs import wait_until  # noqa: E402
+from procs import send, wait_until  # noqa: E402
 from pair import TUNED  # noqa: E402
 
-SETTLE_S, AFTER_S, LONGEST_S = 3.0, 8.0, 60.0
-FAULTS = ("restart", "crash", "cut", "switchover")
+SETTLE_S, AFTER_S, LONGEST_S, PATIENT_S = 3.0, 8.0, 60.0, 600.0
+ORDINARY = ("restart", "crash", "cut", "switchover")
+FAULTS = (*ORDINARY, "sleep")
+SLEEP_S = 20.0
 
 
 class Watched:
-    """A cluster with those who write to it: the client, and a probe inside each server's own machine through sessions that it keeps."""
+    """A cluster with those who write to it: the client, a probe inside each server's own machine, through a session that it keeps, and one that waits
+    for an answer of the first primary however long it takes."""
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
         machines = [cluster[name] for name in DATA]
         self.client = Client("client", cluster["cl"], machines)
         self.probes = [Client(f"on-{name}", cluster[name], [cluster[name]], 0.05) for name in DATA]
+        self.patient = Client("patient", cluster["cl"], [cluster["n1"]], 0.05, PATIENT_S)
 
     @property
     def all(self) -> list[Client]:
-        return [self.client, *self.probes]
+        return [self.client, *self.probes, self.patient]
 
     def stop(self) -> None:
         for client in self.all:
@@ -63,6 +67,16 @@ def strike(cluster: Cluster, fault: str) -> tuple[float, Callable[[], None]]:
         moment = time.monotonic()
         cluster.net.pull("n1")
         return moment, lambda: cluster.net.plug("n1")
+    if fault == "sleep":
+        asleep = cluster.everything("n1")
+        moment = time.monotonic()
+        send(asleep, signal.SIGSTOP)
+
+        def wake() -> None:
+            time.sleep(max(0.0, moment + SLEEP_S - time.monotonic()))  # how long it sleeps
+            send(reversed(asleep), signal.SIGCONT)  # the youngest first: sessions have a start before whoever would end them
+
+        return moment, wake
     moment = time.monotonic()
     done = cluster.command("switchover", "dr")
     if done.returncode:
@@ -77,7 +91,7 @@ def settled(watched: Watched, moment: float) -> bool:
     return bool(newest and silence and newest.given - max(silence[2].given, moment) > AFTER_S)
 
 
-def one(build: Path, fault: str, *, sync: bool, tuned: bool, keep: bool = False) -> dict:
+def one(build: Path, fault: str, *, sync: bool, tuned: bool, told: bool = False, keep: bool = False) -> dict:
     folder = Path(tempfile.mkdtemp(prefix="bascule-failover."))
     cluster = Cluster(build, folder, sync=sync, failover=TUNED if tuned else None)
     watched: Optional[Watched] = None
@@ -88,6 +102,8 @@ def one(build: Path, fault: str, *, sync: bool, tuned: bool, keep: bool = False)
         before = len(watched.client.promises)
         assert before > SETTLE_S * 20, f"the client was promised {before} rows in {SETTLE_S} s: {watched.client.errors[-3:]}"
         moment, heal = strike(cluster, fault)
+        if told:
+            cluster.move("n2")
         came_back = True
         try:
             wait_until("promises after the fault", LONGEST_S, lambda: settled(watched, moment))
@@ -102,7 +118,7 @@ def one(build: Path, fault: str, *, sync: bool, tuned: bool, keep: bool = False)
         return {"fault": fault, "settings": "tuned" if tuned else "default", "repl": "sync" if sync else "async",
                 "outage": round(silence[0], 3) if came_back and silence else None, "from": silence[1].node if silence else "n1", "to": primary,
                 "promised": verdict.promised, "lost": len(verdict.lost), "lost_by": verdict.lost_by_node, "two_writers": len(verdict.doubled),
-                "two_writers_say": verdict.doubled[:2], "old_last": round(max(old), 2), "load": os.getloadavg()[0]}
+                "late": verdict.late, "two_writers_say": verdict.doubled[:2], "old_last": round(max(old), 2), "load": os.getloadavg()[0]}
     finally:
         if watched:
             watched.stop()
@@ -132,15 +148,16 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--tuned", action="store_true")
     parser.add_argument("--sync", action="store_true")
+    parser.add_argument("--told", action="store_true", help="the other site is told to take over at once, as a person would")
     parser.add_argument("--keep", action="store_true", help="leave folder and logs")
     parser.add_argument("--build", type=Path, default=ROOT / "build")
     options = parser.parse_args()
     if unknown := set(options.faults) - set(FAULTS):
         parser.error(f"no fault {', '.join(sorted(unknown))}; there are: {', '.join(FAULTS)}")
     rows = []
-    for fault in options.faults or FAULTS:
+    for fault in options.faults or ORDINARY:
         for _ in range(options.rounds):
-            rows.append(one(options.build.resolve(), fault, sync=options.sync, tuned=options.tuned, keep=options.keep))
+            rows.append(one(options.build.resolve(), fault, sync=options.sync, tuned=options.tuned, told=options.told, keep=options.keep))
             print(json.dumps(rows[-1]), flush=True)
     print("\n" + table(rows), file=sys.stderr)
     return 1 if any(r["two_writers"] or (r["lost"] and r["repl"] == "sync") for r in rows) else 0

@@ -98,6 +98,10 @@ class Network:
     def __getitem__(self, name: str) -> Machine:
         return self.machines[name]
 
+    def remove(self) -> None:
+        for name in (*self.machines, "switch"):
+            ip("netns", "del", name)
+
     # -- faults of the network --
 
     def cut(self, sender: str, receiver: str) -> None:

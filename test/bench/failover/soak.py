@@ -268,7 +268,7 @@ class Soak:
         verdict = self.verdict
         silent = sorted(self.silences)
         return {"minutes": round(minutes, 1), "episodes": self.episodes, "faults": sum(self.kinds.values()), "kinds": dict(self.kinds.most_common()),
-                "acknowledged": verdict.promised, "lost": len(verdict.lost), "two_writers": len(verdict.doubled), "promotions": self.moves,
+                "acknowledged": verdict.promised, "lost": len(verdict.lost), "two_writers": len(verdict.doubled), "late": verdict.late, "promotions": self.moves,
                 "rebuilt_by_hand": self.rebuilt, "not_known": sum(len(c.unknown) for c in self.watched.all),
                 "longest_without_a_write_s": {"median": round(silent[len(silent) // 2], 2), "worst": round(silent[-1], 2)} if silent else {},
                 "findings": self.findings, "load": os.getloadavg()[0]}
