@@ -124,8 +124,9 @@ bool action_over(const struct action_ctx *ctx)
     return left_of(ctx) <= 0;
 }
 
-static void pause_ms(int64_t ms)
+void action_pause(const struct action_ctx *ctx, int64_t wanted_ms)
 {
+    int64_t ms = action_time(ctx, wanted_ms);
     struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
     while (nanosleep(&t, &t) != 0 && errno == EINTR)
         ;
@@ -144,7 +145,7 @@ bool action_wait(const struct action_ctx *ctx, int64_t time_ms, int64_t every_ms
             *err = before;
         if (err->code == ERR_CANCELLED || now + every_ms >= end)
             return false;
-        pause_ms(every_ms);
+        action_pause(ctx, every_ms);
     }
 }
 

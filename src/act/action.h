@@ -60,6 +60,7 @@ void action_say(char *to, size_t size, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* The first `wanted_ms`, or what is left of the budget when that is less; some of the budget is kept for saying how it ended.
    At least 1. */
 int64_t action_time(const struct action_ctx *ctx, int64_t wanted_ms);
+void action_pause(const struct action_ctx *ctx, int64_t wanted_ms); /* no longer than that */
 bool action_over(const struct action_ctx *ctx); /* the budget is used up */
 /* The named site; else an error that names the sites there are. */
 MUST_USE bool action_site(const struct action_ctx *ctx, const char *name, const struct site **ret, struct err *err);

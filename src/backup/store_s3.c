@@ -3,7 +3,7 @@
 #include <unistd.h>
 
 #include "backup/store.h"
-#include "backup/xml.h"
+#include "io/xml.h"
 #include "io/transfer.h"
 #include "sys/file.h"
 #include "sys/secret.h"

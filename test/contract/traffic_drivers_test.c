@@ -21,6 +21,9 @@ static const struct {
     {&world_pgbouncer, pgbouncer_tests},
     {&world_address, address_tests},
     {&world_command, command_tests},
+    {&world_cloudflare, cloudflare_tests},
+    {&world_route53, route53_tests},
+    {&world_elbv2, elbv2_tests},
 };
 
 static size_t chosen;

@@ -19,7 +19,8 @@ struct world_kind {
     void (*close)(struct world *w); /* may be NULL */
     char *(*state)(struct world *w); /* of the server itself, asked without the driver; what undo must bring back */
 };
-extern const struct world_kind world_nginx, world_haproxy, world_bind, world_knot, world_pgbouncer, world_address, world_command;
+extern const struct world_kind world_nginx, world_haproxy, world_bind, world_knot, world_pgbouncer, world_address, world_command, world_cloudflare, world_route53,
+    world_elbv2;
 
 struct world {
     const struct world_kind *kind;
@@ -70,4 +71,5 @@ struct world_test {
     const char *name;
     void (*fn)(struct world *w);
 };
-extern const struct world_test haproxy_tests[], dns_tests[], pgbouncer_tests[], address_tests[], command_tests[]; /* ended by NULL */
+extern const struct world_test haproxy_tests[], dns_tests[], pgbouncer_tests[], address_tests[], command_tests[], cloudflare_tests[],
+    route53_tests[], elbv2_tests[]; /* ended by NULL */

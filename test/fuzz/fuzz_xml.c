@@ -1,5 +1,5 @@
-/* What an S3 server answers with, which is whatever a stranger in its place sends. */
-#include "backup/xml.h"
+/* What S3, Route 53 or a load balancer of AWS answers with, which is whatever a stranger in its place sends. */
+#include "io/xml.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -104,7 +104,10 @@ def test_every_way_to_move_the_users_that_is_shown_is_right(program: Path, tmp_p
     assert sorted(re.search(r"driver: (\w+)", one)[1] for one in shown) == sorted(drivers) and len(drivers) > 5
     before, after = re.split(r"(?m)^    traffic:\n(?:(?:      .*|    #.*)\n)+", SAMPLE.read_text())
     by_hand = {"nginx": "sudo tee /etc/nginx/conf.d/akig-upstream.conf", "haproxy": "shutdown sessions server akig/web-1", "address": "address del 192.0.2.100/24 dev eth0",
-               "dns": "update add www.akig.com. 60 A 198.51.100.10", "pgbouncer": "KILL \"akig\"", "command": "/usr/local/bin/edge switch dr"}
+               "dns": "update add www.akig.com. 60 A 198.51.100.10", "pgbouncer": "KILL \"akig\"", "command": "/usr/local/bin/edge switch dr",
+               "cloudflare": '{"name":"www.akig.com","type":"A","content":"198.51.100.10","ttl":1,"proxied":true}',
+               "route53": '{"Action":"UPSERT","ResourceRecordSet":{"Name":"www.akig.com.","Type":"A","TTL":60,"ResourceRecords":[{"Value":"198.51.100.10"}]}}',
+               "elbv2": 'targetgroup/dr/943f017f100becff","Weight":1}'}
     for one in shown:
         path = tmp_path / "bascule.yaml"
         path.write_text(before + one + after)

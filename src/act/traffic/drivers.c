@@ -3,12 +3,16 @@
 
 #include "base/banned.h"
 
-extern const struct traffic_ops traffic_address, traffic_command, traffic_dns, traffic_haproxy, traffic_nginx, traffic_pgbouncer;
+extern const struct traffic_ops traffic_address, traffic_command, traffic_dns, traffic_haproxy, traffic_nginx, traffic_pgbouncer,
+    traffic_cloudflare, traffic_route53, traffic_elbv2;
 
 const struct traffic_ops *const traffic_drivers[] = {
     &traffic_nginx,
     &traffic_haproxy,
     &traffic_dns,
+    &traffic_cloudflare,
+    &traffic_route53,
+    &traffic_elbv2,
     &traffic_pgbouncer,
     &traffic_address,
     &traffic_command,

@@ -1,5 +1,5 @@
-/* backup/xml.c -- No document is built: what is not asked for is not looked at. */
-#include "backup/xml.h"
+/* io/xml.c -- No document is built: what is not asked for is not looked at. */
+#include "io/xml.h"
 
 /* "<tag>" or "<tag attr...>"; not "<tagger>". */
 static const char *find_open(struct str in, const char *tag, const char **ret_after)

@@ -1,4 +1,4 @@
-/* backup/xml.h -- The little of XML that an S3 server answers with: elements by name, without attributes that matter. */
+/* io/xml.h -- The little of XML that S3 and other services of AWS answer with: elements by name, without attributes that matter. */
 #pragma once
 #include "base/base.h"
 
