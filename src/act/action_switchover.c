@@ -233,7 +233,7 @@ static bool keep_phase(struct move *m, enum plan_phase phase, struct err *err)
 static bool begin(struct move *m, struct err *err)
 {
     int64_t now = clock_wall_ms();
-    m->plan = (struct plan){.timeline = m->primary.timeline, .began_ms = now, .stopped_ms = now, .incident = m->ctx->incident};
+    m->plan = (struct plan){.timeline = m->primary.timeline, .began_ms = now, .stopped_ms = now, .in_sync = m->primary.in_sync > 0, .incident = m->ctx->incident};
     COPY_TO(m->plan.from, m->from->name);
     COPY_TO(m->plan.to, m->to->name);
     COPY_TO(m->plan.slot, m->standby.own_slot);
@@ -428,6 +428,25 @@ static void drop_slot(struct move *m)
         report_fact(m->ctx->report, "switchover.slot", "slot \"%s\" of site \"%s\" was not dropped and keeps changes: %s", m->plan.slot, m->from->name, why.message);
 }
 
+static bool set_wait(struct move *m, struct err *err)
+{
+    const char *name = pg_identifier(m->new, m->ctx->arena, m->from->name), *value = name ? pg_literal(m->new, m->ctx->arena, name) : NULL;
+    if (!value)
+        return err_set(err, ERR_DATA, "the name of site \"%s\" is no text", m->from->name);
+    return pg_exec(m->new, m->ctx->arena, arena_printf(m->ctx->arena, "alter system set synchronous_standby_names = %s", value), NULL, 0, action_time(m->ctx, QUESTION_MS), NULL, err) &&
+           pg_exec(m->new, m->ctx->arena, "select pg_catalog.pg_reload_conf()", NULL, 0, action_time(m->ctx, QUESTION_MS), NULL, err);
+}
+
+/* Commits waited for the standby before, so they do again, now that there is one. */
+static void wait_again(struct move *m)
+{
+    struct err why = {0};
+    if (!m->plan.in_sync)
+        return;
+    bool ok = set_wait(m, &why);
+    report_fact(m->ctx->report, "switchover.synchronous", "%s", ok ? arena_printf(m->ctx->arena, "commits wait for site \"%s\"", m->from->name) : why.message);
+}
+
 /* The users are served already: what fails here is said, and mended by a failback. */
 static const char *let_old_follow(struct move *m)
 {
@@ -440,8 +459,10 @@ static const char *let_old_follow(struct move *m)
                unit_do(m->ctx, &m->from->host, &m->from->database.unit, UNIT_START, action_time(m->ctx, START_MS), &result, &err) &&
                action_wait(m->ctx, FOLLOWS_MS, LOOK_SLOWLY_MS, old_follows, m, &err));
     report_fact(m->ctx->report, "switchover.follows", "%s", ok ? "yes" : err.message);
-    if (ok)
+    if (ok) {
         drop_slot(m);
+        wait_again(m);
+    }
     return ok ? NULL : arena_printf(m->ctx->arena, "%s", err.message);
 }
 

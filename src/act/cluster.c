@@ -1,13 +1,15 @@
 /* act/cluster.c -- All is done by constant scripts: what varies travels as words, passwords and settings on stdin. */
 #include "act/cluster.h"
 
+#include <inttypes.h>
+
 #include "io/pg.h"
 #include "sys/clock.h"
 #include "sys/secret.h"
 
 #include "base/banned.h"
 
-enum { QUICK_MS = 20 * MS_SECOND, REWIND_MS = 30 * MS_MINUTE, COPY_MS = 12 * MS_HOUR, SETTINGS_MAX = 256 * 1024 };
+enum { QUICK_MS = 20 * MS_SECOND, REWIND_MS = 30 * MS_MINUTE, COPY_MS = 12 * MS_HOUR, SETTINGS_MAX = 256 * 1024, MARGIN_BYTES = 256 * 1024 * 1024 };
 
 /* $1 data directory, $2 folder of PostgreSQL's programs or "", $3 the script for its owner; the rest are that script's own. Beside a
    directory that is being swapped stands its copy, which says whose it is, too. */
@@ -237,7 +239,9 @@ bool cluster_copy(const struct action_ctx *ctx, const struct site *site, const s
         return err_prefix(err, "asking site \"%s\" for its size", primary->name);
     if (pg_int(rows, 0, 1))
         return err_set(err, ERR_REFUSED, "site \"%s\" has tablespaces, whose folders a copy on this host would share with the old data", primary->name);
-    const char *needed = arena_printf(ctx->arena, "%lld", (long long)(pg_int(rows, 0, 0) + pg_int(rows, 0, 0) / 10 + 256 * 1024 * 1024));
+    int64_t bytes = pg_int(rows, 0, 0);
+    bytes += bytes / 10 + MARGIN_BYTES;
+    const char *needed = arena_printf(ctx->arena, "%" PRId64, bytes);
     const char *more[] = {following_conninfo(ctx->arena, &plain), f->slot, needed, NULL};
     return run_ok(ctx, site, "copying by pg_basebackup", script, more, passline(ctx, f->password), COPY_MS, NULL, err);
 }

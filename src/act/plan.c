@@ -59,7 +59,7 @@ bool plan_load(const struct action_ctx *ctx, struct plan *ret, struct err *err)
     if (!phase_of(json_string(json_get(root, "phase")), &p.phase) || !take(root, "from", p.from, sizeof(p.from)) || !take(root, "to", p.to, sizeof(p.to)) ||
         !take(root, "why", p.why, sizeof(p.why)) || !take(root, "slot", p.slot, sizeof(p.slot)) || !position || !lsn_parse(str_of(position), &p.checkpoint) ||
         !json_integer(json_get(root, "timeline"), &p.timeline) || !json_integer(json_get(root, "began_ms"), &p.began_ms) ||
-        !json_integer(json_get(root, "stopped_ms"), &p.stopped_ms) || !json_integer(json_get(root, "incident"), &p.incident))
+        !json_integer(json_get(root, "stopped_ms"), &p.stopped_ms) || !json_truth(json_get(root, "in_sync"), &p.in_sync) || !json_integer(json_get(root, "incident"), &p.incident))
         return err_set(err, ERR_DATA, "\"%s\" is not what this program writes", path);
     *ret = p;
     return true;
@@ -79,6 +79,7 @@ bool plan_keep(const struct action_ctx *ctx, const struct plan *plan, struct err
     json_put_int(&j, "timeline", plan->timeline);
     json_put_int(&j, "began_ms", plan->began_ms);
     json_put_int(&j, "stopped_ms", plan->stopped_ms);
+    json_put_bool(&j, "in_sync", plan->in_sync);
     json_put_int(&j, "incident", plan->incident);
     json_object_end(&j);
     buf_putc(&text, '\n');

@@ -23,6 +23,7 @@ struct plan {
     uint64_t checkpoint;         /* of the shutdown; 0: not known yet */
     int64_t timeline;            /* of the old primary */
     int64_t began_ms, stopped_ms; /* wall time: of the whole, and of the first order to stop */
+    bool in_sync;                /* commits of the old primary waited for the new one */
     int64_t incident;            /* 0: none */
 };
 

@@ -1,17 +1,12 @@
 /* cli/cmd_switchover.c -- A planned move, and the way back: what people type for the actions `switchover` and `failback`. The first is a
    playbook, so that a controller that runs knows of it and does not take the shutdown for a fault; the second moves nobody. */
-#include <poll.h>
-
 #include "act/action.h"
 #include "cli/person.h"
+#include "cli/playrun.h"
 #include "cli/sides.h"
-#include "daemon/daemon.h"
-#include "record/story.h"
 #include "sys/log.h"
 
 extern const struct command cmd_switchover, cmd_failback;
-
-#define PLAYBOOK "switchover"
 
 struct wish {
     const char *to;
@@ -76,90 +71,15 @@ static int usage_of(const struct command *command, const struct err *err)
 
 /* ---- switchover ---- */
 
-struct watching {
-    struct cli *cli;
-    const char *service;
-    int64_t seq, incident;
-    bool over, done, cancelled;
-    bool show;
+struct ending {
+    bool done;
 };
 
-static bool watch_row(void *arg, const struct record *record)
+static void look_for_end(void *arg, const struct record *record)
 {
-    struct watching *w = arg;
-    w->seq = record->seq;
-    bool opens = record->is_order && (record->kind == ORDER_OPEN || record->kind == ORDER_STEP) && same(record->service, w->service);
-    if (opens && !w->incident)
-        w->incident = record->incident;
-    if (!w->incident || record->incident != w->incident)
-        return true;
-    if (w->show) {
-        printf("%s  %s\n", moment_iso(w->cli->arena, record->wall_ms), story_sentence(w->cli->arena, record, w->cli->language));
-        fflush(stdout);
-    }
-    if (!record->is_order && record->kind == EVENT_FACT && same(record->subject, "switchover.ended")) {
-        w->done = same(record->text, "done");
-        w->cancelled = same(record->text, "cancelled");
-    }
-    if (record->is_order && (record->kind == ORDER_BLOCKED || (record->kind == ORDER_STATE && record->number == INCIDENT_RESOLVED)))
-        w->over = true;
-    return !w->over;
-}
-
-static int64_t newest_row(const struct cli *cli)
-{
-    struct journal *journal;
-    if (!journal_open(cli->config->state_dir, JOURNAL_READ, true, &journal, NULL))
-        return 0;
-    int64_t seq = journal_last(journal);
-    journal_close(&journal);
-    return seq;
-}
-
-static bool ask_controller(struct watching *w, const struct service *service, struct err *err)
-{
-    struct journal *journal;
-    if (!journal_open(w->cli->config->state_dir, JOURNAL_APPEND, true, &journal, err))
-        return false;
-    struct event event = {.kind = EVENT_OPEN, .number = -1};
-    COPY_TO(event.service, service->name);
-    COPY_TO(event.subject, PLAYBOOK);
-    COPY_TO(event.who, person_name(w->cli->arena));
-    COPY_TO(event.text, _("started by hand"));
-    bool ok = person_says(journal, &event, NULL, &w->seq, err);
-    while (ok && !w->over) {
-        ok = journal_read(journal, w->seq, 0, watch_row, w, err);
-        poll(NULL, 0, 100); /* the pace at which a person is shown what another process does */
-    }
-    journal_close(&journal);
-    return ok;
-}
-
-static bool run_here(struct watching *w, const struct service *service, struct err *err)
-{
-    struct daemon_spec spec = {.config = w->cli->config, .self = w->cli->self, .only_playbook = PLAYBOOK, .service = service->name,
-                               .who = person_name(w->cli->arena), .live = true};
-    struct journal *journal;
-    (void)daemon_run(&spec); /* what became of it stands in the journal */
-    if (!journal_open(w->cli->config->state_dir, JOURNAL_READ, true, &journal, err))
-        return false;
-    bool ok = journal_read(journal, w->seq, 0, watch_row, w, err);
-    journal_close(&journal);
-    return ok;
-}
-
-static bool carry_out(struct cli *cli, const struct service *service, int *ret_status, struct err *err)
-{
-    struct watching w = {.cli = cli, .service = service->name, .seq = newest_row(cli)};
-    if (!service_playbook(service, PLAYBOOK)) {
-        err_set(err, ERR_NOT_FOUND, _("service \"%s\" has no playbook \"%s\""), service->name, PLAYBOOK);
-        return err_hint(err, _("name its file under `playbooks:` of the service"));
-    }
-    w.show = controller_runs(cli);
-    if (!(w.show ? ask_controller(&w, service, err) : run_here(&w, service, err)))
-        return false;
-    *ret_status = w.done ? 0 : 1;
-    return true;
+    struct ending *ending = arg;
+    if (!record->is_order && record->kind == EVENT_FACT && same(record->subject, "switchover.ended"))
+        ending->done = same(record->text, "done");
 }
 
 static int run_switchover(struct cli *cli, int argc, char **argv)
@@ -168,7 +88,6 @@ static int run_switchover(struct cli *cli, int argc, char **argv)
     struct wish wish;
     const struct service *service;
     const struct site *from, *other, *to;
-    int status = 0;
     if (of_controller(argc, argv))
         return cmd_action_run(cli, argc, argv);
     if (!read_wish(cli, argc, argv, &wish, &err))
@@ -181,6 +100,8 @@ static int run_switchover(struct cli *cli, int argc, char **argv)
         return cli_fail(&err);
     }
     struct action_ctx ctx = ctx_of(cli, service);
+    struct ending ending = {0};
+    struct playrun run;
     *vec_add(cli->arena, &ctx.args) = to->name;
     if (wish.dry)
         return action_carry_out(action_find("switchover"), &ctx, true);
@@ -192,7 +113,7 @@ static int run_switchover(struct cli *cli, int argc, char **argv)
         err_set(&err, ERR_USAGE, _("from site \"%s\" the playbooks lead to site \"%s\""), from->name, other->name);
         return cli_fail(&err);
     }
-    return carry_out(cli, service, &status, &err) ? status : cli_fail(&err);
+    return !playrun_carry_out(cli, service, "switchover", _("started by hand"), look_for_end, &ending, &run, &err) ? cli_fail(&err) : ending.done ? 0 : 1;
 }
 
 const struct command cmd_switchover = {

@@ -209,7 +209,7 @@ static void begin(struct daemon *d)
         COPY_TO(open.service, d->spec->service);
         COPY_TO(open.subject, d->spec->only_playbook);
         COPY_TO(open.who, d->spec->who);
-        COPY_TO(open.text, "started by hand");
+        COPY_TO(open.text, d->spec->why ? d->spec->why : "started by hand");
         daemon_feed(d, &open, NULL);
     }
     observe_begin(d->observe);

@@ -8,6 +8,7 @@ struct daemon_spec {
     const char *self;          /* path of this program, for the commands it runs */
     const char *only_playbook; /* non-NULL: no checks are scheduled; this playbook is run for `service` and the program ends with it */
     const char *service;
+    const char *why;           /* what stands in the journal as its cause; NULL: that it was started by hand */
     const char *who;           /* of a run started by a person */
     bool live;                 /* print the timeline as it happens on stdout */
 };

@@ -260,3 +260,46 @@ def test_what_takes_writes_is_not_overwritten(pair: Bascule) -> None:
     refused = pair.run("switchover", "--to", "dr", "--dry-run")
     assert refused.returncode == 1 and "two primaries must never be" in refused.stderr
     assert is_primary(lab, "production")
+
+
+# ---- drills ----
+
+def test_a_drill_is_the_real_thing_and_is_kept(make_bascule) -> None:
+    """A failover on purpose, with what it took; then home again, by the commands that its report names; then a planned one, and both in the list."""
+    bascule = make_bascule(rows=1_000, sync=True)
+    lab = bascule.lab
+    add_playbook(lab)
+    assert "no drill is on record" in bascule.ok("drill", "list")
+    refused = bascule.run("drill", "failover")
+    assert refused.returncode == 1 and "no way" in refused.stderr, "where the primary stands was never looked at, so what would be lost is not known"
+    bascule.ok("status", "dr")
+    refused = bascule.run("drill", "failover", "akig")
+    assert refused.returncode == 1 and "--yes" in refused.stderr and is_primary(lab, "production")
+    user = paying(lab)
+    said = bascule.ok("drill", "failover", "--yes", timeout=SWITCH_S)
+    assert is_primary(lab, "dr") and not lab.postmaster("production") and lab.served_by() == "dr"
+    first = json.loads(bascule.ok("drill", "list", "--json"))
+    assert len(first) == 1 and first[0]["ok"] and first[0]["way"] == "promote" and first[0]["rto_met"] and first[0]["rpo_met"]
+    assert 0 < first[0]["outage_ms"] <= first[0]["rto_ms"] < first[0]["rto_target_ms"] and first[0]["rpo_ms"] == 0
+    report = next((lab.folder / "state" / "drills" / "akig").glob("*.md")).read_text()
+    assert "bascule failback production" in report and report in said and "| promote | success |" in report
+    assert facts(bascule)["drill.rto_ms"] == str(first[0]["rto_ms"])
+    bascule.ok("failback", "production", timeout=SWITCH_S)
+    done = bascule.run("drill", "switchover", "--yes", timeout=SWITCH_S)
+    assert done.returncode == 0, done.stdout + done.stderr
+    moved(lab, "dr", "production")
+    assert lab.psql("production", "SELECT sync_state FROM pg_stat_replication") == "async", "nobody waited for the new copy, so nobody does now"
+    listed = bascule.ok("drill", "list")
+    assert len(listed.splitlines()) == 2 and listed.count("█") > 2 and "dr -> production  met" in listed
+    assert counted(lab, user, "production").lost == []
+    bascule.verify()
+
+
+def test_commits_wait_again_where_they_waited_before(make_bascule) -> None:
+    bascule = make_bascule(rows=1_000, sync=True)
+    lab = bascule.lab
+    add_playbook(lab)
+    bascule.ok("switchover", "--to", "dr", timeout=SWITCH_S)
+    moved(lab, "production", "dr")
+    wait_until("a synchronous standby", 30, lambda: lab.psql("dr", "SELECT sync_state FROM pg_stat_replication") == "sync")
+    assert facts(bascule)["switchover.synchronous"] == "commits wait for site \"production\""
