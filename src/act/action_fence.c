@@ -23,7 +23,8 @@ static bool valid(const struct action_ctx *ctx, struct err *err)
 
 enum { FENCES_MAX = 16 };
 
-/* Those that are configured, in the order in which they are tried; ERR_CONFIG with what the first lacks when there is none. */
+/* Those that are configured, in the order in which they are tried; what the first lacks that anybody could expect to be there when there
+   is none. */
 static bool choose(const struct action_ctx *ctx, const struct site *site, const struct fence_ops *ret[FENCES_MAX], size_t *ret_count, struct err *err)
 {
     struct err first = {0};
@@ -32,7 +33,7 @@ static bool choose(const struct action_ctx *ctx, const struct site *site, const 
         struct err why = {0};
         if (fence_list[i]->usable(ctx, site, &why))
             ret[(*ret_count)++] = fence_list[i];
-        else if (!i)
+        else if (!first.code && !fence_list[i]->by_lease)
             first = why;
     }
     if (!*ret_count)
@@ -198,28 +199,73 @@ static bool stop_by_any(const struct action_ctx *ctx, const struct site *site, c
     return false;
 }
 
-static bool run(const struct action_ctx *ctx, enum outcome *ret_outcome, char *ret_text, struct err *err)
+/* The certificate as `certificate`, and the name of who gave it. *ret_stopped is false when nothing could be stopped. */
+static bool certify(const struct action_ctx *ctx, const struct site *site, const struct fence_ops *const *fences, size_t n, char *certificate, size_t size,
+                    const char **ret_by, bool *ret_stopped, struct err *err)
 {
-    const struct site *site;
-    const struct fence_ops *fences[FENCES_MAX], *fence = NULL;
-    size_t n;
     struct session session SCOPED(session_close) = {0};
+    const struct fence_ops *fence = NULL;
     char evidence[FENCE_EVIDENCE_SIZE] = "", write[400];
-    if (!action_site(ctx, ctx->args.p[0], &site, err))
-        return false;
-    if (!choose(ctx, site, fences, &n, err))
-        return blocked(ctx, site, err, ret_outcome, ret_text);
     report_progress(ctx->report, 0, 0, "opening a session with %s", site->name);
     open_session(ctx, site, &session);
-    if (!stop_by_any(ctx, site, fences, n, evidence, &fence, err))
-        return err->code == ERR_UNAVAILABLE ? blocked(ctx, site, err, ret_outcome, ret_text) : false;
+    *ret_stopped = stop_by_any(ctx, site, fences, n, evidence, &fence, err);
+    if (!*ret_stopped)
+        return false;
     struct port port = {.ctx = ctx, .site = site, .powered_off = fence->powers_off};
     if (!prove_session_dead(ctx, site, &session, fence->powers_off, write, sizeof(write), err) ||
         !action_wait(ctx, REFUSED_WITHIN_MS, LOOK_EVERY_MS, port_refuses, &port, err))
         return err_hint(err, "is what was stopped the database that listens at the address of \"%s\"? it was stopped: %s", site->name, evidence);
-    report_fact(ctx->report, "fence.certificate", "by %s: %s; %s; %s", fence->name, evidence, write, port.say);
+    action_say(certificate, size, "%s; %s; %s", evidence, write, port.say);
+    *ret_by = fence->name;
+    return true;
+}
+
+static size_t others_of(const struct fence_ops **fences, size_t n)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++)
+        if (!fences[i]->by_lease)
+            fences[kept++] = fences[i];
+    return kept;
+}
+
+bool fence_has_others(const struct action_ctx *ctx, const struct site *site)
+{
+    const struct fence_ops *fences[FENCES_MAX];
+    size_t n;
+    struct err err = {0};
+    return choose(ctx, site, fences, &n, &err) && others_of(fences, n) > 0;
+}
+
+bool fence_by_others(const struct action_ctx *ctx, const struct site *site, char *evidence, size_t size, struct err *err)
+{
+    const struct fence_ops *fences[FENCES_MAX];
+    size_t n;
+    const char *by;
+    bool stopped;
+    if (!choose(ctx, site, fences, &n, err))
+        return false;
+    n = others_of(fences, n);
+    return n ? certify(ctx, site, fences, n, evidence, size, &by, &stopped, err) : err_set(err, ERR_CONFIG, "site \"%s\" has no other fence", site->name);
+}
+
+static bool run(const struct action_ctx *ctx, enum outcome *ret_outcome, char *ret_text, struct err *err)
+{
+    const struct site *site;
+    const struct fence_ops *fences[FENCES_MAX];
+    size_t n;
+    char certificate[MODEL_TEXT_SIZE];
+    const char *by;
+    bool stopped;
+    if (!action_site(ctx, ctx->args.p[0], &site, err))
+        return false;
+    if (!choose(ctx, site, fences, &n, err))
+        return blocked(ctx, site, err, ret_outcome, ret_text);
+    if (!certify(ctx, site, fences, n, certificate, sizeof(certificate), &by, &stopped, err))
+        return !stopped && err->code == ERR_UNAVAILABLE ? blocked(ctx, site, err, ret_outcome, ret_text) : false;
+    report_fact(ctx->report, "fence.certificate", "by %s: %s", by, certificate);
     *ret_outcome = OUTCOME_SUCCESS;
-    action_say(ret_text, MODEL_TEXT_SIZE, "site \"%s\" is fenced: %s; %s; %s", site->name, evidence, write, port.say);
+    action_say(ret_text, MODEL_TEXT_SIZE, "site \"%s\" is fenced: %s", site->name, certificate);
     return true;
 }
 

@@ -1,10 +1,11 @@
 /* act/action_promote.c -- A standby becomes the primary: only when nobody sends to it any more, and only when what it lacks is known and
-   small, or a named person takes it upon them. Nothing here fences: the caller has a certificate, and what can be seen from here must
-   agree with it. */
+   small, or a named person takes it upon them. Where agents live by a lease, the epoch is moved and the standby's agent promotes it;
+   elsewhere nothing here fences: the caller has a certificate, and what can be seen from here must agree with it. */
 #include <inttypes.h>
 
 #include "act/fence/fence.h"
 #include "act/proof.h"
+#include "act/takeover.h"
 #include "io/pg.h"
 #include "io/standing.h"
 #include "sys/clock.h"
@@ -81,6 +82,11 @@ static void remember(struct promotion *p)
         p->remembered = false, action_say(p->why_not, sizeof(p->why_not), "what was kept is about site \"%s\"", p->pair.standby);
 }
 
+static bool by_lease(const struct promotion *p)
+{
+    return site_lives_by_lease(p->ctx->config, p->ctx->service, p->w.site);
+}
+
 static bool open_promotion(struct promotion *p, struct err *err)
 {
     if (!find_wanted(p->ctx, &p->w, err))
@@ -141,10 +147,6 @@ static bool can_be_promoted(const struct promotion *p, struct err *err)
 {
     const struct standing *s = &p->now;
     const char *name = p->w.site->name;
-    if (site_lives_by_lease(p->ctx->config, p->ctx->service, p->w.site)) {
-        err_set(err, ERR_REFUSED, "the agent of site \"%s\" would end it again: the epoch in etcd names another site, and a promotion does not move it", name);
-        return err_hint(err, "write failover: {automatic: false} and restart that agent, then promote");
-    }
     if (!s->recovery)
         return err_set(err, ERR_REFUSED, "site \"%s\" is not in recovery: it is a primary already, on timeline %lld", name, (long long)s->timeline);
     if (!s->sees) {
@@ -169,8 +171,8 @@ static bool nobody_else_writes(const struct promotion *p, struct err *err)
         struct err why = {0};
         bool refuses = false;
         char say[256];
-        if (site == p->w.site || !site->database.at.host)
-            continue;
+        if (site == p->w.site || !site->database.at.host || site_lives_by_lease(p->ctx->config, service, site))
+            continue; /* who lives by a lease is ended with it, whatever it answers until then */
         if (pg_open(&site->database.at, NULL, action_time(p->ctx, CONNECT_MS), &other, &why)) {
             if (pg_exec(other, p->ctx->arena, "select pg_catalog.pg_is_in_recovery()::int", NULL, 0, action_time(p->ctx, QUESTION_MS), &rows, &why) &&
                 pg_count(rows) && pg_int(rows, 0, 0))
@@ -357,17 +359,135 @@ static void keep_proof(const struct promotion *p, int64_t took_ms)
     proof_add(p->ctx, &proof);
 }
 
+/* ---- the ends ---- */
+
+static bool blocked(const struct promotion *p, const struct loss *loss, enum outcome *ret_outcome, char *ret_text)
+{
+    *ret_outcome = OUTCOME_BLOCKED;
+    action_say(ret_text, MODEL_TEXT_SIZE, "site \"%s\" is not promoted: %s; the limit is %d MiB. To accept that: %s", p->w.site->name, loss->say,
+               p->ctx->service->replication.max_loss_mib, accepting(p));
+    return true;
+}
+
+/* ---- where agents live by a lease ---- */
+
+/* What the old primary last said of itself to etcd is often newer than what was kept here. */
+static void learn_more(struct promotion *p, const struct takeover *t)
+{
+    int64_t timeline;
+    uint64_t lsn = takeover_known_lsn(t, &timeline);
+    if (!lsn || timeline != p->now.timeline)
+        return;
+    if (p->remembered) {
+        p->pair.lsn = timeline == p->pair.timeline ? MAX_OF(p->pair.lsn, lsn) : p->pair.lsn;
+        return;
+    }
+    p->pair = (struct standing_pair){.timeline = timeline, .lsn = lsn, .received = p->now.lsn, .at_ms = clock_wall_ms(), .primary_clock_ms = clock_wall_ms()};
+    COPY_TO(p->pair.primary, t->from->name);
+    COPY_TO(p->pair.standby, p->w.site->name);
+    COPY_TO(p->pair.cluster, p->now.cluster);
+    p->remembered = true;
+}
+
+static char *certifying(const struct promotion *p)
+{
+    return action_command(p->ctx, "promote %s --fenced-by YOUR-NAME", p->w.site->name);
+}
+
+/* A site whose epoch ended and whose data is still the newest begins again: there is nothing to compare, and nothing to lose. */
+static bool begin_again(struct promotion *p, struct takeover *t, enum outcome *ret_outcome, char *ret_text, struct err *err)
+{
+    report_progress(p->ctx->report, 0, 0, "letting %s begin again", p->w.site->name);
+    if (!takeover_carry_out(t, err) || !pg_open(&p->w.site->database.at, NULL, action_time(p->ctx, CONNECT_MS), &p->pg, err) ||
+        !action_wait(p->ctx, PROMOTED_MS, LOOK_EVERY_MS, takes_writes, p, err))
+        return false;
+    *ret_outcome = OUTCOME_SUCCESS;
+    action_say(ret_text, MODEL_TEXT_SIZE, "site \"%s\" writes again, in epoch %" PRId64 "; nobody else did since", p->w.site->name, t->epoch.number);
+    return true;
+}
+
+static bool commits_again(struct promotion *p, struct err *err)
+{
+    return look(p, err) && wait_for_nobody(p, err) && action_wait(p->ctx, PROMOTED_MS, LOOK_EVERY_MS, takes_writes, p, err);
+}
+
+static bool take_over(struct promotion *p, struct takeover *t, enum outcome *ret_outcome, char *ret_text, struct err *err)
+{
+    int64_t began_ms = clock_boot_ms();
+    report_progress(p->ctx->report, 0, 0, "making what %s receives stand still", p->w.site->name);
+    if (!can_be_promoted(p, err) || !nobody_else_writes(p, err) || !takeover_freeze(t, p->w.loss_by != NULL, err) || !look(p, err) || !is_of_that_primary(p, err))
+        return false;
+    learn_more(p, t);
+    struct standing before = p->now;
+    struct loss loss = weigh(p);
+    if (!loss_is_accepted(p, &loss))
+        return blocked(p, &loss, ret_outcome, ret_text);
+    if (!takeover_carry_out(t, err)) {
+        if (!t->needs_certificate)
+            return false;
+        *ret_outcome = OUTCOME_BLOCKED;
+        action_say(ret_text, MODEL_TEXT_SIZE, "site \"%s\" is not promoted: %s. Make sure that it is off, then: %s", p->w.site->name, err->message, certifying(p));
+        return true;
+    }
+    if (!commits_again(p, err))
+        return false;
+    int64_t took_ms = clock_boot_ms() - began_ms;
+    report_fact(p->ctx->report, "promote.certain", "%s", t->how);
+    tell_facts(p, &before, &loss, took_ms);
+    keep_proof(p, took_ms);
+    *ret_outcome = OUTCOME_SUCCESS;
+    action_say(ret_text, MODEL_TEXT_SIZE, "site \"%s\" is the primary on timeline %lld since %s, in epoch %" PRId64 ", and commits writes; %s", p->w.site->name,
+               (long long)p->now.timeline, lsn_print(p->ctx->arena, before.lsn), t->epoch.number, loss.say);
+    return true;
+}
+
+static bool run_by_lease(struct promotion *p, enum outcome *ret_outcome, char *ret_text, struct err *err)
+{
+    struct takeover t SCOPED(takeover_close) = {0};
+    if (!takeover_open(p->ctx, p->w.site, p->w.fenced_by, &t, err) || !takeover_is_wanted(&t, err))
+        return false;
+    if (takeover_is_return(&t) && !takeover_is_done(&t))
+        return begin_again(p, &t, ret_outcome, ret_text, err);
+    if (!open_promotion(p, err))
+        return false;
+    if (takeover_is_done(&t)) { /* somebody was stopped after the promotion and before its first write */
+        *ret_outcome = OUTCOME_SUCCESS;
+        action_say(ret_text, MODEL_TEXT_SIZE, "site \"%s\" is the primary of epoch %" PRId64 " already, and commits writes", p->w.site->name, t.epoch.number);
+        return commits_again(p, err);
+    }
+    bool ok = take_over(p, &t, ret_outcome, ret_text, err);
+    if (!ok || *ret_outcome == OUTCOME_BLOCKED)
+        takeover_thaw(&t);
+    return ok;
+}
+
 /* ---- the action ---- */
+
+static bool describe_by_lease(struct promotion *p, struct buf *out, struct err *err)
+{
+    struct takeover t SCOPED(takeover_close) = {0};
+    if (!takeover_open(p->ctx, p->w.site, p->w.fenced_by, &t, err) || !takeover_is_wanted(&t, err))
+        return false;
+    learn_more(p, &t);
+    if (t.moved)
+        buf_printf(out, "epoch %" PRId64 " names site \"%s\" already\n", t.epoch.number, p->w.site->name);
+    else
+        buf_printf(out, "moves epoch %" PRId64 " of site \"%s\" to \"%s\" in etcd, so that no lease of the old one can be renewed\n", t.epoch.number, t.epoch.site, p->w.site->name);
+    return buf_printf(out, "asks for a certificate that \"%s\" has ended, from its agent and its fences, and waits at most %s after its last renewal\n", t.from ? t.from->name : t.epoch.site,
+                      duration_say(p->ctx->arena, failover_waits_ms(&p->ctx->service->failover)));
+}
 
 static bool describe(const struct action_ctx *ctx, struct buf *out, struct err *err)
 {
     struct promotion p SCOPED(promotion_done) = {.ctx = ctx};
     if (!open_promotion(&p, err) || !can_be_promoted(&p, err))
         return false;
+    if (by_lease(&p) && !describe_by_lease(&p, out, err))
+        return false;
     struct loss loss = weigh(&p);
     buf_printf(out, "the standby of site \"%s\" has received %s and replayed %s, on timeline %lld\n", p.w.site->name, lsn_print(ctx->arena, p.now.lsn),
                lsn_print(ctx->arena, p.now.replayed), (long long)p.now.timeline);
-    if (same(p.now.receiver, "streaming"))
+    if (same(p.now.receiver, "streaming") && !by_lease(&p))
         buf_printf(out, "somebody still sends to it: it is promoted only once that one is fenced\n");
     buf_printf(out, "as things stand, %s\n", loss.say);
     if (!loss_is_accepted(&p, &loss))
@@ -392,6 +512,25 @@ static bool done_already(const struct action_ctx *ctx, bool *ret, char *why, siz
 {
     struct promotion p SCOPED(promotion_done) = {.ctx = ctx};
     *ret = false;
+    if (!find_wanted(ctx, &p.w, err))
+        return false;
+    if (by_lease(&p)) {
+        struct takeover t SCOPED(takeover_close) = {0};
+        struct epoch epoch;
+        if (!epoch_read(ctx, &epoch, err))
+            return false;
+        if (!same(epoch.site, p.w.site->name)) /* the common answer, which asks no agent that may be silent */
+            return true;
+        if (!takeover_open(ctx, p.w.site, NULL, &t, err))
+            return false;
+        if (!takeover_is_done(&t))
+            return true;
+        if (!open_promotion(&p, err) || p.now.recovery || !takes_writes(&p, err))
+            return true;
+        *ret = true;
+        action_say(why, why_size, "site \"%s\" is the primary of epoch %" PRId64 ", on timeline %lld, and commits writes", p.w.site->name, t.epoch.number, (long long)p.now.timeline);
+        return true;
+    }
     if (!open_promotion(&p, err))
         return false;
     if (!is_successor(&p) || !takes_writes(&p, err))
@@ -401,18 +540,14 @@ static bool done_already(const struct action_ctx *ctx, bool *ret, char *why, siz
     return true;
 }
 
-static bool blocked(const struct promotion *p, const struct loss *loss, enum outcome *ret_outcome, char *ret_text)
-{
-    *ret_outcome = OUTCOME_BLOCKED;
-    action_say(ret_text, MODEL_TEXT_SIZE, "site \"%s\" is not promoted: %s; the limit is %d MiB. To accept that: %s", p->w.site->name, loss->say,
-               p->ctx->service->replication.max_loss_mib, accepting(p));
-    return true;
-}
-
 static bool run(const struct action_ctx *ctx, enum outcome *ret_outcome, char *ret_text, struct err *err)
 {
     struct promotion p SCOPED(promotion_done) = {.ctx = ctx};
     int64_t began_ms = clock_boot_ms();
+    if (!find_wanted(ctx, &p.w, err))
+        return false;
+    if (by_lease(&p))
+        return run_by_lease(&p, ret_outcome, ret_text, err);
     if (!open_promotion(&p, err))
         return false;
     if (is_successor(&p)) { /* somebody was stopped after the promotion and before its first write */

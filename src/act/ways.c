@@ -80,10 +80,6 @@ static void measure_promote(const struct action_ctx *ctx, const struct site *to,
         SAY_WHY(f->promote.why, "the database of site \"%s\" is no standby", to->name);
         return;
     }
-    if (site_lives_by_lease(ctx->config, ctx->service, to)) {
-        SAY_WHY(f->promote.why, "the agent of site \"%s\" would end a primary that the epoch in etcd does not name", to->name);
-        return;
-    }
     f->promote.standby = TOLD_YES;
     f->promote.receives = same(s.receiver, "streaming") ? TOLD_YES : s.sees ? TOLD_NO : NOT_TOLD;
     f->promote.delayed = s.delay_ms > 0 && !ctx->service->replication.apply_delay;

@@ -95,6 +95,8 @@ static void put_state(const struct agent *a, struct buf *out)
     json_put_text(&j, "armed", a->hold ? hold_armed(a->hold) : "none");
     json_put_text(&j, "named", a->hold ? hold_named(a->hold) : "");
     json_put_int(&j, "wrote", a->hold ? hold_wrote(a->hold) : 0);
+    json_put_int(&j, "certified", a->hold ? hold_certified(a->hold) : 0);
+    json_put_bool(&j, "follows", agent_is_standby(a) && !a->promoting);
     put_takeover(a, &j);
     json_object_end(&j);
 }

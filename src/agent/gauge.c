@@ -64,8 +64,6 @@ static void well(struct agent *a)
     struct gauge *g = &a->gauge;
     a->misses = 0;
     a->came_up = true;
-    if (!g->recovery && !agent_is_standby(a)) /* the file went before the first write */
-        promotion_unmark(a);
     if (a->state != AGENT_STOPPING)
         agent_is(a, g->recovery ? AGENT_STANDBY : AGENT_PRIMARY, CAUSE_NONE, g->recovery ? "it follows, timeline %lld" : "it takes writes, timeline %lld", (long long)g->timeline);
 }
@@ -97,6 +95,10 @@ static void on_probed(void *arg, const struct pgprobe_outcome *o, size_t count)
     g->write_ms = g->write_ok ? o[WRITE].took_ms : g->write_ms;
     if (g->read_ok)
         take_values(g, &o[READ]);
+    if (g->read_ok && a->hold)
+        hold_position(a->hold);
+    if (g->read_ok && !g->recovery && !agent_is_standby(a)) /* the file went before the first write */
+        promotion_unmark(a);
     if (o[CONNECTION].unresolved || o[CONNECTION].local_fault || o[CONNECTION].err.code == ERR_PERMISSION)
         missed(a, a->state, "it could not be asked", &o[CONNECTION].err); /* our own fault, or a login's: no verdict about the server */
     else if (is_starting(&o[CONNECTION]))
@@ -124,7 +126,8 @@ static void on_probe_timer(void *arg)
     arena_close(&a->probe_arena);
     a->probe_arena = arena_open();
     struct pgprobe_spec *spec = arena_new(a->probe_arena, struct pgprobe_spec);
-    *spec = (struct pgprobe_spec){.target = &a->spec->site->database.at, .connect_timeout_ms = DEADLINE_MS, .steps = steps, .step_count = STEPS};
+    *spec = (struct pgprobe_spec){.target = &a->spec->site->database.at, .connect_timeout_ms = DEADLINE_MS, .steps = steps,
+                                   .step_count = a->promoting ? READ : STEPS}; /* its first commits may wait for standbys that are not there */
     pgprobe_start(a->loop, a->dns, spec, on_probed, a, &a->probe);
 }
 

@@ -60,6 +60,8 @@ struct hold {
     struct lease_holder holder;
     bool holding, adopted;
     int64_t held_epoch, first, answered, adopted_ms;
+    char lsn[AGENT_LSN_SIZE]; /* newest that its PostgreSQL was seen to have written, and on which timeline */
+    int64_t timeline;
     int64_t confirmed;        /* epoch in which etcd has renewed it, so that all who read there know of it */
     struct flight flights[FLIGHTS];
     struct member *members;
@@ -220,6 +222,15 @@ static void learn(struct hold *h, int64_t epoch, const char *named, int64_t revi
 
 /* ---- rounds to etcd ---- */
 
+void hold_position(struct hold *h)
+{
+    const struct gauge *g = &h->agent->gauge;
+    if (g->recovery || !*g->lsn || !g->timeline)
+        return;
+    COPY_TO(h->lsn, g->lsn);
+    h->timeline = g->timeline;
+}
+
 static char *lease_text(struct hold *h, struct arena *arena, int64_t serial)
 {
     struct buf out SCOPED(buf_done) = {.max = TEXT_MAX};
@@ -230,8 +241,8 @@ static char *lease_text(struct hold *h, struct arena *arena, int64_t serial)
     json_put_int(&j, "epoch", h->held_epoch);
     json_put_int(&j, "serial", serial);
     json_put_text(&j, "boot", boot);
-    json_put_text(&j, "lsn", h->agent->gauge.lsn);
-    json_put_int(&j, "timeline", h->agent->gauge.timeline);
+    json_put_text(&j, "lsn", h->lsn);
+    json_put_int(&j, "timeline", h->timeline);
     json_put_text(&j, "armed", armed(h));
     json_put_int(&j, "wrote", h->wrote);
     json_object_end(&j);
@@ -447,7 +458,7 @@ static void begin(struct hold *h)
         agent_may_begin(a);
         return;
     }
-    if (h->wrote != h->epoch && h->intent != h->epoch)
+    if (h->intent != h->epoch) /* a recovery that a person began is theirs to end */
         return;
     if (!note_wrote(h, &err) || !promotion_mark(a, h->epoch, &err)) {
         log_err(LOG_ERROR, &err);
@@ -587,6 +598,11 @@ const char *hold_named(const struct hold *h)
 int64_t hold_wrote(const struct hold *h)
 {
     return h->wrote;
+}
+
+int64_t hold_certified(const struct hold *h)
+{
+    return h->certified;
 }
 
 /* ---- taking over ---- */

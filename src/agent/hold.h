@@ -19,6 +19,8 @@ void hold_close(struct hold **hold);
 /* May PostgreSQL begin to write here now? False with a sentence: no lease yet, or the epoch names another. */
 bool hold_may_begin(struct hold *hold, char *why, size_t size);
 void hold_ended(struct hold *hold); /* PostgreSQL has ended, by whatever hand: the lease is given up */
+/* The gauge has read anew how far PostgreSQL has come. Kept over its end, and told with each renewal: then that is asked for. */
+void hold_position(struct hold *hold);
 /* Another agent asks for a grant. True: promised. */
 MUST_USE bool hold_grant(struct hold *hold, int64_t epoch, const char *site, bool armed, struct err *err);
 int64_t hold_valid_ms(const struct hold *hold); /* 0: no lease */
@@ -27,6 +29,7 @@ const char *hold_armed(const struct hold *hold); /* "sentinel", "none" */
 int64_t hold_epoch(const struct hold *hold);
 const char *hold_named(const struct hold *hold); /* the site that the epoch names; "" when that is not known */
 int64_t hold_wrote(const struct hold *hold); /* newest epoch in which this site may have written; 0: none */
+int64_t hold_certified(const struct hold *hold); /* newest epoch in which it will never write again; 0: none */
 
 /* ---- taking over ---- */
 

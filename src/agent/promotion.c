@@ -80,7 +80,7 @@ const char *promotion_phase(const struct agent *a)
         return a->promoting ? "promoting" : "none";
     if (a->promoting)
         return "promoting";
-    if (hold_wrote(a->hold) == epoch && (a->state == AGENT_PRIMARY || a->state == AGENT_STALLED))
+    if (hold_wrote(a->hold) == epoch && a->gauge.read_ok && !a->gauge.recovery)
         return "done";
     return in_ms > 0 ? "waiting" : "lease";
 }

@@ -11,6 +11,7 @@ struct fence_ops {
     const char *summary;                      /* one line for help */
     const struct option *options;             /* of an entry in `fences:` of a site; NULL: it needs none, and cannot stand there */
     size_t options_size;
+    bool by_lease;                            /* it rests on agents and etcd, which a promotion asks itself */
     bool powers_off;                          /* a machine that is off refuses nothing: its silence is no contradiction then */
     /* With `options`: are its values right? Looks at the configuration only. */
     bool (*valid)(const struct fence_conf *conf, const struct site *site, struct err *err);
@@ -26,6 +27,10 @@ struct fence_ops {
 };
 
 extern const struct fence_ops *const fence_list[]; /* ended by NULL, tried in this order; one line each in fences.c */
+
+/* By those that rest neither on agents nor on etcd: stopped, and proven, as the action does it. ERR_CONFIG: there is none. */
+MUST_USE bool fence_by_others(const struct action_ctx *ctx, const struct site *site, char *evidence, size_t size, struct err *err);
+bool fence_has_others(const struct action_ctx *ctx, const struct site *site);
 
 /* ---- evidence that no fence brings itself ---- */
 

@@ -1,0 +1,472 @@
+/* act/takeover.c -- First what all say, then the epoch, then whichever is first: a certificate that the old primary has ended, or the end of
+   its lease. The agent that takes over counts that time; here certificates are looked for meanwhile. */
+#include "act/takeover.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "act/fence/fence.h"
+#include "io/json.h"
+#include "io/standing.h"
+#include "sys/clock.h"
+#include "sys/file.h"
+
+#include "base/banned.h"
+
+enum { ASK_MS = 2000, GRACE_MS = 500, FREEZE_MS = 15000, ORDER_MS = 2000, STOP_MS = 3000, OTHERS_AFTER_MS = 300, TURN_MS = 10, TELL_EVERY_MS = 200,
+       LOOK_MS = 250, PROMOTED_MS = 2 * MS_MINUTE, PROOF_MAX = 600 };
+
+/* ---- what all of them say ---- */
+
+static bool has_agent(const struct takeover *t, const struct site *site)
+{
+    return site_lives_by_lease(t->ctx->config, t->ctx->service, site);
+}
+
+static struct takeover_member *member_of(struct takeover *t, const struct site *site)
+{
+    for (size_t i = 0; i < t->member_count; i++)
+        if (t->members[i].site == site)
+            return &t->members[i];
+    return NULL;
+}
+
+static void hear(struct takeover_member *m)
+{
+    if (m->asked && m->asked->over && !m->answers)
+        m->answers = agent_said(m->asked, &m->said, NULL);
+}
+
+/* The two that matter are waited for; of them the old one, which may be cut off, for a moment only. */
+static void ask_all(struct takeover *t)
+{
+    int64_t until = clock_boot_ms() + GRACE_MS;
+    for (size_t i = 0; i < t->member_count; i++)
+        t->members[i].asked = agentlink_ask(t->link, t->members[i].site, "/v1/state", action_time(t->ctx, ASK_MS));
+    while (!t->me->asked->over && agentlink_turn(t->link, TURN_MS))
+        ;
+    for (bool all = false; !all && clock_boot_ms() < until;) {
+        all = true;
+        for (size_t i = 0; i < t->member_count; i++)
+            all = all && t->members[i].asked->over;
+        if (!all && !agentlink_turn(t->link, TURN_MS))
+            break;
+    }
+    for (size_t i = 0; i < t->member_count; i++)
+        hear(&t->members[i]);
+}
+
+bool takeover_open(const struct action_ctx *ctx, const struct site *to, const char *fenced_by, struct takeover *ret, struct err *err)
+{
+    *ret = (struct takeover){.ctx = ctx, .to = to, .fenced_by = fenced_by};
+    if (!epoch_read(ctx, &ret->epoch, err)) {
+        err_hint(err, "nobody takes over while etcd does not answer; a primary goes on as long as all other agents do");
+        return false;
+    }
+    if (!ret->epoch.number) {
+        err_set(err, ERR_REFUSED, "there is no epoch in etcd yet, so which site may write is not known");
+        return err_hint(err, "the agent of the production site makes the first one: start it");
+    }
+    ret->link = agentlink_open();
+    for (size_t i = 0; i < ctx->service->sites.n && ret->member_count < TAKEOVER_MEMBERS_MAX; i++)
+        if (has_agent(ret, &ctx->service->sites.p[i]))
+            ret->members[ret->member_count++].site = &ctx->service->sites.p[i];
+    ret->me = member_of(ret, to);
+    if (!ret->me) {
+        takeover_close(ret);
+        return err_set(err, ERR_CONFIG, "site \"%s\" has no agent", to->name);
+    }
+    ask_all(ret);
+    if (!ret->me->answers) {
+        bool ok = agentlink_finish(ret->link, ret->me->asked, to, err);
+        takeover_close(ret);
+        return ok ? err_set(err, ERR_PROTOCOL, "the agent of site \"%s\" is not understood", to->name) : false;
+    }
+    bool named = same(ret->epoch.site, to->name);
+    ret->from = service_site(ctx->service, named ? ret->epoch.from : ret->epoch.site);
+    if (ret->from == to)
+        ret->from = NULL; /* it began again in an epoch of its own */
+    ret->old = ret->from ? member_of(ret, ret->from) : NULL;
+    ret->moved = named && ret->me->said.certified < ret->epoch.number;
+    return true;
+}
+
+void takeover_close(struct takeover *t)
+{
+    agentlink_close(&t->link);
+}
+
+static bool writes_in(const struct takeover *t, const struct agent_said *said, int64_t epoch)
+{
+    return said->wrote == epoch && same(said->named, t->to->name) && (same(said->pg, "primary") || same(said->takeover_phase, "done"));
+}
+
+bool takeover_is_done(const struct takeover *t)
+{
+    return t->moved && writes_in(t, &t->me->said, t->epoch.number);
+}
+
+bool takeover_is_return(const struct takeover *t)
+{
+    const struct agent_said *me = &t->me->said;
+    for (size_t i = 0; i < t->epoch.lease_count; i++)
+        if (!same(t->epoch.leases[i].site, t->to->name) && t->epoch.leases[i].epoch > me->wrote)
+            return false;
+    return !me->follows && me->wrote > 0;
+}
+
+bool takeover_is_wanted(const struct takeover *t, struct err *err)
+{
+    if (t->moved || !t->old || !t->old->answers || !same(t->old->said.pg, "primary"))
+        return true;
+    err_set(err, ERR_REFUSED, "site \"%s\" writes and does well: two primaries must never be", t->from->name);
+    return err_hint(err, "first: %s", action_command(t->ctx, "fence %s", t->from->name));
+}
+
+/* ---- standing still ---- */
+
+static bool is_standby(const struct takeover_member *m)
+{
+    return m->answers && m->said.follows && same(m->said.pg, "standby");
+}
+
+static uint64_t received_of(const struct takeover_member *m)
+{
+    uint64_t lsn;
+    const struct json *body = m->frozen && m->frozen->ok ? m->frozen->body : NULL;
+    return lsn_parse(str_of(json_string(json_get(body, "received"))), &lsn) ? lsn : m->said.received;
+}
+
+static int64_t timeline_of(const struct takeover_member *m)
+{
+    int64_t timeline;
+    const struct json *body = m->frozen && m->frozen->ok ? m->frozen->body : NULL;
+    return json_integer(json_get(body, "timeline"), &timeline) ? timeline : m->said.timeline;
+}
+
+static bool is_ahead(const struct takeover_member *a, const struct takeover_member *b)
+{
+    return timeline_of(a) != timeline_of(b) ? timeline_of(a) > timeline_of(b) : received_of(a) > received_of(b);
+}
+
+bool takeover_freeze(struct takeover *t, bool any, struct err *err)
+{
+    size_t others = 0;
+    int64_t until = clock_boot_ms() + ORDER_MS;
+    for (size_t i = 0; i < t->member_count; i++) {
+        struct takeover_member *m = &t->members[i];
+        if (!is_standby(m))
+            continue;
+        others += m != t->me;
+        m->frozen = agentlink_freeze(t->link, m->site, t->epoch.number, FREEZE_MS, action_time(t->ctx, ORDER_MS));
+    }
+    for (size_t i = 0; i < t->member_count; i++)
+        while (t->members[i].frozen && !t->members[i].frozen->over && clock_boot_ms() < until && agentlink_turn(t->link, TURN_MS))
+            ;
+    if (t->me->frozen && !t->me->frozen->ok) {
+        report_fact(t->ctx->report, "promote.freeze", "what \"%s\" receives could not be stopped: %s", t->to->name, t->me->frozen->err.message);
+        if (others && !any)
+            return err_set(err, ERR_FAILED, "which standby has received most is not known: %s", t->me->frozen->err.message);
+    }
+    for (size_t i = 0; i < t->member_count && !any; i++) {
+        const struct takeover_member *m = &t->members[i];
+        if (m == t->me || !m->frozen || !m->frozen->ok || !is_ahead(m, t->me))
+            continue;
+        err_set(err, ERR_REFUSED, "site \"%s\" has received more than \"%s\": %s on timeline %" PRId64 ", and not %s on %" PRId64, m->site->name, t->to->name,
+                lsn_print(t->ctx->arena, received_of(m)), timeline_of(m), lsn_print(t->ctx->arena, received_of(t->me)), timeline_of(t->me));
+        return err_hint(err, "%s", action_command(t->ctx, "promote %s", m->site->name));
+    }
+    return true;
+}
+
+void takeover_thaw(struct takeover *t)
+{
+    for (size_t i = 0; t->link && i < t->member_count; i++) {
+        struct takeover_member *m = &t->members[i];
+        if (m->frozen)
+            m->frozen = agentlink_freeze(t->link, m->site, -1, 0, ORDER_MS);
+    }
+    for (size_t i = 0; t->link && i < t->member_count; i++)
+        while (t->members[i].frozen && !t->members[i].frozen->over && agentlink_turn(t->link, TURN_MS))
+            ;
+}
+
+uint64_t takeover_known_lsn(const struct takeover *t, int64_t *ret_timeline)
+{
+    const struct epoch_lease *lease = t->from ? epoch_lease(&t->epoch, t->from->name) : NULL;
+    uint64_t lsn = lease ? lease->lsn : 0;
+    *ret_timeline = lease ? lease->timeline : 0;
+    if (t->old && t->old->answers && t->old->said.lsn > lsn && t->old->said.timeline) {
+        lsn = t->old->said.lsn;
+        *ret_timeline = t->old->said.timeline;
+    }
+    return *ret_timeline ? lsn : 0;
+}
+
+/* ---- the epoch ---- */
+
+static bool move(struct takeover *t, struct err *err)
+{
+    struct epoch seen = t->epoch;
+    bool mine = false;
+    if (t->moved)
+        return true;
+    report_fact(t->ctx->report, "promote.revoking", "epoch %" PRId64 " of site \"%s\"", seen.number, seen.site);
+    if (!epoch_move(t->ctx, &seen, t->to->name, &t->epoch, &mine, err))
+        return false;
+    if (!same(t->epoch.site, t->to->name))
+        return err_set(err, ERR_REFUSED, "epoch %" PRId64 " names site \"%s\" by now, by %s", t->epoch.number, t->epoch.site, t->epoch.by);
+    if (!mine)
+        report_fact(t->ctx->report, "promote.epoch_by", "%s", t->epoch.by);
+    t->moved = true;
+    report_fact(t->ctx->report, "promote.epoch", "%" PRId64 " names site \"%s\"", t->epoch.number, t->to->name);
+    return true;
+}
+
+/* ---- certificates ---- */
+
+/* Other fences, in a process of their own, since they block for as long as their host does. */
+struct others {
+    pid_t pid;      /* 0: not begun, or over */
+    int fd;
+    char text[PROOF_MAX + 1];
+    size_t n;
+    bool begun, proven;
+};
+
+static void others_end(struct others *o)
+{
+    if (o->pid > 0) {
+        (void)kill(o->pid, SIGKILL);
+        (void)waitpid(o->pid, NULL, 0);
+    }
+    o->pid = 0;
+    file_close(&o->fd);
+}
+
+static void fence_here(const struct takeover *t, int fd)
+{
+    SCOPED(arena_close) struct arena *arena = arena_open();
+    struct action_ctx ctx = *t->ctx;
+    char evidence[PROOF_MAX] = "";
+    struct err err = {0};
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    ctx.arena = arena;
+    ctx.report = report_quiet();
+    bool ok = fence_by_others(&ctx, t->from, evidence, sizeof(evidence), &err);
+    const char *text = ok ? evidence : err.message;
+    (void)!write(fd, ok ? "+" : "-", 1);
+    (void)!write(fd, text, MIN_OF(strlen(text), (size_t)PROOF_MAX - 1));
+}
+
+static void others_begin(const struct takeover *t, struct others *o)
+{
+    int ends[2];
+    o->begun = true;
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0)
+        return;
+    fflush(NULL); /* nothing is said twice */
+    o->pid = fork();
+    if (o->pid == 0) {
+        close(ends[0]);
+        fence_here(t, ends[1]);
+        _exit(0);
+    }
+    close(ends[1]);
+    o->fd = ends[0];
+    if (o->pid < 0)
+        others_end(o);
+}
+
+/* True when it is over. */
+static bool others_over(struct others *o)
+{
+    if (!o->begun || o->pid <= 0)
+        return o->begun;
+    for (;;) {
+        ssize_t n = read(o->fd, o->text + o->n, PROOF_MAX - o->n);
+        if (n > 0) {
+            o->n += (size_t)n;
+            continue;
+        }
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+            return false;
+        o->proven = o->n > 1 && o->text[0] == '+';
+        others_end(o);
+        return true;
+    }
+}
+
+/* ---- the wait ---- */
+
+struct wait {
+    struct takeover *t;
+    const struct agent_answer *state, *stop, *order;
+    struct others others;
+    bool stop_heard, others_heard, has_others;
+    bool counts;                /* would a certificate from outside count? */
+    struct agent_certificate certificate;
+    bool certified, told_certified; /* there is one; the agent knows it */
+    int64_t began_ms, told_ms, serial;
+};
+
+static void found(struct wait *w, const char *by, const char *evidence)
+{
+    struct takeover *t = w->t;
+    if (w->certified)
+        return;
+    w->certified = true;
+    action_say(t->how, sizeof(t->how), "%s: %s", by, evidence);
+    w->certificate = (struct agent_certificate){t->from->name, t->epoch.number - 1, t->how};
+    report_fact(t->ctx->report, "promote.certificate", "%s", t->how);
+}
+
+static void hear_stop(struct wait *w)
+{
+    char evidence[PROOF_MAX] = "";
+    struct err why = {0};
+    int64_t epoch = 0;
+    if (!w->stop || !w->stop->over || w->stop_heard)
+        return;
+    w->stop_heard = true;
+    if (!w->stop->ok) {
+        report_fact(w->t->ctx->report, "promote.stop", "the agent of \"%s\" did not end it: %s", w->t->from->name, w->stop->err.message);
+        return;
+    }
+    if (!agentlink_stopped(w->stop, &epoch, evidence, sizeof(evidence), &why))
+        report_fact(w->t->ctx->report, "promote.stop", "%s", why.message);
+    else if (epoch == w->t->epoch.number - 1)
+        found(w, "its agent", evidence);
+    else /* it never began in the epoch that was revoked: somebody else may still write in an older one */
+        report_fact(w->t->ctx->report, "promote.stop", "\"%s\" is stopped, and last wrote in epoch %" PRId64, w->t->from->name, epoch);
+}
+
+static void hear_others(struct wait *w)
+{
+    if (w->others_heard || !others_over(&w->others))
+        return;
+    w->others_heard = true;
+    const char *text = w->others.n > 1 ? w->others.text + 1 : "it ended without a word";
+    if (w->others.proven)
+        found(w, "a fence", text);
+    else
+        report_fact(w->t->ctx->report, "promote.fence", "failed: %s", text);
+}
+
+static void seek(struct wait *w)
+{
+    struct takeover *t = w->t;
+    hear_stop(w);
+    hear_others(w);
+    bool late = w->stop_heard || !w->stop || clock_boot_ms() - w->began_ms >= OTHERS_AFTER_MS;
+    if (w->has_others && !w->others.begun && !w->certified && late)
+        others_begin(t, &w->others);
+}
+
+/* Told again when there is a certificate that it does not know, and when its agent was started anew. */
+static void tell(struct wait *w, const struct agent_said *said)
+{
+    struct takeover *t = w->t;
+    int64_t now = clock_boot_ms();
+    if (w->order && !w->order->over)
+        return;
+    bool forgot = !w->order || !w->order->ok || (said->takeover_epoch != t->epoch.number && !same(said->takeover_phase, "promoting"));
+    bool news = w->certified && !w->told_certified;
+    if (!(news && (!w->order || w->order->ok)) && !(forgot && now - w->told_ms >= TELL_EVERY_MS))
+        return;
+    w->told_ms = now;
+    w->told_certified = w->certified;
+    w->order = agentlink_promote(t->link, t->to, t->epoch.number, &w->certificate, w->certified ? 1 : 0, ORDER_MS);
+}
+
+static void look(struct wait *w)
+{
+    struct takeover_member *me = w->t->me;
+    struct agent_said said;
+    if (w->state && w->state->over && agent_said(w->state, &said, NULL)) {
+        me->said = said;
+        w->serial = said.serial;
+    }
+    if (!w->state || w->state->over)
+        w->state = agentlink_ask(w->t->link, w->t->to,
+                                 arena_printf(w->t->ctx->arena, "/v1/state?after=%" PRId64 "&wait=%d", w->serial, LOOK_MS), LOOK_MS + ASK_MS);
+}
+
+static bool is_over_otherwise(struct wait *w, struct err *err)
+{
+    struct takeover *t = w->t;
+    const struct agent_said *me = &t->me->said;
+    if (me->epoch > t->epoch.number) {
+        err_set(err, ERR_REFUSED, "another epoch came meanwhile: %" PRId64 " names site \"%s\"", me->epoch, me->named);
+        return true;
+    }
+    bool no_more = (!w->stop || w->stop_heard) && (!w->has_others || w->others_heard);
+    if (me->takeover_epoch == t->epoch.number && me->takeover_in_ms < 0 && no_more && !w->certified) {
+        t->needs_certificate = true;
+        err_set(err, ERR_REFUSED, "nothing outlives the agent of site \"%s\", so that it has ended is not certain however long one waits", t->from ? t->from->name : "");
+        return true;
+    }
+    if (w->order && w->order->over && !w->order->ok && w->order->err.code == ERR_REFUSED) {
+        *err = w->order->err;
+        err_prefix(err, "the agent of site \"%s\"", t->to->name);
+        return true;
+    }
+    return false;
+}
+
+static void say_progress(const struct wait *w)
+{
+    const struct agent_said *me = &w->t->me->said;
+    if (same(me->takeover_phase, "waiting") && me->takeover_in_ms > 0)
+        report_progress(w->t->ctx->report, 0, 0, "waiting until the lease of %s has run out: %" PRId64 " ms", w->t->from ? w->t->from->name : "the old site", me->takeover_in_ms);
+    else
+        report_progress(w->t->ctx->report, 0, 0, "%s: %s", w->t->to->name, me->takeover_phase);
+}
+
+static bool until_primary(struct wait *w, struct err *err)
+{
+    struct takeover *t = w->t;
+    int64_t until = clock_boot_ms() + action_time(t->ctx, PROMOTED_MS);
+    const struct agent_answer *seen = NULL;
+    while (clock_boot_ms() < until) {
+        seek(w);
+        look(w);
+        tell(w, &t->me->said);
+        if (w->state != seen)
+            say_progress(w);
+        seen = w->state;
+        if (writes_in(t, &t->me->said, t->epoch.number))
+            return true;
+        if (is_over_otherwise(w, err))
+            return false;
+        agentlink_turn(t->link, TURN_MS);
+    }
+    return err_set(err, ERR_TIMEOUT, "site \"%s\" was told to become the primary and is %s: %s%s%s", t->to->name, t->me->said.pg, t->me->said.why,
+                   *t->me->said.takeover_why ? "; " : "", t->me->said.takeover_why);
+}
+
+bool takeover_carry_out(struct takeover *t, struct err *err)
+{
+    struct wait w = {.t = t, .others = {.fd = -1}};
+    struct epoch before = t->epoch;
+    if (!move(t, err))
+        return false;
+    w.began_ms = clock_boot_ms();
+    w.counts = t->from && (t->epoch.number == before.number + 1 ? epoch_certifies(&before, t->ctx->service) : t->ctx->service->sites.n <= 2);
+    if (t->from && w.counts && t->fenced_by)
+        found(&w, "a person", arena_printf(t->ctx->arena, "%s says that site \"%s\" is off", t->fenced_by, t->from->name));
+    if (t->old)
+        w.stop = agentlink_stop(t->link, t->from, t->epoch.number, "immediate", true, STOP_MS);
+    w.has_others = t->from && w.counts && fence_has_others(t->ctx, t->from);
+    bool ok = until_primary(&w, err);
+    others_end(&w.others);
+    if (ok && !w.certified)
+        action_say(t->how, sizeof(t->how), "the lease of site \"%s\" had run out", t->from ? t->from->name : "before");
+    return ok;
+}

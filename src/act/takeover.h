@@ -1,0 +1,45 @@
+/* act/takeover.h -- A site takes over where agents live by a lease: what all of them say, the epoch moved to it, and what ends its wait.
+   Nothing here promotes: its agent does, once the rules of the lease allow it. May be killed anywhere and begun again. */
+#pragma once
+#include "act/agentlink.h"
+#include "act/epoch.h"
+
+enum { TAKEOVER_MEMBERS_MAX = 16 };
+
+struct takeover_member {
+    const struct site *site;
+    const struct agent_answer *asked, *frozen;
+    bool answers;
+    struct agent_said said;
+};
+
+struct takeover {
+    const struct action_ctx *ctx;
+    const struct site *to;
+    const struct site *from;  /* that wrote last, as far as etcd knows; NULL: not one of the configuration */
+    const char *fenced_by;    /* a person's word that it is off; NULL: none */
+    struct agentlink *link;
+    struct epoch epoch;
+    struct takeover_member members[TAKEOVER_MEMBERS_MAX], *me, *old; /* old NULL: it has no agent */
+    size_t member_count;
+    bool moved;               /* by this run, or by one before it: the epoch names `to`, and it may write in it */
+    bool needs_certificate;   /* it ended because time alone proves nothing, and no fence answered */
+    char how[700];            /* what ended the wait */
+};
+
+/* Reads the epoch and asks every agent; those that are silent are not waited for. */
+MUST_USE bool takeover_open(const struct action_ctx *ctx, const struct site *to, const char *fenced_by, struct takeover *ret, struct err *err);
+void takeover_close(struct takeover *t);
+/* The epoch names it, and it writes. */
+bool takeover_is_done(const struct takeover *t);
+/* Its data follows nobody, and the epoch left it with the newest there is: it can only begin again, and nothing is lost. */
+bool takeover_is_return(const struct takeover *t);
+/* ERR_REFUSED: the site that writes does well. */
+MUST_USE bool takeover_is_wanted(const struct takeover *t, struct err *err);
+/* What standbys receive stands still, for a bounded time. Refused when another one has received more, unless `any`. */
+MUST_USE bool takeover_freeze(struct takeover *t, bool any, struct err *err);
+void takeover_thaw(struct takeover *t);
+/* Written by the old primary as it last said itself, to etcd or to us; 0: not known. */
+uint64_t takeover_known_lsn(const struct takeover *t, int64_t *ret_timeline);
+/* Moves the epoch, collects certificates, and waits until the agent says that it is the primary. */
+MUST_USE bool takeover_carry_out(struct takeover *t, struct err *err);
