@@ -21,7 +21,7 @@ sys.path.insert(0, str(ROOT / "lab"))
 from drive import find_program, row_of  # noqa: E402
 from network import Machine, Network  # noqa: E402
 from procs import Proc, all_pids, command_line, identify, send, stat_fields, wait_until  # noqa: E402
-from pair import AGENT_PORT, ACCESS, SITES, bascule_yaml, postgresql_conf, primary_conninfo  # noqa: E402
+from pair import AGENT_PORT, ACCESS, SITES, bascule_yaml, postgresql_conf, primary_conninfo, write_playbook  # noqa: E402
 from wire import Lost, NotPromised, Refused, Session  # noqa: E402
 
 BIN = Path("/usr/lib/postgresql/15/bin")
@@ -41,8 +41,11 @@ class Cluster:
         (folder / "token").write_text("a secret of the members")
         os.chmod(folder / "token", 0o600)
         addresses = {name: machine.address for name, machine in self.net.machines.items()}
+        write_playbook(folder)
         for name in (*DATA, "c1"):
             state = folder / name / "state"
+            state.mkdir(mode=0o700)
+            (state / "users").write_text("production\n")
             (folder / name / "bascule.yaml").write_text(bascule_yaml(folder, state, addresses, sync=sync, failover=failover, restarts=restarts))
 
     def __getitem__(self, name: str) -> Machine:
@@ -62,13 +65,14 @@ class Cluster:
         wait_until("the standby", READY_S, lambda: self.follows("n2", "n1"))
         if self.sync:
             self.synchronous("n1", "n2")
+        self["c1"].start("edge", sys.executable, Path(__file__).with_name("edge.py"), self["c1"].address, self["c1"].folder / "state" / "users")
         self.start("c1")
         wait_until("the controller to lead", READY_S, lambda: any(r["kind"] == "leader" or "leads" in r["text"] for r in self.journal()) or self.quiet_controller())
         self.ask("n1", "create table if not exists bench_rows (who text, n bigint, at timestamptz default clock_timestamp(), primary key (who, n))")
 
     def quiet_controller(self) -> bool:
         """A controller whose journal has no word for leading has judged its checks at least."""
-        return {"production.database", "dr.database"} <= {r["subject"] for r in self.journal() if r["kind"] == "verdict"}
+        return {"production.agent", "dr.agent", "production.database", "dr.database"} <= {r["subject"] for r in self.journal() if r["kind"] == "verdict"}
 
     def _initdb(self) -> None:
         machine = self["n1"]

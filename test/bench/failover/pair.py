@@ -24,12 +24,17 @@ contacts: [{{name: ops, ways: [{{channel: log}}]}}]
 services:
   - name: bench
     title: Bench
+    public_url: http://{controller}:8000
     sites:{sites}
     replication: {{mode: {mode}, user: postgres, max_loss: 64}}
     failover: {{{failover}}}
     checks:
-      - {{id: production.database, type: postgres, site: production, interval: 1s, timeout: 1s}}
-      - {{id: dr.database, type: postgres, site: dr, interval: 1s, timeout: 1s, write: false}}
+      - {{id: production.agent, type: agent, site: production, interval: {often}, timeout: {patience}, fall: 2, rise: 2}}
+      - {{id: dr.agent, type: agent, site: dr, interval: {often}, timeout: {patience}, fall: 2, rise: 2}}
+      - {{id: production.database, type: postgres, site: production, interval: {often}, timeout: {patience}, fall: 2, rise: 2, connect_timeout: {patience}, read_timeout: {patience}, write: false}}
+      - {{id: dr.database, type: postgres, site: dr, interval: {often}, timeout: {patience}, fall: 2, rise: 2, connect_timeout: {patience}, read_timeout: {patience}, write: false}}
+    traffic: {{driver: command, identify: {{path: /, json: site}}, show: [/usr/bin/cat, {state}/users], switch: [/bin/sh, {folder}/users.sh, {state}/users]}}
+    playbooks: [{folder}/lost.yaml]
     severities: [{{name: P1, rto: 15m, stages: [{{name: alert, after: 0s, notify: ops}}]}}]
 """
 SITE = """
@@ -37,6 +42,42 @@ SITE = """
         role: {role}
         agent: {{listen: "{address}:{port}", token: {{file: {folder}/token}}, restarts: {restarts}}}
         database: {{host: {address}, port: 5432, dbname: postgres, user: postgres, sslmode: disable, data_directory: {folder}/{node}/data}}"""
+
+# What bascule's own playbook primary-lost does, without an application and without a public address: the clients of a measurement ask both servers.
+PLAYBOOK = """
+playbook: lost
+title: {en: Primary lost, fr: Primaire perdue}
+severity: P1
+opens_when: active.agent is down or active.database is down
+resolved_when: active.database is up
+hold: 1s
+steps:
+  - id: restart
+    title: {en: Wait for the agent, fr: Attendre l'agent}
+    do: wait
+    when: active.agent is up
+    until: active.database is up or active.agent is down
+    budget: 90s
+    then: {success: recovered, failure: promote, expiry: promote}
+  - id: recovered
+    title: {en: It is back, fr: Elle est revenue}
+    do: wait
+    when: active.database is up
+    until: active.database is up
+    budget: 1s
+    then: {success: end, failure: promote, expiry: promote}
+  - id: promote
+    title: {en: Promote the standby, fr: Promouvoir}
+    do: promote standby
+    budget: 2m
+    then: {failure: fail, expiry: fail}
+  - id: redirect
+    title: {en: Redirect, fr: Rediriger}
+    do: traffic switch standby
+    budget: 1m
+    then: {success: end, failure: fail, expiry: fail}
+"""
+USERS = 'echo "$2" >"$1"\n'
 
 CONFIGURATION = """
 listen_addresses = '*'
@@ -55,9 +96,15 @@ def bascule_yaml(folder: Path, state: Path, addresses: dict[str, str], *, sync: 
     """`addresses`: of the machines, by name; those that begin with e are etcd's."""
     sites = "".join(SITE.format(name=name, role=name, node=node, address=addresses[node], port=AGENT_PORT, folder=folder, restarts=restarts) for node, name in SITES.items())
     etcd = ", ".join(f'"http://{address}:2379"' for node, address in addresses.items() if node.startswith("e"))
+    tuned = (failover or {}).get("ttl") == TUNED["ttl"]
     words = {"cool_down": "0s", **(failover or {})}  # one run is one failover, but a soak has many
     return TEXT.format(state=state, etcd=etcd, sites=sites, mode="sync" if sync else "async", failover=", ".join(f"{k}: {v}" for k, v in words.items()),
-                       timeout="300ms" if words.get("ttl") == TUNED["ttl"] else "700ms")
+                       controller=addresses["c1"], timeout="300ms" if tuned else "700ms", folder=folder, often="200ms" if tuned else "500ms", patience="400ms" if tuned else "1s")
+
+
+def write_playbook(folder: Path) -> None:
+    (folder / "lost.yaml").write_text(PLAYBOOK)
+    (folder / "users.sh").write_text(USERS)
 
 
 def postgresql_conf(node: str, folder: Path) -> str:
@@ -84,6 +131,9 @@ def main() -> None:
     elif options.server:
         print(postgresql_conf(options.server, options.folder), end="")
     else:
+        write_playbook(options.folder)
+        options.state.mkdir(mode=0o700, exist_ok=True)
+        (options.state / "users").write_text("production\n")
         addresses = dict(word.split("=", 1) for word in options.machines)
         print(bascule_yaml(options.folder, options.state, addresses, sync=options.sync, failover=TUNED if options.tuned else {}), end="")
 

@@ -36,7 +36,8 @@ bascule_configure() {
     chmod 600 "$WORK/token"
     for node in n1 n2 w1; do
         /usr/bin/python3 "$bascule_bench/pair.py" --folder "$WORK" --state "$WORK/$node/state" $bascule_options \
-            n1="$(addr n1)" n2="$(addr n2)" e1="$(addr e1)" e2="$(addr e2)" e3="$(addr e3)" >"$WORK/$node/bascule.yaml"
+            n1="$(addr n1)" n2="$(addr n2)" e1="$(addr e1)" e2="$(addr e2)" e3="$(addr e3)" c1="$(addr w1)" >"$WORK/$node/bascule.yaml"
+        chown -R "$PGUSER_OS" "$WORK/$node/state"
     done
 }
 
@@ -54,6 +55,7 @@ peer_up() {
         -d "$(/usr/bin/python3 "$bascule_bench/pair.py" --standby dr --of "$(addr n1)")" >"$WORK/log/n2-setup.log" 2>&1 || die "pg_basebackup"
     sed -i "s|^unix_socket_directories = .*|unix_socket_directories = '$WORK/n2'|" "$WORK/n2/data/postgresql.conf"
     bascule_agent n2 dr
+    start_on w1 edge /usr/bin/python3 "$bascule_bench/edge.py" "$(addr w1)" "$WORK/w1/state/users"
     start_on w1 serve "$bascule_program" -c "$WORK/w1/bascule.yaml" serve
     if [ "$REPL" = sync ]; then
         sql n1 "ALTER SYSTEM SET synchronous_standby_names = 'dr'"
