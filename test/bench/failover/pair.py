@@ -62,7 +62,7 @@ steps:
   - id: recovered
     title: {en: It is back, fr: Elle est revenue}
     do: wait
-    when: active.database is up
+    when: active.agent is up and active.database is up
     until: active.database is up
     budget: 1s
     then: {success: end, failure: promote, expiry: promote}
