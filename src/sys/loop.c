@@ -1,27 +1,37 @@
-/* sys/loop.c -- libuv, with timers of our own: libuv's clock is CLOCK_MONOTONIC, which stands still while a machine is suspended, so a
-   lease would outlive its bound. One timerfd on CLOCK_BOOTTIME serves the nearest timer; the others wait in a heap. */
+/* sys/loop.c -- epoll, one timerfd and a pipe for signals. The timerfd runs on CLOCK_BOOTTIME: CLOCK_MONOTONIC, on which epoll and the
+   event libraries count, stands still while a machine is suspended, so a lease would outlive its bound. It serves the nearest timer; the
+   others wait in a heap. */
 #include "sys/loop.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/epoll.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
-#include <uv.h>
 
 #include "sys/clock.h"
 
+enum { ROUND_MAX = 256 }; /* descriptors served in one round; the others come first in the next */
+
 struct loop {
-    uv_loop_t uv;
-    uv_poll_t clock; /* watches clock_fd; keeps the loop alive only while a timer is set */
-    int clock_fd;
+    int epoll_fd, clock_fd;
+    struct loop_fd *fds;
+    size_t watched;                      /* of them, with anything wanted: these keep the loop going */
+    struct epoll_event ready[ROUND_MAX]; /* of this round; what is freed meanwhile is struck out */
+    int ready_count;
     struct loop_timer **heap;
     size_t set, cap;
-    int64_t armed_ms;  /* what clock_fd is set to; 0: disarmed */
-    uint64_t serial;   /* of settings: timers of the same moment fire in the order in which they were set */
+    int64_t armed_ms; /* what clock_fd is set to; 0: disarmed */
+    uint64_t serial;  /* of settings: timers of the same moment fire in the order in which they were set */
     bool firing;
     int64_t firing_now;
-    bool closing;
+    bool closing, stopped;
     struct loop_timer *timers; /* all, set or not */
     struct loop_hook *hooks;
+    struct loop_signal *signals;
+    int signal_pipe[2]; /* numbers, a byte each; -1 until a signal is watched */
+    struct loop_fd *signal_fd;
 };
 
 enum { NOT_SET = -1 };
@@ -37,20 +47,22 @@ struct loop_timer {
 };
 
 struct loop_fd {
-    uv_poll_t uv; /* first, so that a handle is its watcher */
+    struct loop *loop;
+    struct loop_fd *next, **link;
     loop_fd_fn *fire;
     void *arg;
-    int wanted;
+    int fd, wanted;
+    bool entered; /* in epoll */
 };
 
 struct loop_signal {
-    uv_signal_t uv; /* first */
+    struct loop *loop;
+    struct loop_signal *next, **link;
     loop_signal_fn *fire;
     void *arg;
+    int number;
+    struct sigaction before;
 };
-
-/* In `data` of every handle made here: libraries that join the loop through loop_uv free theirs themselves. */
-static const char ours;
 
 static void *must_alloc(size_t size)
 {
@@ -63,10 +75,10 @@ static void *must_alloc(size_t size)
 }
 
 /* For calls that fail only by a defect of ours, or when the kernel has no descriptor left for the loop itself. */
-static void must(int status, const char *what)
+static void must(bool done, const char *what)
 {
-    if (status < 0) {
-        fprintf(stderr, "bascule: event loop: could not %s: %s\n", what, uv_strerror(status));
+    if (!done) {
+        fprintf(stderr, "bascule: event loop: could not %s: %s\n", what, strerror(errno));
         abort();
     }
 }
@@ -145,22 +157,13 @@ static void arm(struct loop *loop)
     if (at) {
         when.it_value.tv_sec = (time_t)(at / 1000);
         when.it_value.tv_nsec = (long)(at % 1000 * 1000000);
-        uv_ref((uv_handle_t *)&loop->clock);
-    } else {
-        uv_unref((uv_handle_t *)&loop->clock);
     }
-    if (timerfd_settime(loop->clock_fd, TFD_TIMER_ABSTIME, &when, NULL) != 0)
-        must(-errno, "set its timer");
+    must(timerfd_settime(loop->clock_fd, TFD_TIMER_ABSTIME, &when, NULL) == 0, "set its timer");
 }
 
-static void fire_due(uv_poll_t *handle, int status, int events)
+/* What is due is asked of the clock, not of the timerfd, which may have been moved since; setting it again is what quietens it. */
+static void fire_due(struct loop *loop)
 {
-    (void)status;
-    (void)events;
-    struct loop *loop = handle->data;
-    uint64_t expirations;
-    ssize_t got = read(loop->clock_fd, &expirations, sizeof(expirations));
-    (void)got; /* EAGAIN after a timer was moved meanwhile: what is due is asked of the clock, not of this number */
     loop->firing_now = clock_boot_ms();
     loop->firing = true;
     while (loop->set && loop->heap[0]->at_ms <= loop->firing_now) {
@@ -221,78 +224,124 @@ void loop_timer_free(struct loop_timer **timer)
 
 /* ---- descriptors ---- */
 
-static void on_ready(uv_poll_t *handle, int status, int events);
-
-static void watch(struct loop_fd *fd)
+static uint32_t epoll_bits(int wanted)
 {
-    int events = (fd->wanted & LOOP_READ ? UV_READABLE : 0) | (fd->wanted & LOOP_WRITE ? UV_WRITABLE : 0);
-    must(events ? uv_poll_start(&fd->uv, events, on_ready) : uv_poll_stop(&fd->uv), "watch a descriptor");
+    return (wanted & LOOP_READ ? EPOLLIN : 0) | (wanted & LOOP_WRITE ? EPOLLOUT : 0);
 }
 
-static void on_ready(uv_poll_t *handle, int status, int events)
+static void enter(struct loop_fd *w)
 {
-    struct loop_fd *fd = (struct loop_fd *)handle;
-    int ready = (events & UV_READABLE ? LOOP_READ : 0) | (events & UV_WRITABLE ? LOOP_WRITE : 0);
-    if (status < 0) {
-        /* An error is pending on it (a refused UDP packet, say). libuv has stopped watching; the owner learns what it is by
-           reading or writing, and the descriptor may well be used further. */
-        ready = fd->wanted;
-        watch(fd);
-    }
-    fd->fire(fd->arg, ready);
+    struct epoll_event event = {.events = epoll_bits(w->wanted), .data.ptr = w};
+    must(epoll_ctl(w->loop->epoll_fd, EPOLL_CTL_ADD, w->fd, &event) == 0, "watch a descriptor");
+    w->entered = true;
+    w->loop->watched++;
+}
+
+/* One of which nothing is wanted leaves epoll, which would report its errors all the same. */
+static void leave(struct loop_fd *w)
+{
+    struct loop *loop = w->loop;
+    if (!w->entered)
+        return;
+    epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, w->fd, NULL); /* fails when a library has closed it, and then it has left by that */
+    w->entered = false;
+    loop->watched--;
+    for (int i = 0; i < loop->ready_count; i++)
+        if (loop->ready[i].data.ptr == w)
+            loop->ready[i].data.ptr = NULL;
 }
 
 struct loop_fd *loop_fd_new(struct loop *loop, int fd, int wanted, loop_fd_fn *fire, void *arg)
 {
-    struct loop_fd *watcher = must_alloc(sizeof(*watcher));
-    watcher->fire = fire;
-    watcher->arg = arg;
-    watcher->wanted = wanted;
-    must(uv_poll_init(&loop->uv, &watcher->uv, fd), "add a descriptor");
-    watcher->uv.data = (void *)&ours;
-    watch(watcher);
-    return watcher;
+    struct loop_fd *w = must_alloc(sizeof(*w));
+    *w = (struct loop_fd){.loop = loop, .fire = fire, .arg = arg, .fd = fd, .wanted = wanted, .next = loop->fds, .link = &loop->fds};
+    if (w->next)
+        w->next->link = &w->next;
+    loop->fds = w;
+    if (wanted)
+        enter(w);
+    return w;
 }
 
-void loop_fd_want(struct loop_fd *watcher, int wanted)
+void loop_fd_want(struct loop_fd *w, int wanted)
 {
-    if (watcher->wanted == wanted)
+    if (w->wanted == wanted)
         return;
-    watcher->wanted = wanted;
-    watch(watcher);
-}
-
-static void free_handle(uv_handle_t *handle)
-{
-    free(handle);
+    w->wanted = wanted;
+    struct epoll_event event = {.events = epoll_bits(wanted), .data.ptr = w};
+    if (!wanted)
+        leave(w);
+    else if (!w->entered)
+        enter(w);
+    else if (epoll_ctl(w->loop->epoll_fd, EPOLL_CTL_MOD, w->fd, &event) != 0) /* a library closed it, and opened another of that number */
+        must(errno == ENOENT && epoll_ctl(w->loop->epoll_fd, EPOLL_CTL_ADD, w->fd, &event) == 0, "watch a descriptor");
 }
 
 void loop_fd_free(struct loop_fd **watcher)
 {
     if (!watcher || !*watcher)
         return;
-    uv_close((uv_handle_t *)&(*watcher)->uv, free_handle); /* leaves epoll at once, the memory in the next round */
+    struct loop_fd *w = *watcher;
+    leave(w);
+    *w->link = w->next;
+    if (w->next)
+        w->next->link = w->link;
+    free(w);
     *watcher = NULL;
+}
+
+static void serve(struct loop_fd *w, uint32_t events)
+{
+    int ready = (events & EPOLLIN ? LOOP_READ : 0) | (events & EPOLLOUT ? LOOP_WRITE : 0);
+    if (events & (EPOLLERR | EPOLLHUP))
+        ready = w->wanted; /* the owner learns what it is by reading or writing */
+    if (ready & w->wanted)
+        w->fire(w->arg, ready & w->wanted); /* may free it */
 }
 
 /* ---- signals ---- */
 
-static void on_signal(uv_signal_t *handle, int number)
+static volatile sig_atomic_t pipe_of[NSIG]; /* where a signal's handler writes: the pipe's end + 1 */
+
+static void on_signal(int number)
 {
-    struct loop_signal *s = (struct loop_signal *)handle;
-    s->fire(s->arg, number);
+    int saved = errno;
+    char byte = (char)number;
+    ssize_t put = write((int)pipe_of[number] - 1, &byte, 1);
+    (void)put; /* a full pipe holds enough of them */
+    errno = saved;
+}
+
+static void on_signal_pipe(void *arg, int ready UNUSED)
+{
+    struct loop *loop = arg;
+    char numbers[64];
+    ssize_t got = read(loop->signal_pipe[0], numbers, sizeof(numbers));
+    for (ssize_t i = 0; i < got; i++) {
+        struct loop_signal *s = loop->signals;
+        while (s && s->number != numbers[i])
+            s = s->next;
+        if (s)
+            s->fire(s->arg, s->number);
+    }
 }
 
 struct loop_signal *loop_signal_new(struct loop *loop, int signal_number, loop_signal_fn *fire, void *arg)
 {
+    if (!loop->signal_fd) {
+        must(pipe2(loop->signal_pipe, O_CLOEXEC | O_NONBLOCK) == 0, "make a pipe for signals");
+        loop->signal_fd = loop_fd_new(loop, loop->signal_pipe[0], LOOP_READ, on_signal_pipe, loop);
+        loop->watched--; /* being ready for a signal is no work that is left to do */
+    }
     struct loop_signal *s = must_alloc(sizeof(*s));
-    s->fire = fire;
-    s->arg = arg;
-    must(uv_signal_init(&loop->uv, &s->uv), "add a signal");
-    s->uv.data = (void *)&ours;
-    must(uv_signal_start(&s->uv, on_signal, signal_number), "watch a signal");
-    /* Being ready for a signal is no work that is left to do. */
-    uv_unref((uv_handle_t *)&s->uv);
+    *s = (struct loop_signal){.loop = loop, .fire = fire, .arg = arg, .number = signal_number, .next = loop->signals, .link = &loop->signals};
+    if (s->next)
+        s->next->link = &s->next;
+    loop->signals = s;
+    pipe_of[signal_number] = loop->signal_pipe[1] + 1;
+    struct sigaction act = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    sigfillset(&act.sa_mask);
+    must(sigaction(signal_number, &act, &s->before) == 0, "watch a signal");
     return s;
 }
 
@@ -300,7 +349,12 @@ void loop_signal_free(struct loop_signal **signal)
 {
     if (!signal || !*signal)
         return;
-    uv_close((uv_handle_t *)&(*signal)->uv, free_handle);
+    struct loop_signal *s = *signal;
+    sigaction(s->number, &s->before, NULL);
+    *s->link = s->next;
+    if (s->next)
+        s->next->link = s->link;
+    free(s);
     *signal = NULL;
 }
 
@@ -325,21 +379,13 @@ void loop_hook_remove(struct loop_hook *hook)
 struct loop *loop_open(void)
 {
     struct loop *loop = must_alloc(sizeof(*loop));
-    must(uv_loop_init(&loop->uv), "start");
+    loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    must(loop->epoll_fd >= 0, "start");
     loop->clock_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
-    must(loop->clock_fd < 0 ? -errno : 0, "make its timer");
-    must(uv_poll_init(&loop->uv, &loop->clock, loop->clock_fd), "add its timer");
-    loop->clock.data = loop;
-    must(uv_poll_start(&loop->clock, UV_READABLE, fire_due), "watch its timer");
-    uv_unref((uv_handle_t *)&loop->clock);
+    must(loop->clock_fd >= 0, "make its timer");
+    struct epoll_event event = {.events = EPOLLIN}; /* no pointer: the timer */
+    must(epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, loop->clock_fd, &event) == 0, "watch its timer");
     return loop;
-}
-
-static void close_handle(uv_handle_t *handle, void *arg)
-{
-    (void)arg;
-    if (!uv_is_closing(handle))
-        uv_close(handle, handle->data == &ours ? free_handle : NULL);
 }
 
 void loop_close(struct loop **loop)
@@ -357,32 +403,62 @@ void loop_close(struct loop **loop)
         struct loop_timer *timer = l->timers;
         loop_timer_free(&timer);
     }
-    uv_walk(&l->uv, close_handle, NULL);
-    while (uv_run(&l->uv, UV_RUN_DEFAULT) != 0) { /* returns early after a loop_stop that nobody has consumed yet */
+    while (l->signals) {
+        struct loop_signal *signal = l->signals;
+        loop_signal_free(&signal);
     }
-    must(uv_loop_close(&l->uv), "close");
+    while (l->fds) {
+        struct loop_fd *fd = l->fds;
+        loop_fd_free(&fd);
+    }
+    if (l->signal_fd) {
+        close(l->signal_pipe[0]);
+        close(l->signal_pipe[1]);
+    }
     close(l->clock_fd);
+    close(l->epoll_fd);
     free(l->heap);
     free(l);
     *loop = NULL;
 }
 
-void loop_run(struct loop *loop)
+static bool is_alive(const struct loop *loop)
 {
-    uv_run(&loop->uv, UV_RUN_DEFAULT);
+    return loop->set || loop->watched;
+}
+
+static void one_round(struct loop *loop, bool wait)
+{
+    int got = epoll_wait(loop->epoll_fd, loop->ready, ROUND_MAX, wait ? -1 : 0);
+    must(got >= 0 || errno == EINTR, "wait");
+    loop->ready_count = MAX_OF(got, 0);
+    bool due = false;
+    for (int i = 0; i < loop->ready_count; i++)
+        due |= !loop->ready[i].data.ptr;
+    if (due)
+        fire_due(loop); /* first, as it may strike out what is ready */
+    for (int i = 0; i < loop->ready_count; i++)
+        if (loop->ready[i].data.ptr)
+            serve(loop->ready[i].data.ptr, loop->ready[i].events);
+    loop->ready_count = 0;
 }
 
 bool loop_once(struct loop *loop, bool wait)
 {
-    return uv_run(&loop->uv, wait ? UV_RUN_ONCE : UV_RUN_NOWAIT) != 0;
+    if (is_alive(loop) && !loop->stopped)
+        one_round(loop, wait);
+    loop->stopped = false;
+    return is_alive(loop);
+}
+
+void loop_run(struct loop *loop)
+{
+    while (is_alive(loop) && !loop->stopped)
+        one_round(loop, true);
+    loop->stopped = false;
 }
 
 void loop_stop(struct loop *loop)
 {
-    uv_stop(&loop->uv);
-}
-
-struct uv_loop_s *loop_uv(struct loop *loop)
-{
-    return &loop->uv;
+    loop->stopped = true;
 }

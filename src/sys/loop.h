@@ -1,4 +1,4 @@
-/* sys/loop.h -- The one event loop (libuv inside). Single-threaded; callbacks never block. Deadlines are in CLOCK_BOOTTIME ms. */
+/* sys/loop.h -- The one event loop. Single-threaded; callbacks never block. Deadlines are in CLOCK_BOOTTIME ms. */
 #pragma once
 #include "base/base.h"
 
@@ -39,5 +39,3 @@ struct loop_hook {
 };
 void loop_hook_add(struct loop *loop, struct loop_hook *hook);
 void loop_hook_remove(struct loop_hook *hook);
-
-struct uv_loop_s *loop_uv(struct loop *loop); /* for io/, which joins foreign libraries to it */

@@ -1,5 +1,5 @@
 /* test/unit/fakeserver.h -- A TCP server of a test's own on a loopback address of its own: a thread accepts, a thread per connection
-   plays its part. Nothing of libuv or libcurl is touched here. */
+   plays its part. Nothing of libcurl is touched here. */
 #pragma once
 #include <stdatomic.h>
 #include <stdbool.h>

@@ -292,6 +292,69 @@ static void a_signal_is_told_and_keeps_no_loop(void **state)
     loop_close(&t.loop);
 }
 
+struct pair {
+    struct loop_fd *one, *other;
+    int fires;
+};
+
+static void frees_both(void *arg, int ready UNUSED)
+{
+    struct pair *p = arg;
+    p->fires++;
+    loop_fd_free(&p->one);
+    loop_fd_free(&p->other);
+}
+
+static void one_that_is_freed_in_its_round_is_not_served(void **state)
+{
+    (void)state;
+    struct loop *loop = loop_open();
+    int a[2], b[2];
+    assert_return_code(pipe(a), errno);
+    assert_return_code(pipe(b), errno);
+    assert_int_equal(write(a[1], "x", 1), 1);
+    assert_int_equal(write(b[1], "x", 1), 1);
+    struct pair pair = {0};
+    pair.one = loop_fd_new(loop, a[0], LOOP_READ, frees_both, &pair);
+    pair.other = loop_fd_new(loop, b[0], LOOP_READ, frees_both, &pair);
+    loop_run(loop); /* ends, since nothing is watched any more */
+    assert_int_equal(pair.fires, 1);
+    loop_close(&loop);
+    for (int i = 0; i < 2; i++) {
+        close(a[i]);
+        close(b[i]);
+    }
+}
+
+static void count_one(void *arg, int ready UNUSED)
+{
+    struct pair *p = arg;
+    p->fires++;
+    loop_fd_free(&p->one);
+}
+
+/* As libpq does when it tries the next address. */
+static void a_number_that_was_closed_and_came_back_is_watched_again(void **state)
+{
+    (void)state;
+    struct loop *loop = loop_open();
+    int first[2], second[2];
+    assert_return_code(pipe(first), errno);
+    struct pair pair = {0};
+    pair.one = loop_fd_new(loop, first[0], LOOP_READ, count_one, &pair);
+    assert_return_code(pipe(second), errno);
+    assert_int_equal(dup2(second[0], first[0]), first[0]);
+    loop_fd_want(pair.one, LOOP_READ | LOOP_WRITE);
+    assert_int_equal(write(second[1], "x", 1), 1);
+    loop_run(loop);
+    assert_int_equal(pair.fires, 1);
+    loop_close(&loop);
+    for (int i = 0; i < 2; i++) {
+        close(first[i]);
+        close(second[i]);
+    }
+}
+
 struct hook_test {
     struct loop_hook hook;
     int calls;
@@ -311,7 +374,6 @@ static void hooks_hear_of_the_close(void **state)
     loop_hook_add(loop, &b.hook);
     loop_hook_add(loop, &c.hook);
     loop_hook_remove(&b.hook);
-    assert_non_null(loop_uv(loop));
     loop_close(&loop);
     assert_int_equal(a.calls, 1);
     assert_int_equal(b.calls, 0);
@@ -331,6 +393,8 @@ int main(void)
         cmocka_unit_test(writability_is_told),
         cmocka_unit_test(a_descriptor_with_an_error_is_still_watched),
         cmocka_unit_test(a_signal_is_told_and_keeps_no_loop),
+        cmocka_unit_test(one_that_is_freed_in_its_round_is_not_served),
+        cmocka_unit_test(a_number_that_was_closed_and_came_back_is_watched_again),
         cmocka_unit_test(hooks_hear_of_the_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
