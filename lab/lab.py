@@ -390,7 +390,8 @@ class Builder:
             raise LabError("only root can give production a host of its own (a network namespace)")
         net = host_net(self.net)
         a, b = cable(self.net)
-        holder = subprocess.Popen(["/usr/bin/unshare", "--net", "/bin/sleep", "infinity"], stdin=subprocess.DEVNULL, start_new_session=True,
+        holder = subprocess.Popen(["/usr/bin/unshare", "--net", "/bin/sleep", "infinity"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                  stderr=subprocess.DEVNULL, start_new_session=True,
                                   env={**os.environ, "BASCULE_LAB": str(self.folder)})
         ours = os.stat("/proc/self/ns/net").st_ino
         procs.wait_until("the namespace", START_S, lambda: os.stat(f"/proc/{holder.pid}/ns/net").st_ino != ours)

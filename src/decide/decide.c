@@ -206,7 +206,7 @@ int64_t decide_next_ms(const struct decide *d)
     int64_t next = TIME_NEVER;
     for (size_t i = 0; i < d->config->services.n; i++)
         if (guard_paused(d, &d->services[i]))
-            next = MIN_OF(next, d->services[i].paused_until_ms);
+            next = MIN_OF(next, d->services[i].paused_until_ms + PAUSE_LOOK_MS);
     for (size_t i = 0; i < d->incidents.n; i++) {
         const struct inc *inc = d->incidents.p[i];
         next = MIN_OF(next, checklists_next_ms(inc));

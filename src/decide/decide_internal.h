@@ -14,6 +14,7 @@ enum {
 #define APPROVAL_FALLBACK_MS (10 * MS_MINUTE)
 #define CANCEL_GRACE_MS (5 * MS_SECOND)       /* a cancelled command is gone by then: TERM, and KILL 2 s later */
 #define LOOK_FIRST_MS (15 * MS_SECOND) /* after a start, for the first verdicts: what recovered meanwhile is not to be recovered */
+#define PAUSE_LOOK_MS (10 * MS_SECOND) /* after a pause: what people, or the agents, set right again has so long to show */
 #define PATIENCE_MS (60 * MS_SECOND)          /* how long a recovery, or a cause, may take to show in the verdicts */
 
 /* ---- condition.c ---- */
@@ -83,7 +84,7 @@ struct svc {
     int index;
     int active;   /* index of the site that serves the users, or NOTHING */
     int moving;   /* where a redirection leads whose success is not known: the users may be there, too; or NOTHING */
-    int64_t paused_until_ms; /* 0: not paused */
+    int64_t paused_until_ms; /* 0: nobody ever paused it */
     int64_t failover_ms; /* the newest automatic failover began; TIME_NEVER: none */
     bool turned;  /* something changed by which a playbook may open */
     bool *fenced; /* per site: fenced, and neither started again nor made active since */

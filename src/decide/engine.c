@@ -146,7 +146,7 @@ static int64_t asking_ends_ms(const struct decide *d, const struct inc *inc)
 {
     const struct step *step = engine_step(d, inc);
     if (inc->more[inc->pub.depth - 1].ask == ASK_PAUSED)
-        return svc_of(d, inc)->paused_until_ms;
+        return svc_of(d, inc)->paused_until_ms + PAUSE_LOOK_MS;
     return inc->pub.frames[inc->pub.depth - 1].phase_at_ms + (step->approve_timeout_ms > 0 ? step->approve_timeout_ms : APPROVAL_FALLBACK_MS);
 }
 

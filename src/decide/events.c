@@ -250,7 +250,10 @@ static void on_pause(struct decide *d, const struct event *event)
     if (!svc)
         return;
     int64_t lasts_ms = event->number ? MIN_OF(event->ref - event->wall_ms, (int64_t)PAUSE_MOST_MS) : 0;
-    svc->paused_until_ms = lasts_ms > 0 ? d->now_ms + lasts_ms : 0;
+    if (lasts_ms > 0)
+        svc->paused_until_ms = d->now_ms + lasts_ms;
+    else
+        svc->paused_until_ms = MIN_OF(svc->paused_until_ms, d->now_ms);
 }
 
 static void on_note(struct decide *d UNUSED, const struct event *event UNUSED)

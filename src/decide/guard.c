@@ -184,7 +184,7 @@ const char *const ask_reasons[] = {
 
 bool guard_paused(const struct decide *d, const struct svc *svc)
 {
-    return d->now_ms < svc->paused_until_ms;
+    return svc->paused_until_ms && d->now_ms < svc->paused_until_ms + PAUSE_LOOK_MS;
 }
 
 /* Why the users are not moved without a person. */

@@ -15,15 +15,15 @@ static void a_pause_changes_nothing_and_tells_people(void **state)
     struct rig rig = rig_open();
     pause(&rig, MS_HOUR);
     assert_int_equal(decide_paused(rig.decide, 0), rig.now_ms + MS_HOUR);
-    assert_int_equal(decide_next_ms(rig.decide), rig.now_ms + MS_HOUR);
+    assert_int_equal(decide_next_ms(rig.decide), rig.now_ms + MS_HOUR + PAUSE_LOOK_MS);
     rig_down(&rig); /* the incident opens, and a diagnosis changes nothing */
     rig_outcome(&rig, OUTCOME_SUCCESS, "");
     rig_assert_phase(&rig, STEP_ASKING, "restart");
     assert_int_equal(rig_count(&rig, ORDER_RUN), 0);
     assert_non_null(strstr(rig_order(&rig, ORDER_NOTIFY)->text, "automatic action is paused"));
-    assert_int_equal(rig_order(&rig, ORDER_ASK)->number, MS_HOUR);
+    assert_int_equal(rig_order(&rig, ORDER_ASK)->number, MS_HOUR + PAUSE_LOOK_MS);
     assert_true(decide_asks_for_pause(rig.decide, rig_incident(&rig)));
-    rig_run_until(&rig, MS_HOUR - 1); /* silence is no denial */
+    rig_run_until(&rig, MS_HOUR + PAUSE_LOOK_MS - 1); /* silence is no denial */
     rig_assert_phase(&rig, STEP_ASKING, "restart");
     assert_int_equal(rig_count(&rig, ORDER_RUN), 0);
     rig_tick(&rig, 1);
@@ -42,8 +42,30 @@ static void it_ends_when_a_person_says_so(void **state)
     rig_outcome(&rig, OUTCOME_SUCCESS, "");
     rig.now_ms += MS_MINUTE;
     pause(&rig, 0);
+    assert_int_equal(decide_paused(rig.decide, 0), rig.now_ms);
+    assert_int_equal(rig_count(&rig, ORDER_RUN), 0); /* it looks first */
+    rig_tick(&rig, PAUSE_LOOK_MS);
     rig_assert_run(&rig, "service restart production.database");
-    assert_int_equal(decide_paused(rig.decide, 0), 0);
+    rig_close(&rig);
+}
+
+/* People set it right, or the agent did as soon as it could. */
+static void what_is_well_again_after_it_is_left_alone(void **state)
+{
+    (void)state;
+    struct rig rig = rig_open();
+    pause(&rig, MS_HOUR);
+    rig_down(&rig);
+    rig_outcome(&rig, OUTCOME_SUCCESS, "");
+    rig.now_ms += MS_MINUTE;
+    pause(&rig, 0);
+    rig.now_ms += MS_SECOND;
+    rig_verdict(&rig, "production.database", VERDICT_UP);
+    rig_verdict(&rig, "public", VERDICT_UP);
+    assert_int_equal(rig_incident(&rig)->depth, 0);
+    assert_int_equal(rig_incident(&rig)->state, INCIDENT_MONITORING);
+    rig_tick(&rig, PAUSE_LOOK_MS);
+    assert_int_equal(rig_count(&rig, ORDER_RUN), 0);
     rig_close(&rig);
 }
 
@@ -95,9 +117,9 @@ static void its_end_is_counted_from_when_it_was_said(void **state)
     pause(&rig, 400 * MS_DAY);
     assert_int_equal(decide_paused(rig.decide, 0), rig.now_ms + PAUSE_MOST_MS);
     rig_feed(&rig, &(struct event){.kind = EVENT_PAUSE, .number = 1, .ref = 5, .service = "akig"}); /* over before it was said */
-    assert_int_equal(decide_paused(rig.decide, 0), 0);
+    assert_int_equal(decide_paused(rig.decide, 0), rig.now_ms);
     rig_feed(&rig, &(struct event){.kind = EVENT_PAUSE, .number = 1, .ref = INT64_MAX, .service = "mars"});
-    assert_int_equal(decide_paused(rig.decide, 0), 0);
+    assert_int_equal(decide_paused(rig.decide, 0), rig.now_ms);
     assert_int_equal(decide_paused(rig.decide, 7), 0);
     rig_close(&rig);
 }
@@ -152,6 +174,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_pause_changes_nothing_and_tells_people),
         cmocka_unit_test(it_ends_when_a_person_says_so),
+        cmocka_unit_test(what_is_well_again_after_it_is_left_alone),
         cmocka_unit_test(one_word_is_enough_for_the_incident),
         cmocka_unit_test(what_a_person_starts_is_not_asked_about),
         cmocka_unit_test(a_failover_that_has_fenced_goes_on),
