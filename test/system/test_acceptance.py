@@ -154,6 +154,16 @@ def test_07_a_full_disk_under_the_wal_is_named_and_left_to_people(agent: Agent, 
     assert agent.sql("select n from kept where n = 7 limit 1") == "7"
 
 
+# ---- 8: cut off ----
+
+
+def test_08_no_playbook_waits_for_an_agent_that_fell_silent() -> None:
+    """The database of a host that is cut off may be seen to be down a moment before its agent is not heard of any more: whoever waits for the agent to be
+    down then waits for ever, since unreachable is not dead."""
+    waits = [line for path in (ROOT / "etc/playbooks").glob("*.yaml") for line in path.read_text().splitlines() if "until:" in line and ".agent is down" in line]
+    assert waits and all(".agent is unknown" in line for line in waits), waits
+
+
 # ---- 13 and 14: what must not matter ----
 
 

@@ -132,10 +132,12 @@ class Cluster:
         self.net.remove()
 
     def rebuild(self, name: str, origin: str) -> None:
-        """The old primary becomes a new standby, by hand."""
+        """The old primary becomes a new standby, by hand; its agent is told that it may start again what it stopped for good."""
         self.end(name)
         self.copy(name, origin)
         self.start(name)
+        epoch = self.epoch()["epoch"]
+        wait_until("the agent to take the order", READY_S, lambda: self.inside(name, lambda: self._order(name, "/v1/follow", epoch=epoch, site=SITES[origin]), 10))
 
     def end(self, name: str) -> None:
         """Everything of a machine, at once."""
@@ -222,9 +224,13 @@ class Cluster:
         return self.inside("c1", question, 10)
 
     def _tell(self, to: str, epoch: int) -> str:
-        body = json.dumps({"epoch": epoch, "nonce": self._get(to, "/v1/nonce")["nonce"]}).encode()
-        signature = hmac.new((self.folder / "token").read_bytes(), b"POST /v1/promote\n" + body, hashlib.sha256).hexdigest()
-        request = urllib.request.Request(f"http://{self[to].address}:{AGENT_PORT}/v1/promote", data=body, headers={"X-Bascule-Signature": signature})
+        return self._order(to, "/v1/promote", epoch=epoch)
+
+    def _order(self, name: str, path: str, **words: object) -> str:
+        """A signed command to an agent."""
+        body = json.dumps({**words, "nonce": self._get(name, "/v1/nonce")["nonce"]}).encode()
+        signature = hmac.new((self.folder / "token").read_bytes(), f"POST {path}\n".encode() + body, hashlib.sha256).hexdigest()
+        request = urllib.request.Request(f"http://{self[name].address}:{AGENT_PORT}{path}", data=body, headers={"X-Bascule-Signature": signature})
         with urllib.request.urlopen(request, timeout=3) as answer:
             return answer.read().decode()
 

@@ -56,7 +56,7 @@ steps:
     title: {en: Wait for the agent, fr: Attendre l'agent}
     do: wait
     when: active.agent is up
-    until: active.database is up or active.agent is down
+    until: active.database is up or active.agent is down or active.agent is unknown
     budget: 90s
     then: {success: recovered, failure: promote, expiry: promote}
   - id: recovered
