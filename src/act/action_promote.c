@@ -57,6 +57,7 @@ struct promotion {
     bool remembered;            /* the pair was seen while its primary answered: */
     struct standing_pair pair;
     char why_not[300];          /* else why not */
+    uint64_t wal_end;           /* the old primary has ended, and this is all it ever wrote; 0: not known */
 };
 
 static void promotion_done(struct promotion *p)
@@ -98,7 +99,7 @@ static bool open_promotion(struct promotion *p, struct err *err)
 }
 
 struct loss {
-    bool known;
+    bool known, exact; /* exact: nothing was written beyond what it is about */
     uint64_t bytes;   /* written by the primary when it was last asked, and not received */
     int64_t ms;       /* between the newest commit here and that moment; 0 when nothing of then is missing */
     int64_t age_ms;   /* of that moment */
@@ -118,7 +119,12 @@ static struct loss weigh(const struct promotion *p)
     if (loss.bytes)
         loss.ms = p->now.commit_ms ? MAX_OF(pair->primary_clock_ms - p->now.commit_ms, 0) : loss.age_ms;
     const char *when = duration_say(p->ctx->arena, loss.age_ms), *from = pair->primary;
-    if (loss.bytes)
+    loss.exact = p->wal_end != 0;
+    if (loss.exact && loss.bytes)
+        action_say(loss.say, sizeof(loss.say), "%" PRIu64 " bytes are lost, which \"%s\" wrote last: its log ends at %s", loss.bytes, from, lsn_print(p->ctx->arena, p->wal_end));
+    else if (loss.exact)
+        action_say(loss.say, sizeof(loss.say), "nothing is lost: the log of \"%s\" ends at %s, and all of it is here", from, lsn_print(p->ctx->arena, p->wal_end));
+    else if (loss.bytes)
         action_say(loss.say, sizeof(loss.say), "%" PRIu64 " bytes, or %s, of what \"%s\" had written %s ago would be lost, and what it wrote since",
                    loss.bytes, duration_say(p->ctx->arena, loss.ms), from, when);
     else if (pair->in_sync)
@@ -332,6 +338,7 @@ static void tell_facts(const struct promotion *p, const struct standing *before,
     report_fact(report, "promote.loss", "%s", loss->say);
     if (loss->known) {
         report_fact(report, "promote.loss_bytes", "%" PRIu64, loss->bytes);
+        report_fact(report, "promote.loss_exact", "%s", loss->exact ? "yes" : "no");
         report_fact(report, "promote.loss_ms", "%lld", (long long)loss->ms);
     }
     if (p->w.loss_by)
@@ -371,22 +378,46 @@ static bool blocked(const struct promotion *p, const struct loss *loss, enum out
 
 /* ---- where agents live by a lease ---- */
 
-/* What the old primary last said of itself to etcd is often newer than what was kept here. */
-static void learn_more(struct promotion *p, const struct takeover *t)
+static void note_written(struct promotion *p, const struct takeover *t, uint64_t lsn)
 {
-    int64_t timeline;
-    uint64_t lsn = takeover_known_lsn(t, &timeline);
-    if (!lsn || timeline != p->now.timeline)
-        return;
     if (p->remembered) {
-        p->pair.lsn = timeline == p->pair.timeline ? MAX_OF(p->pair.lsn, lsn) : p->pair.lsn;
+        p->pair.lsn = MAX_OF(p->pair.lsn, lsn);
         return;
     }
-    p->pair = (struct standing_pair){.timeline = timeline, .lsn = lsn, .received = p->now.lsn, .at_ms = clock_wall_ms(), .primary_clock_ms = clock_wall_ms()};
+    p->pair = (struct standing_pair){.timeline = p->now.timeline, .lsn = lsn, .received = p->now.lsn, .at_ms = clock_wall_ms(), .primary_clock_ms = clock_wall_ms()};
     COPY_TO(p->pair.primary, t->from->name);
     COPY_TO(p->pair.standby, p->w.site->name);
     COPY_TO(p->pair.cluster, p->now.cluster);
     p->remembered = true;
+}
+
+/* What the old primary last said of itself to etcd is often newer than what was kept here; and when it has ended, its agent knows where. */
+static void learn_more(struct promotion *p, const struct takeover *t)
+{
+    int64_t timeline;
+    uint64_t lsn = takeover_known_lsn(t, &timeline);
+    if (lsn && timeline == p->now.timeline)
+        note_written(p, t, lsn);
+    if (t->old && t->old->answers && t->old->said.wal_end && t->old->said.wal_timeline == p->now.timeline) {
+        p->wal_end = t->old->said.wal_end;
+        note_written(p, t, p->wal_end);
+        p->pair.lsn = p->wal_end; /* whatever else was believed of it */
+    }
+}
+
+/* It was ended for this, or ended itself a moment ago: what it wrote until then is known now, where somebody there answers. */
+static struct loss weigh_again(struct promotion *p, struct takeover *t, const struct standing *before, const struct loss *loss)
+{
+    int64_t timeline;
+    struct standing now = p->now;
+    uint64_t end = p->wal_end ? 0 : takeover_wal_end(t, &timeline);
+    if (!end || timeline != before->timeline || !p->remembered)
+        return *loss;
+    p->wal_end = p->pair.lsn = end;
+    p->now = *before;
+    struct loss exact = weigh(p);
+    p->now = now;
+    return exact;
 }
 
 static char *certifying(const struct promotion *p)
@@ -432,6 +463,7 @@ static bool take_over(struct promotion *p, struct takeover *t, enum outcome *ret
     if (!commits_again(p, err))
         return false;
     int64_t took_ms = clock_boot_ms() - began_ms;
+    loss = weigh_again(p, t, &before, &loss);
     report_fact(p->ctx->report, "promote.certain", "%s", t->how);
     tell_facts(p, &before, &loss, took_ms);
     keep_proof(p, took_ms);

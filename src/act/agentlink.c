@@ -251,6 +251,7 @@ bool agent_said(const struct agent_answer *answer, struct agent_said *ret, struc
         .wrote = number(json_get(b, "wrote"), 0), .lease_ms = number(json_path(b, "lease.valid_ms"), 0), .timeline = number(json_get(b, "timeline"), 0),
         .restarts = number(json_get(b, "restarts"), 0), .lag_bytes = number(json_get(b, "lag_bytes"), -1), .lag_ms = number(json_get(b, "lag_ms"), -1),
         .lsn = position(json_get(b, "lsn")), .received = position(json_get(b, "received")), .replayed = position(json_get(b, "replayed")),
+        .wal_end = position(json_get(b, "wal_end")), .wal_timeline = number(json_get(b, "wal_timeline"), 0),
         .writable = number(json_path(b, "probes.write"), -1) >= 0, .takeover_epoch = number(json_get(takeover, "epoch"), 0),
         .takeover_in_ms = number(json_get(takeover, "in_ms"), 0), .certified = number(json_get(b, "certified"), 0)};
     if (!json_truth(json_get(b, "follows"), &ret->follows))

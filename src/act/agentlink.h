@@ -37,6 +37,8 @@ struct agent_said {          /* of /v1/state */
     bool follows;            /* its data is that of a standby, whether it runs or not */
     int64_t lag_bytes, lag_ms; /* -1: not known */
     uint64_t lsn, received, replayed; /* 0: not known */
+    uint64_t wal_end;        /* of a primary that has ended: where its write-ahead log does, on wal_timeline; 0: not known */
+    int64_t wal_timeline;
     bool receiving, writable; /* writable: its newest probe committed a write */
     int64_t takeover_epoch, takeover_in_ms; /* epoch 0: it is not taking over; in_ms -1: not without a certificate */
     char takeover_phase[16], takeover_why[512];

@@ -185,6 +185,7 @@ bool agent_start_postgres(struct agent *a, struct err *err)
         return err_set(err, ERR_REFUSED, "not started: %s", why);
     }
     a->held_cause = CAUSE_NONE;
+    walend_forget(a);
     a->log_from = log_size(a);
     a->ooms = kernel_ooms();
     a->came_up = false;
@@ -293,6 +294,7 @@ static void on_ended(void *arg, const struct postmaster_end *end)
         return;
     }
     promotion_unmark(a); /* what it is when it starts again, its files say */
+    walend_read(a);
     if (a->hold)
         hold_ended(a->hold);
     if (a->held_back) {
@@ -451,6 +453,7 @@ static void close_all(struct agent *a)
     hold_close(&a->hold);
     gauge_end(a);
     promotion_end(a);
+    walend_forget(a);
     freeze_end(a);
     pause_end(a);
     loop_timer_free(&a->probe_timer);

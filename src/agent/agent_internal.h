@@ -7,6 +7,7 @@
 #include "io/httpd.h"
 #include "io/pgprobe.h"
 #include "sys/loop.h"
+#include "sys/proc.h"
 
 /* X(enum, name) */
 #define AGENT_STATES(X)                                                                                                \
@@ -84,6 +85,8 @@ struct agent {
     char promote_why[AGENT_WHY_SIZE]; /* why it could not be told */
     struct httpd_request *told; /* who waits for the answer to /v1/promote; NULL: nobody */
     struct freeze *freeze;
+    struct proc *wal_reader;
+    uint64_t wal_end, wal_known; /* of a primary that has ended: where its write-ahead log does; the newest that was known; 0: not known */
     /* Probes. */
     struct pgprobe *probe;
     struct loop_timer *probe_timer;
@@ -129,6 +132,10 @@ void gauge_begin(struct agent *a);
 void gauge_soon(struct agent *a); /* the next probe at once */
 void gauge_end(struct agent *a);
 void gauge_clear(struct gauge *g);
+
+/* walend.c */
+void walend_read(struct agent *a);   /* PostgreSQL has ended */
+void walend_forget(struct agent *a); /* it starts again, or we end */
 
 /* promotion.c */
 /* On disk, so that a later agent knows that what looks like a standby may be a primary by now. */

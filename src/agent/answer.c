@@ -62,10 +62,18 @@ static void put_takeover(const struct agent *a, struct jsonout *j)
     json_object_end(j);
 }
 
+static const char *lsn_say(uint64_t lsn, char *to, size_t size)
+{
+    snprintf(to, size, "%X/%X", (unsigned)(lsn >> 32), (unsigned)lsn);
+    return to;
+}
+
 static void put_state(const struct agent *a, struct buf *out)
 {
     const struct gauge *g = &a->gauge;
-    char identifier[32];
+    char identifier[32], end[32];
+    const char *lsn;
+    int64_t timeline = 0;
     struct jsonout j = jsonout(out);
     snprintf(identifier, sizeof(identifier), "%llu", (unsigned long long)a->system_identifier);
     json_object(&j);
@@ -93,6 +101,9 @@ static void put_state(const struct agent *a, struct buf *out)
     json_put_int(&j, "paused_ms", pause_left_ms(a));
     json_put_text(&j, "system_identifier", a->system_identifier ? identifier : "");
     json_put_text(&j, "armed", a->hold ? hold_armed(a->hold) : "none");
+    if (a->wal_end)
+        json_put_text(&j, "wal_end", lsn_say(a->wal_end, end, sizeof(end)));
+    json_put_int(&j, "wal_timeline", a->wal_end && a->hold && hold_last(a->hold, &lsn, &timeline) ? timeline : 0);
     json_put_text(&j, "named", a->hold ? hold_named(a->hold) : "");
     json_put_int(&j, "wrote", a->hold ? hold_wrote(a->hold) : 0);
     json_put_int(&j, "certified", a->hold ? hold_certified(a->hold) : 0);

@@ -97,6 +97,8 @@ static void on_probed(void *arg, const struct pgprobe_outcome *o, size_t count)
         take_values(g, &o[READ]);
     if (g->read_ok && a->hold)
         hold_position(a->hold);
+    if (g->read_ok)
+        a->wal_known = 0;
     if (g->read_ok && !g->recovery && !agent_is_standby(a)) /* the file went before the first write */
         promotion_unmark(a);
     if (o[CONNECTION].unresolved || o[CONNECTION].local_fault || o[CONNECTION].err.code == ERR_PERMISSION)

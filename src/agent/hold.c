@@ -231,6 +231,18 @@ void hold_position(struct hold *h)
     h->timeline = g->timeline;
 }
 
+bool hold_last(const struct hold *h, const char **ret_lsn, int64_t *ret_timeline)
+{
+    *ret_lsn = h->lsn;
+    *ret_timeline = h->timeline;
+    return *h->lsn && h->timeline;
+}
+
+void hold_came_to(struct hold *h, uint64_t lsn)
+{
+    snprintf(h->lsn, sizeof(h->lsn), "%X/%X", (unsigned)(lsn >> 32), (unsigned)lsn);
+}
+
 static char *lease_text(struct hold *h, struct arena *arena, int64_t serial)
 {
     struct buf out SCOPED(buf_done) = {.max = TEXT_MAX};

@@ -21,6 +21,9 @@ bool hold_may_begin(struct hold *hold, char *why, size_t size);
 void hold_ended(struct hold *hold); /* PostgreSQL has ended, by whatever hand: the lease is given up */
 /* The gauge has read anew how far PostgreSQL has come. Kept over its end, and told with each renewal: then that is asked for. */
 void hold_position(struct hold *hold);
+/* The newest one and its timeline; false when there is none. */
+bool hold_last(const struct hold *hold, const char **ret_lsn, int64_t *ret_timeline);
+void hold_came_to(struct hold *hold, uint64_t lsn); /* it has ended, and this is where */
 /* Another agent asks for a grant. True: promised. */
 MUST_USE bool hold_grant(struct hold *hold, int64_t epoch, const char *site, bool armed, struct err *err);
 int64_t hold_valid_ms(const struct hold *hold); /* 0: no lease */

@@ -168,6 +168,7 @@ def test_a_crash_beside_an_agent_that_answers_is_over_in_a_moment(pair: Streamin
     pair.took_over()
     assert session.over() < first.commit()
     assert fact(out, "promote.certificate").startswith("its agent: ") and fact(out, "promote.loss_bytes") != "" and fact(out, "promote.timeline") == "2, before 1"
+    assert fact(out, "promote.loss_exact") == "yes", "its agent has read where its log ends"
     assert took < 15  # about 0.4 s, and never by the lapse of the lease on a machine that does anything at all
     assert "already" in pair.ok("promote", "dr")
     told = pair.one.state()
@@ -215,6 +216,48 @@ def test_with_a_synchronous_standby_nothing_is_lost(pair: Streaming, how: str) -
     assert pair.two.sql("show synchronous_standby_names") == "", "nobody is there to wait for"
     stored = {int(n) for n in pair.two.sql("select n from by_session").split()}
     assert [n for n, _ in session.promised if n not in stored] == []
+
+
+def received(agent: Agent) -> str:
+    return agent.sql("select pg_last_wal_receive_lsn()")
+
+
+def stop_receiving(pair: Streaming) -> None:
+    pair.two.sql("alter system set primary_conninfo = 'host=/nowhere'")
+    pair.two.sql("select pg_reload_conf()")
+    wait_until("it to receive nothing", 30, lambda: pair.two.sql("select count(*) from pg_stat_wal_receiver") == "0")
+
+
+def test_what_is_lost_is_told_as_it_is(pair: Streaming) -> None:
+    """The standby receives nothing while the primary writes on and dies: its agent reads from its disk what nobody was ever sent."""
+    pair.run()
+    pair.one.sql("create table kept (n int)")
+    stop_receiving(pair)
+    here = pair.one.sql("select pg_current_wal_flush_lsn()")
+    pair.one.sql("insert into kept select generate_series(1, 5000)")
+    end = pair.one.sql("select pg_current_wal_flush_lsn()")
+    written = int(pair.one.sql(f"select pg_wal_lsn_diff('{end}', '{here}')"))
+    pair.cannot_restart()
+    wait_until("its agent to have read its log", 30, lambda: pair.one.state().get("wal_end"))
+    out = pair.ok("promote", "dr")
+    told = int(fact(out, "promote.loss_bytes"))
+    print(f"{written} bytes were written, {told} are told to be lost: {fact(out, 'promote.loss')}")
+    assert fact(out, "promote.loss_exact") == "yes" and told >= written > 5000 * 20  # and what was written between the two, and after
+
+
+def test_more_than_may_be_lost_is_blocked_until_a_person_takes_it_upon_them(pair: Streaming) -> None:
+    pair.run()
+    pair.config.write_text(pair.config.read_text().replace("max_loss: 16", "max_loss: 0"))
+    stop_receiving(pair)
+    pair.one.sql("create table late as select generate_series(1, 5000) as n")
+    pair.cannot_restart()
+    wait_until("its agent to have read its log", 30, lambda: pair.one.state().get("wal_end"))
+    blocked = pair.bascule("promote", "dr")
+    assert blocked.returncode == 2 and "are lost" in blocked.stderr and "--allow-data-loss YOUR-NAME" in blocked.stderr
+    assert pair.epoch()["epoch"] == 1 and pair.two.sql("select pg_is_in_recovery()") == "t"
+    out = pair.ok("promote", "dr", "--allow-data-loss", "ana")
+    assert fact(out, "promote.loss_accepted_by") == "ana"
+    pair.took_over()
 
 
 def sentinel_of(agent: Agent) -> int:
@@ -339,10 +382,6 @@ def test_what_was_left_behind_is_not_promoted(pair: Streaming) -> None:
     assert "writes again" in pair.ok("promote", "dr")
 
 
-def received(agent: Agent) -> str:
-    return agent.sql("select pg_last_wal_receive_lsn()")
-
-
 def test_a_standby_stands_still_for_a_bounded_time(pair: Streaming) -> None:
     pair.run()
     status, told = pair.two.order("/v1/freeze", epoch=1, for_ms=60000)
@@ -387,9 +426,7 @@ def test_a_certificate_of_another_epoch_or_site_ends_no_wait(pair: Streaming) ->
 
 def test_one_that_follows_another_is_made_so_by_its_agent(pair: Streaming) -> None:
     pair.run()
-    pair.two.sql("alter system set primary_conninfo = 'host=/nowhere'")
-    pair.two.sql("select pg_reload_conf()")
-    wait_until("it to receive nothing", 30, lambda: pair.two.sql("select count(*) from pg_stat_wal_receiver") == "0")
+    stop_receiving(pair)
     assert pair.two.order("/v1/follow", epoch=1, site="nowhere")[0] == 400
     assert pair.one.order("/v1/follow", epoch=1, site="dr")[0] == 409, "the epoch names it"
     assert pair.two.order("/v1/follow", epoch=1, site="production") == (200, {"follows": "production"})

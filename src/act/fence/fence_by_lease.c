@@ -37,10 +37,11 @@ static bool usable(const struct action_ctx *ctx, const struct site *site, struct
 static bool describe(const struct action_ctx *ctx, const struct site *site, struct buf *out, struct err *err)
 {
     struct epoch e;
-    if (!epoch_read(ctx, &e, err))
-        return false;
+    const struct site *to = successor_of(ctx, site);
+    if (!to || !epoch_read(ctx, &e, err))
+        return to ? false : usable(ctx, site, err);
     if (same(e.site, site->name))
-        buf_printf(out, "moves epoch %" PRId64 " of site \"%s\" to \"%s\" in etcd, so that its lease cannot be renewed\n", e.number, site->name, successor_of(ctx, site)->name);
+        buf_printf(out, "moves epoch %" PRId64 " of site \"%s\" to \"%s\" in etcd, so that its lease cannot be renewed\n", e.number, site->name, to->name);
     return buf_printf(out, "waits until its lease has surely run out: %s\n", duration_say(ctx->arena, failover_waits_ms(&ctx->service->failover)));
 }
 
@@ -73,9 +74,9 @@ static bool stop(const struct action_ctx *ctx, const struct site *site, char *ev
 {
     struct epoch e;
     bool moved = false;
-    if (!epoch_read(ctx, &e, err))
-        return false;
     const struct site *to = successor_of(ctx, site);
+    if (!to || !epoch_read(ctx, &e, err))
+        return to ? false : usable(ctx, site, err);
     const struct epoch_lease *lease = epoch_lease(&e, site->name);
     if (!e.number || !lease || same(lease->armed, "none"))
         return err_set(err, ERR_UNAVAILABLE, "site \"%s\" has no lease after which it surely ends", site->name);
