@@ -188,7 +188,7 @@ def test_one_that_is_cut_off_is_waited_out_and_never_writes_again(pair: Streamin
     took = time.monotonic() - began
     print(f"promoted {took:.2f} s after the agent was frozen; the last promise {session.over() - began:.2f} s, the first {first.commit() - began:.2f} s")
     assert session.over() < first.commit(), "two wrote at the same time"
-    assert not pair.one.postgres() and took > WAIT_S - 0.8  # the newest renewal was sent up to `renew` before it froze
+    assert not pair.one.postgres() and took > WAIT_S - 2  # the newest renewal was sent up to `renew` before it froze, on a machine that has time
     pair.took_over()
     assert "had run out" in fact(out, "promote.certain")
     pair.one.process.send_signal(signal.SIGCONT)
@@ -420,7 +420,7 @@ def test_a_certificate_of_another_epoch_or_site_ends_no_wait(pair: Streaming) ->
     status, told = pair.two.order("/v1/promote", epoch=2, certificates=lies)
     assert status == 200 and told["takeover"]["in_ms"] > 0 and told["takeover"]["phase"] == "waiting"
     assert session.over() < first.commit()
-    assert first.commit() - began > WAIT_S - 0.8
+    assert first.commit() - began > WAIT_S - 2
     pair.took_over()
 
 
