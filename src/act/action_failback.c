@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "act/cluster.h"
+#include "act/patroni.h"
 #include "act/unit.h"
 #include "act/warmsite.h"
 #include "io/pg.h"
@@ -35,6 +36,8 @@ static void way_done(struct way_back *w)
 static bool valid(const struct action_ctx *ctx, struct err *err)
 {
     const struct site *site;
+    if (patroni_manages(ctx->service))
+        return err_set(err, ERR_REFUSED, "Patroni brings an old primary back by itself: start Patroni there");
     return action_site(ctx, ctx->args.p[0], &site, err) && cluster_known(site, err);
 }
 

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 
 #include "act/fence/fence.h"
+#include "act/patroni.h"
 #include "act/proof.h"
 #include "act/takeover.h"
 #include "io/pg.h"
@@ -44,7 +45,10 @@ static bool find_wanted(const struct action_ctx *ctx, struct wanted *ret, struct
 static bool valid(const struct action_ctx *ctx, struct err *err)
 {
     struct wanted w;
-    return find_wanted(ctx, &w, err);
+    if (!find_wanted(ctx, &w, err))
+        return false;
+    return !patroni_manages(ctx->service) || !(w.loss_by || w.fenced_by) ||
+           err_set(err, ERR_USAGE, "Patroni decides who leads, and what may be lost by it (maximum_lag_on_failover): nobody's word changes that");
 }
 
 /* ---- what is known ---- */
@@ -512,6 +516,8 @@ static bool describe_by_lease(struct promotion *p, struct buf *out, struct err *
 static bool describe(const struct action_ctx *ctx, struct buf *out, struct err *err)
 {
     struct promotion p SCOPED(promotion_done) = {.ctx = ctx};
+    if (patroni_manages(ctx->service))
+        return find_wanted(ctx, &p.w, err) && patroni_describe(ctx, p.w.site, PATRONI_FAILOVER, out, err);
     if (!open_promotion(&p, err) || !can_be_promoted(&p, err))
         return false;
     if (by_lease(&p) && !describe_by_lease(&p, out, err))
@@ -544,6 +550,8 @@ static bool done_already(const struct action_ctx *ctx, bool *ret, char *why, siz
 {
     struct promotion p SCOPED(promotion_done) = {.ctx = ctx};
     *ret = false;
+    if (patroni_manages(ctx->service))
+        return find_wanted(ctx, &p.w, err) && patroni_leads(ctx, p.w.site, ret, why, why_size, err);
     if (!find_wanted(ctx, &p.w, err))
         return false;
     if (by_lease(&p)) {
@@ -576,6 +584,10 @@ static bool run(const struct action_ctx *ctx, enum outcome *ret_outcome, char *r
 {
     struct promotion p SCOPED(promotion_done) = {.ctx = ctx};
     int64_t began_ms = clock_boot_ms();
+    if (patroni_manages(ctx->service)) {
+        *ret_outcome = OUTCOME_SUCCESS;
+        return find_wanted(ctx, &p.w, err) && patroni_move(ctx, p.w.site, PATRONI_FAILOVER, ret_text, err);
+    }
     if (!find_wanted(ctx, &p.w, err))
         return false;
     if (by_lease(&p))

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 
 #include "act/cluster.h"
+#include "act/patroni.h"
 #include "act/plan.h"
 #include "act/traffic/traffic.h"
 #include "act/unit.h"
@@ -489,12 +490,44 @@ static bool go_forward(struct move *m, enum outcome *ret_outcome, char *ret_text
     return true;
 }
 
+/* ---- where Patroni manages it ---- */
+
+static bool sent_there(const struct move *m, bool *ret, struct err *err)
+{
+    const struct traffic_ops *ops;
+    const struct site *now = NULL;
+    *ret = !m->ctx->service->traffic.driver;
+    if (*ret)
+        return true;
+    if (!traffic_of(m->ctx, &ops, err) || !ops->read_back(m->ctx, &now, err))
+        return false;
+    *ret = now == m->to;
+    return true;
+}
+
+static bool move_by_patroni(struct move *m, char *ret_text, struct err *err)
+{
+    int64_t began_ms = clock_boot_ms();
+    char led[MODEL_TEXT_SIZE] = "";
+    if (!action_site(m->ctx, m->ctx->args.p[0], &m->to, err) || !patroni_move(m->ctx, m->to, PATRONI_SWITCHOVER, led, err))
+        return false;
+    if (!send_users(m, err))
+        return err_prefix(err, "site \"%s\" takes writes, and the users are not there yet", m->to->name);
+    report_fact(m->ctx->report, "switchover.outage_ms", "%lld", (long long)(clock_boot_ms() - began_ms));
+    report_fact(m->ctx->report, "switchover.ended", "done");
+    action_say(ret_text, MODEL_TEXT_SIZE, "%s%s", led, m->ctx->service->traffic.driver ? "; the users are there" : "");
+    return true;
+}
+
 /* ---- the action ---- */
 
 static bool describe(const struct action_ctx *ctx, struct buf *out, struct err *err)
 {
     struct move m SCOPED(move_done) = {.ctx = ctx};
     struct following f;
+    if (patroni_manages(ctx->service))
+        return action_site(ctx, ctx->args.p[0], &m.to, err) && patroni_describe(ctx, m.to, PATRONI_SWITCHOVER, out, err) &&
+               (!ctx->service->traffic.driver || buf_puts(out, "then sends the users there\n"));
     if (!find_move(&m, err))
         return false;
     if (plan_open(m.plan.phase))
@@ -520,6 +553,15 @@ static bool done_already(const struct action_ctx *ctx, bool *ret, char *why, siz
     const struct traffic_ops *ops;
     const struct site *now = NULL;
     *ret = false;
+    if (patroni_manages(ctx->service)) {
+        bool there = false;
+        if (!action_site(ctx, ctx->args.p[0], &m.to, err) || !patroni_leads(ctx, m.to, ret, why, why_size, err) || (*ret && !sent_there(&m, &there, err)))
+            return false;
+        *ret = *ret && there;
+        if (*ret)
+            report_fact(ctx->report, "switchover.ended", "done");
+        return true;
+    }
     if (!find_move(&m, err))
         return false;
     if (plan_open(m.plan.phase))
@@ -564,6 +606,10 @@ static bool run(const struct action_ctx *ctx, enum outcome *ret_outcome, char *r
 {
     struct move m SCOPED(move_done) = {.ctx = ctx};
     int fd SCOPED(file_close) = -1, restores SCOPED(file_close) = -1;
+    if (patroni_manages(ctx->service)) {
+        *ret_outcome = OUTCOME_SUCCESS;
+        return lock(ctx, &fd, err) && move_by_patroni(&m, ret_text, err);
+    }
     if (!lock(ctx, &fd, err) || !warmsite_lock(ctx, 0, &restores, err) || !find_move(&m, err))
         return false;
     if (m.plan.phase == PLAN_CANCELLED && ctx->incident && m.plan.incident == ctx->incident) /* tried again by the playbook, for those that were killed */

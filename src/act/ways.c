@@ -2,6 +2,7 @@
 #include "act/ways.h"
 
 #include "act/backups.h"
+#include "act/patroni.h"
 #include "act/proof.h"
 #include "act/unit.h"
 #include "act/warmsite.h"
@@ -153,9 +154,13 @@ void ways_measure(const struct action_ctx *ctx, const struct site *from, const s
 {
     *ret = (struct ways_facts){.now_ms = clock_wall_ms()};
     measure_durations(ctx, to, ret);
-    if (restart)
-        measure_restart(ctx, from, ret);
-    measure_promote(ctx, to, ret);
+    if (patroni_manages(ctx->service)) {
+        patroni_measure(ctx, to, ret);
+    } else {
+        if (restart)
+            measure_restart(ctx, from, ret);
+        measure_promote(ctx, to, ret);
+    }
     measure_warm(ctx, to, ret);
     measure_restore(ctx, to, ret);
 }

@@ -81,6 +81,36 @@ static void check_lease(struct walk *w, const struct config *config, const struc
     check_inequality(w, config, service);
 }
 
+/* ---- Patroni ---- */
+
+/* Two programs that each decide who writes are how two primaries come to be. */
+static void check_patroni(struct walk *w, const struct service *service)
+{
+    const struct patroni_conf *p = &service->patroni;
+    for (size_t i = 0; i < p->members.n; i++) {
+        const struct patroni_member *m = &p->members.p[i];
+        if (walk_wrong(w, &m->site) || walk_wrong(w, &m->name))
+            continue;
+        if (m->site && !service_site(service, m->site))
+            rule_error(w, &m->site, m, "there is no site \"%s\"", m->site);
+        for (size_t k = 0; k < i; k++)
+            if (same(m->site, p->members.p[k].site) || same(m->name, p->members.p[k].name))
+                rule_error(w, &m->site, m, "site \"%s\" or member \"%s\" stands here twice", m->site, m->name);
+    }
+    for (size_t i = 0; p->members.n && i < service->sites.n; i++) {
+        const struct site *s = &service->sites.p[i];
+        if (s->agent.listen)
+            rule_error(w, &s->agent.listen, s, "Patroni decides who writes, and so would this agent")->hint = "leave out agent: of all sites, or patroni:";
+        else if (s->name && !service_patroni(service, s->name))
+            rule_error(w, &p->members, p, "Patroni manages all sites or none: members: says nothing of site \"%s\"", s->name);
+    }
+    if (p->password.source != SECRET_NONE && !p->user)
+        rule_error(w, &p->password, p, "there is a password, but no user");
+    if (!p->cert_file != !p->key_file)
+        rule_error(w, p->cert_file ? &p->cert_file : &p->key_file, p, "a certificate and its key are of use together only")->hint =
+            "write both cert_file: and key_file:, or neither";
+}
+
 /* ---- fences ---- */
 
 static void check_fences(struct walk *w, const struct site *s, bool ask_drivers)
@@ -121,5 +151,6 @@ void rules_failover(struct walk *w, struct config *config, bool values_right)
         }
         check_alone(w, config, service);
         check_lease(w, config, service);
+        check_patroni(w, service);
     }
 }

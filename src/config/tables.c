@@ -235,6 +235,23 @@ static const struct option replication_options[] = {
     OPTION_END,
 };
 
+static const struct option patroni_member_options[] = {
+    {"site", OPTION_NAME, AT(patroni_member, site), .required = true, .help = "name of a site", .sample = "production"},
+    {"name", OPTION_STRING, AT(patroni_member, name), .required = true, .help = "what Patroni calls its member there", .sample = "pg1"},
+    {"url", OPTION_URL, AT(patroni_member, url), .required = true, .help = "its REST API", .sample = "http://10.0.0.1:8008"},
+    OPTION_END,
+};
+
+static const struct option patroni_options[] = {
+    {"user", OPTION_STRING, AT(patroni_conf, user), .help = "for what changes something, where Patroni asks for it", .sample = "patroni"},
+    {"password", OPTION_SECRET, AT(patroni_conf, password), .help = "its password", .sample = "{file: /etc/bascule/patroni.password}"},
+    {"ca_file", OPTION_PATH, AT(patroni_conf, ca_file), .help = "certificates to trust; else the system's", .sample = "/etc/bascule/ca.pem"},
+    {"cert_file", OPTION_PATH, AT(patroni_conf, cert_file), .help = "certificate of ours, where Patroni asks for one", .sample = "/etc/bascule/patroni.pem"},
+    {"key_file", OPTION_PATH, AT(patroni_conf, key_file), .help = "its key", .sample = "/etc/bascule/patroni.key"},
+    {"members", OPTION_LIST, AT(patroni_conf, members), LIST_OF(patroni_member, patroni_member_options), .help = "the member at each site"},
+    OPTION_END,
+};
+
 static const struct option failover_options[] = {
     {"automatic", OPTION_BOOL, AT(failover_conf, automatic), .fallback = "true", .help = "false: a person promotes, and an agent never stops PostgreSQL for want of a lease"},
     {"ttl", OPTION_DURATION, AT(failover_conf, ttl_ms), .fallback = "3s", .min = MS_SECOND, .max = 10 * MS_MINUTE, .help = "an isolated primary has stopped so long after its last renewal"},
@@ -265,6 +282,7 @@ static const struct option service_options[] = {
     {"traffic", OPTION_GROUP, AT(service, traffic), .sub = traffic_options, .help = "how users are moved from one site to the other"},
     {"replication", OPTION_GROUP, AT(service, replication), .sub = replication_options, .help = "how the other site follows the one that writes; none: it does not"},
     {"failover", OPTION_GROUP, AT(service, failover), .sub = failover_options, .help = "who may write, for how long, and what it takes to take over (docs/failover.md)"},
+    {"patroni", OPTION_GROUP, AT(service, patroni), .sub = patroni_options, .help = "where Patroni manages the PostgreSQL of all sites: it moves the leader, bascule only asks it to (docs/patroni.md)"},
     {"severities", OPTION_LIST, AT(service, severities), LIST_OF(severity_conf, severity_options), .required = true, .help = "objectives and escalation"},
     {"playbooks", OPTION_STRINGS, AT(service, playbook_files), .help = "playbook files: beside this file, in playbooks/ beside it, or in the installed share folder", .sample = "[database-down.yaml, failover.yaml, switchover.yaml]"},
     {"checklists", OPTION_STRINGS, AT(service, checklist_files), .help = "checklist files: beside this file, in checklists/ beside it, or in the installed share folder", .sample = "[p1.yaml, failover.yaml, restore.yaml, post-incident.yaml]"},

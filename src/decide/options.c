@@ -14,6 +14,21 @@ static void weigh_restart(const struct ways_facts *f, struct way *w)
         SAY(w->why, "%s", *f->restart.why ? f->restart.why : "it was not asked");
 }
 
+/* What may be lost is Patroni's to weigh (maximum_lag_on_failover); what it says is told. */
+static void weigh_patroni(const struct ways_facts *f, struct way *w)
+{
+    w->rto_ms = f->promote.took_ms;
+    w->rpo_ms = f->promote.in_sync || (f->promote.lag_known && !f->promote.lag_bytes) ? 0 : -1;
+    w->possible = f->promote.standby == TOLD_YES;
+    if (!w->possible)
+        SAY(w->why, "%s", f->promote.why);
+    else if (f->promote.lag_known)
+        SAY(w->why, "by Patroni, which alone decides: its member \"%s\" lacks %llu bytes of what it last knew of its leader%s", f->promote.why,
+            (unsigned long long)f->promote.lag_bytes, f->promote.in_sync ? ", and commits waited for it" : "");
+    else
+        SAY(w->why, "by Patroni, which alone decides: what its member \"%s\" lacks is not known", f->promote.why);
+}
+
 static void weigh_promote(const struct ways_facts *f, struct way *w)
 {
     SCOPED(arena_close) struct arena *a = arena_open();
@@ -56,7 +71,7 @@ void ways_weigh(const struct ways_facts *f, struct ways *ret)
     for (int i = 0; i < WAY_MAX; i++)
         all[i] = (struct way){.kind = (enum way_kind)i, .rto_ms = -1, .rpo_ms = -1};
     weigh_restart(f, &all[WAY_RESTART]);
-    weigh_promote(f, &all[WAY_PROMOTE]);
+    (f->by_patroni ? weigh_patroni : weigh_promote)(f, &all[WAY_PROMOTE]);
     weigh_copy(f->warm.usable, f->warm.snapshot_ms, f->warm.took_ms, f->warm.why, "a copy that waits, restored from the backup", f, &all[WAY_WARM]);
     weigh_copy(f->restore.usable, f->restore.snapshot_ms, f->restore.took_ms, f->restore.why, "the newest good backup is", f, &all[WAY_RESTORE]);
     /* The kinds stand in the order of what they lose, and a restart moves nobody: so the first that is possible is the best. */

@@ -19,6 +19,11 @@ const struct site *service_site(const struct service *service, const char *name)
     FIND(service->sites, name, name);
 }
 
+const struct patroni_member *service_patroni(const struct service *service, const char *site)
+{
+    FIND(service->patroni.members, site, site);
+}
+
 const struct site *service_site_of(const struct service *service, enum site_role role)
 {
     for (size_t i = 0; i < service->sites.n; i++)

@@ -187,6 +187,19 @@ struct replication_conf {
     bool apply_delay;      /* a standby that applies late on purpose may be promoted */
 };
 
+/* Where Patroni keeps the PostgreSQL of a service, it alone decides which of its members leads. */
+struct patroni_member {
+    struct mark mark;
+    const char *site, *name, *url; /* the member's name in Patroni, and where its REST API is */
+};
+struct patroni_conf {
+    struct mark mark;
+    const char *user;      /* NULL: the API asks for no login */
+    struct secret password;
+    const char *ca_file, *cert_file, *key_file;
+    struct { struct patroni_member *p; size_t n, cap; } members; /* none: there is no Patroni */
+};
+
 /* Who may write, for how long, and what it takes to take over. All members count by CLOCK_BOOTTIME. */
 struct failover_conf {
     struct mark mark;
@@ -268,6 +281,7 @@ struct service {
     struct traffic_conf traffic;
     struct replication_conf replication;
     struct failover_conf failover;
+    struct patroni_conf patroni;
     struct { struct severity_conf *p; size_t n, cap; } severities;
     struct strs playbook_files; /* as written; loaded into playbooks */
     struct { struct playbook *p; size_t n, cap; } playbooks;
@@ -369,6 +383,7 @@ const struct contact *config_contact(const struct config *config, const char *na
 const struct contact_group *config_group(const struct config *config, const char *name);
 const struct rotation *config_rotation(const struct config *config, const char *name);
 const struct channel_conf *config_channel(const struct config *config, const char *name);
+const struct patroni_member *service_patroni(const struct service *service, const char *site); /* NULL: it is no member */
 /* By its own clock an isolated primary has stopped so long after it sent its last renewal, at the latest. */
 /* Does its agent end a PostgreSQL there that may not write by the epoch in etcd? */
 bool site_lives_by_lease(const struct config *config, const struct service *service, const struct site *site);

@@ -8,6 +8,7 @@ enum told { TOLD_NO, TOLD_YES, NOT_TOLD };
 /* Moments are wall time, 0: not known; durations in ms, -1: not known; `why` says why something is not so. */
 struct ways_facts {
     int64_t now_ms;
+    bool by_patroni;            /* Patroni decides who leads; promote.why is the name of its member where it can be asked to */
     int64_t good_ms;            /* the newest moment at which the old database is known to have committed */
     struct {
         bool asked;

@@ -42,6 +42,35 @@ static void what_loses_least_comes_first(void **state)
     assert_int_equal(w.p[WAY_RESTART].rto_ms, -1);
 }
 
+static void where_patroni_decides_its_member_is_named(void **state)
+{
+    (void)state;
+    struct ways_facts f = all_well();
+    struct ways w;
+    f.by_patroni = true;
+    f.restart = (typeof(f.restart)){.why = "Patroni starts its members by itself"};
+    f.promote.lag_bytes = 1000; /* more than our limit, which is not asked */
+    COPY_TO(f.promote.why, "pg2");
+    ways_weigh(&f, &w);
+    assert_int_equal(w.best, WAY_PROMOTE);
+    assert_int_equal(find(&w, WAY_PROMOTE)->rpo_ms, -1);
+    assert_non_null(strstr(find(&w, WAY_PROMOTE)->why, "by Patroni, which alone decides: its member \"pg2\" lacks 1000 bytes"));
+    assert_string_equal(find(&w, WAY_RESTART)->why, "Patroni starts its members by itself");
+    f.promote.in_sync = true;
+    ways_weigh(&f, &w);
+    assert_int_equal(find(&w, WAY_PROMOTE)->rpo_ms, 0);
+    assert_non_null(strstr(find(&w, WAY_PROMOTE)->why, "commits waited for it"));
+    f.promote.in_sync = f.promote.lag_known = false;
+    ways_weigh(&f, &w);
+    assert_int_equal(find(&w, WAY_PROMOTE)->rpo_ms, -1);
+    assert_non_null(strstr(find(&w, WAY_PROMOTE)->why, "what its member \"pg2\" lacks is not known"));
+    f.promote.standby = TOLD_NO;
+    COPY_TO(f.promote.why, "Patroni says that member \"pg2\" is \"stopped\"");
+    ways_weigh(&f, &w);
+    assert_false(find(&w, WAY_PROMOTE)->possible);
+    assert_string_equal(find(&w, WAY_PROMOTE)->why, f.promote.why);
+}
+
 static void what_is_impossible_says_why_and_comes_last(void **state)
 {
     (void)state;
@@ -175,6 +204,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_loses_least_comes_first),
+        cmocka_unit_test(where_patroni_decides_its_member_is_named),
         cmocka_unit_test(what_is_impossible_says_why_and_comes_last),
         cmocka_unit_test(the_measured_best_decides),
         cmocka_unit_test(without_a_measurement_nothing_is_promoted),
