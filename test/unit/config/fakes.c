@@ -140,7 +140,7 @@ static bool traffic_valid(const void *ops, const struct traffic_conf *conf, cons
 static bool action_valid(const char *action, const struct service *service, struct err *err)
 {
     static const char *const known[] = {"diagnose", "service", "restore", "verify", "traffic", "promote",
-                                        "fence",    "status",  "notify",  "wait",   "playbook"};
+                                        "fence",    "status",  "notify",  "wait",   "playbook", "switchover"};
     (void)service;
     for (size_t i = 0; i < COUNT_OF(known); i++)
         if (strncmp(action, known[i], strlen(known[i])) == 0)
