@@ -2,7 +2,7 @@
 BUILD ?= build
 JOBS  ?= $(shell nproc)
 
-.PHONY: all demo check bench lint coverage fuzz install clean deps-build deps-demo deps-all
+.PHONY: all demo check bench lint coverage fuzz install clean deps-build deps-demo deps-demo-cut deps-all
 
 all: deps-build $(BUILD)/build.ninja
 	ninja -C $(BUILD) -j $(JOBS)
@@ -10,10 +10,10 @@ all: deps-build $(BUILD)/build.ninja
 $(BUILD)/build.ninja: | deps-build
 	meson setup $(BUILD) --buildtype=release -Dtests=disabled >/dev/null
 
-deps-build deps-demo deps-all: deps-%:
+deps-build deps-demo deps-demo-cut deps-all: deps-%:
 	@tools/install-deps $*
 
-demo: deps-demo $(BUILD)/build.ninja
+demo: deps-demo$(if $(filter cut,$(FAULT)),-cut) $(BUILD)/build.ninja
 	@ninja -C $(BUILD) -j $(JOBS) --quiet
 	@lab/demo --build $(BUILD) $(if $(FAULT),--fault $(FAULT)) $(if $(WARM),--warm)
 

@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Optional
 
 import client
+import faults
+import procs
 import web
 from drive import Bascule, miscounted
+from lab import Lab, agent_state
 from live import OUTCOMES, Live, moment
 
 RTO_S, RPO_S = 15 * 60.0, 3600.0
@@ -120,10 +123,23 @@ def checks(story: Story) -> Checks:
     return result
 
 
+def stays_out(lab: Lab) -> bool:
+    faults.uncut(lab)
+    try:
+        procs.wait_until("its agent to hear of the epoch", 30, lambda: agent_state(lab.state, "production")["epoch"] >= 2)
+    except procs.Timeout:
+        return False
+    return agent_state(lab.state, "production")["pg"] == "quarantined" and not lab.postmaster("production")
+
+
 def check_moved(story: Story, result: Checks) -> None:
     lab = story.bascule.lab
     db = lab.unit("production", "db")
-    result.add(not db.main() and db.mask_file.exists(), "the old primary is stopped and masked: no second writer can start")
+    if story.fault == "cut":
+        result.add(not db.main(), "the old primary was alone, and ended itself when its lease was over")
+        result.add(stays_out(lab), "plugged in again it stays out: the epoch names dr")
+    else:
+        result.add(not db.main() and db.mask_file.exists(), "the old primary is stopped and masked: no second writer can start")
     ways = {"promote ": 1, "restore ": 0} if story.standby else {"promote ": 0, "restore ": 1}
     result.add(all(len(story.runs(way)) == n for way, n in ways.items()) and len(story.runs("traffic switch ")) == 1,
                f"one {'promotion of the standby and no restore' if story.standby else 'restore'}, and one redirect were run")
@@ -170,7 +186,7 @@ def when(story: Story, wall: Optional[float]) -> tuple[str, str]:
 def times(story: Story) -> list[tuple[str, str, str]]:
     heard = story.heard()
     rows = [("last payment acknowledged before", *when(story, story.promises.outage.start if story.promises.outage else None)),
-            ("database killed", *when(story, story.hit)),
+            ("host cut off" if story.fault == "cut" else "database killed", *when(story, story.hit)),
             ("detected", *when(story, story.time_of("verdict", subject="production.database", number=3))),
             ("incident opened", *when(story, story.time_of("incident.opened"))),
             ("first alert in the chat", *when(story, heard["chat"])),
@@ -204,7 +220,7 @@ def figures(story: Story) -> list[tuple[str, str, str]]:
 
 def show(story: Story, made: Checks, report: Optional[Path], live: Live) -> None:
     p = live.paint
-    for title, rows in (("What happened (UTC, and since the kill)", times(story)), ("What it cost", figures(story))):
+    for title, rows in (("What happened (UTC, and since the disaster)", times(story)), ("What it cost", figures(story))):
         live.line(f"\n{p.bold}{title}{p.plain}")
         for line in table(rows):
             live.line(line)

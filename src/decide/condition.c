@@ -98,6 +98,8 @@ static enum truth compare(const struct comparison *c, const struct condition_wor
         return !world->best ? TRUTH_MAYBE : (*world->best == c->way) != c->negated ? TRUTH_YES : TRUTH_NO;
     if (!resolve(c->name, world, check))
         return TRUTH_MAYBE;
+    if (world->seen && !world->seen(world->arg, check))
+        return TRUTH_MAYBE;
     enum verdict_state actual = world->verdict(world->arg, check);
     if (actual == VERDICT_UNKNOWN && c->state != VERDICT_UNKNOWN)
         return TRUTH_MAYBE;

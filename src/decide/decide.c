@@ -51,6 +51,13 @@ static enum verdict_state view_verdict(void *arg, const char *check)
     return known && known->seq > view->after_seq ? known->state : VERDICT_UNKNOWN;
 }
 
+static bool view_seen(void *arg, const char *check)
+{
+    const struct view *view = arg;
+    const struct known *known = known_of(view->svc, check);
+    return !view->after_seq || (known && known->seq > view->after_seq);
+}
+
 int other_site(const struct service *conf, int site)
 {
     for (size_t i = 0; site != NOTHING && i < conf->sites.n; i++)
@@ -62,7 +69,7 @@ int other_site(const struct service *conf, int site)
 struct condition_world world_of(struct view *view, int active, int standby)
 {
     return (struct condition_world){
-        .verdict = view_verdict, .arg = view, .active = site_name(view->svc, active), .standby = site_name(view->svc, standby)};
+        .verdict = view_verdict, .seen = view_seen, .arg = view, .active = site_name(view->svc, active), .standby = site_name(view->svc, standby)};
 }
 
 enum truth truth_pinned(const struct svc *svc, const struct inc *inc, const char *condition, int64_t after_seq)

@@ -128,6 +128,7 @@ int64_t playbook_longest_ms(const struct service *service, const struct playbook
 MUST_USE bool condition_valid(const char *text, const struct service *service, struct err *err);
 struct condition_world {
     enum verdict_state (*verdict)(void *arg, const char *check);
+    bool (*seen)(void *arg, const char *check); /* since what counts began; nothing can be said of one that was not. NULL: all were */
     void *arg;
     const char *active, *standby; /* site names; NULL: no such site */
     const enum way_kind *best;    /* the best way to recover, WAY_MAX when there is none; NULL: not measured */

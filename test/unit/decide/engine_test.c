@@ -354,6 +354,24 @@ static void a_circle_that_takes_no_time_is_cut(void **state)
     rig_close(&rig);
 }
 
+/* A check that nobody has looked at since the wait began is not unknown for that. */
+static void a_wait_for_unknown_wants_a_look(void **state)
+{
+    (void)state;
+    struct rig rig = rig_open();
+    struct playbook *playbook = fixture_add_playbook(rig.arena, rig.config, "waits");
+    fixture_add_step(rig.arena, playbook, "wait", "wait")->until = "dr.database is up or production.database is unknown";
+    rig_verdict(&rig, "production.database", VERDICT_UP);
+    rig_person(&rig, EVENT_OPEN, "waits");
+    rig_assert_phase(&rig, STEP_CHECKING, "wait");
+    rig_verdict(&rig, "public", VERDICT_UP);
+    rig_verdict(&rig, "production.database", VERDICT_DOWN);
+    rig_assert_phase(&rig, STEP_CHECKING, "wait");
+    rig_verdict(&rig, "production.database", VERDICT_UNKNOWN);
+    assert_int_equal(rig_order(&rig, ORDER_STEP_END)->number, OUTCOME_SUCCESS);
+    rig_close(&rig);
+}
+
 static void wait_awaits_what_is_seen_from_now_on(void **state)
 {
     (void)state;
@@ -740,6 +758,7 @@ int main(void)
         cmocka_unit_test(a_target_that_does_not_exist_fails),
         cmocka_unit_test(a_playbook_that_fails_is_handed_to_a_person),
         cmocka_unit_test(a_circle_that_takes_no_time_is_cut),
+        cmocka_unit_test(a_wait_for_unknown_wants_a_look),
         cmocka_unit_test(wait_awaits_what_is_seen_from_now_on),
         cmocka_unit_test(a_stage_may_be_said_by_a_step_and_is_then_said),
         cmocka_unit_test(bad_calls_fail),
