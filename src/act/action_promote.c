@@ -61,6 +61,7 @@ struct promotion {
     bool remembered;            /* the pair was seen while its primary answered: */
     struct standing_pair pair;
     char why_not[300];          /* else why not */
+    int64_t point_ms;           /* recovery point: the newest heartbeat in the data, before anybody could write a newer one; 0: none */
     uint64_t wal_end;           /* the old primary has ended, and this is all it ever wrote; 0: not known */
 };
 
@@ -336,7 +337,6 @@ static int64_t recovery_point(const struct promotion *p, int64_t commit_ms)
 static void tell_facts(const struct promotion *p, const struct standing *before, const struct loss *loss, int64_t took_ms)
 {
     struct report *report = p->ctx->report;
-    int64_t point = recovery_point(p, before->commit_ms);
     report_fact(report, "promote.timeline", "%lld, before %lld", (long long)p->now.timeline, (long long)before->timeline);
     report_fact(report, "promote.lsn", "%s", lsn_print(p->ctx->arena, before->lsn));
     report_fact(report, "promote.loss", "%s", loss->say);
@@ -349,8 +349,8 @@ static void tell_facts(const struct promotion *p, const struct standing *before,
         report_fact(report, "promote.loss_accepted_by", "%s", p->w.loss_by);
     if (p->w.fenced_by)
         report_fact(report, "promote.fenced_by", "%s", p->w.fenced_by);
-    if (point) /* under the name that all reports know */
-        report_fact(report, "restore.recovery_point_ms", "%lld", (long long)point);
+    if (p->point_ms) /* under the name that all reports know */
+        report_fact(report, "restore.recovery_point_ms", "%lld", (long long)p->point_ms);
     report_fact(report, "promote.archiving", "%s", p->now.archiving);
     report_fact(report, "promote.took_ms", "%lld", (long long)took_ms);
     tell_slots(p);
@@ -457,6 +457,7 @@ static bool take_over(struct promotion *p, struct takeover *t, enum outcome *ret
     struct loss loss = weigh(p);
     if (!loss_is_accepted(p, &loss))
         return blocked(p, &loss, ret_outcome, ret_text);
+    p->point_ms = recovery_point(p, before.commit_ms);
     if (!takeover_carry_out(t, err)) {
         if (!t->needs_certificate)
             return false;
@@ -605,6 +606,7 @@ static bool run(const struct action_ctx *ctx, enum outcome *ret_outcome, char *r
     struct loss loss = weigh(&p);
     if (!loss_is_accepted(&p, &loss))
         return blocked(&p, &loss, ret_outcome, ret_text);
+    p.point_ms = recovery_point(&p, before.commit_ms);
     if (!make_primary(&p, err))
         return false;
     int64_t took_ms = clock_boot_ms() - began_ms;
