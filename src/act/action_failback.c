@@ -2,6 +2,7 @@
    nobody: that is a switchover, when a person wants it. */
 #include <inttypes.h>
 
+#include "act/agentlink.h"
 #include "act/cluster.h"
 #include "act/patroni.h"
 #include "act/unit.h"
@@ -136,6 +137,27 @@ static bool has_caught_up(void *arg, struct err *err)
 
 /* ---- the steps ---- */
 
+/* Where agents live by a lease they alone start and stop, and keep stopped what they were told to stop. */
+static bool by_agent(const struct way_back *w)
+{
+    return site_lives_by_lease(w->ctx->config, w->ctx->service, w->site);
+}
+
+static bool stop_by_agent(const struct way_back *w, struct err *err)
+{
+    SCOPED(agentlink_close) struct agentlink *link = agentlink_open();
+    const struct agent_answer *answer = agentlink_stop(link, w->site, -1, "fast", false, action_time(w->ctx, STOP_MS));
+    char evidence[512];
+    int64_t epoch;
+    return agentlink_finish(link, answer, w->site, err) && agentlink_stopped(answer, &epoch, evidence, sizeof(evidence), err);
+}
+
+static bool start_by_agent(const struct way_back *w, struct err *err)
+{
+    SCOPED(agentlink_close) struct agentlink *link = agentlink_open();
+    return agentlink_finish(link, agentlink_start(link, w->site, -1, action_time(w->ctx, START_MS)), w->site, err);
+}
+
 /* Stopped, and kept from starting until it can do so as a standby only. */
 static bool stop_it(struct way_back *w, struct err *err)
 {
@@ -143,6 +165,8 @@ static bool stop_it(struct way_back *w, struct err *err)
     struct proc_result result;
     pg_close(&w->own);
     report_progress(w->ctx->report, 0, 0, "making sure that %s is stopped", w->site->name);
+    if (by_agent(w))
+        return stop_by_agent(w, err);
     if (unit_words(w->ctx->arena, &w->site->host, unit, UNIT_MASK).n && unit_words(w->ctx->arena, &w->site->host, unit, UNIT_UNMASK).n) {
         if (!unit_do(w->ctx, &w->site->host, unit, UNIT_MASK, action_time(w->ctx, COMMAND_MS), &result, err))
             return false;
@@ -152,19 +176,22 @@ static bool stop_it(struct way_back *w, struct err *err)
     return unit_do(w->ctx, &w->site->host, unit, UNIT_STOP, action_time(w->ctx, STOP_MS), &result, err);
 }
 
-static bool start_it(struct way_back *w, struct err *err)
+static bool start_by_unit(const struct way_back *w, struct err *err)
 {
     const struct unit *unit = &w->site->database.unit;
     struct proc_result result;
-    report_progress(w->ctx->report, 0, 0, "starting %s as a standby of %s", w->site->name, w->primary->name);
     if (unit_words(w->ctx->arena, &w->site->host, unit, UNIT_UNMASK).n &&
         (!unit_do(w->ctx, &w->site->host, unit, UNIT_UNMASK, action_time(w->ctx, COMMAND_MS), &result, err) || !proc_ok(&result)))
         return err->code ? false : err_set(err, ERR_FAILED, "could not allow the start of site \"%s\": %s", w->site->name, host_complaint(w->ctx->arena, &result));
     if (!unit_do(w->ctx, &w->site->host, unit, UNIT_START, action_time(w->ctx, START_MS), &result, err))
         return false;
-    if (!proc_ok(&result))
-        return err_set(err, ERR_FAILED, "could not start the database of site \"%s\": %s", w->site->name, host_complaint(w->ctx->arena, &result));
-    return action_wait(w->ctx, STREAMS_MS, LOOK_EVERY_MS, streams, w, err);
+    return proc_ok(&result) || err_set(err, ERR_FAILED, "could not start the database of site \"%s\": %s", w->site->name, host_complaint(w->ctx->arena, &result));
+}
+
+static bool start_it(struct way_back *w, struct err *err)
+{
+    report_progress(w->ctx->report, 0, 0, "starting %s as a standby of %s", w->site->name, w->primary->name);
+    return (by_agent(w) ? start_by_agent(w, err) : start_by_unit(w, err)) && action_wait(w->ctx, STREAMS_MS, LOOK_EVERY_MS, streams, w, err);
 }
 
 static bool make_slot(struct way_back *w, struct err *err)

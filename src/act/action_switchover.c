@@ -3,6 +3,7 @@
    back, and is; afterwards it only goes forward. */
 #include <inttypes.h>
 
+#include "act/agentlink.h"
 #include "act/cluster.h"
 #include "act/patroni.h"
 #include "act/plan.h"
@@ -17,7 +18,7 @@
 #include "base/banned.h"
 
 enum { CONNECT_MS = 3 * MS_SECOND, QUESTION_MS = 5 * MS_SECOND, CHECKPOINT_MS = 5 * MS_MINUTE, STOP_MS = 30 * MS_SECOND, KILL_MS = 20 * MS_SECOND,
-       ARRIVES_MS = 3 * MS_SECOND, START_MS = 2 * MS_MINUTE, WRITES_MS = 2 * MS_MINUTE, FOLLOWS_MS = MS_MINUTE, LOOK_EVERY_MS = 20, LOOK_SLOWLY_MS = 100 };
+       ARRIVES_MS = 3 * MS_SECOND, START_MS = 2 * MS_MINUTE, WRITES_MS = 2 * MS_MINUTE, SETTLES_MS = 10 * MS_SECOND, FOLLOWS_MS = MS_MINUTE, LOOK_EVERY_MS = 20, LOOK_SLOWLY_MS = 100 };
 
 /* Commits, wherever the role may log in, and leaves nothing behind. */
 static const char a_write[] = "create temporary table bascule_switchover (written timestamptz) on commit drop";
@@ -110,17 +111,20 @@ static const char *what_of(const struct move *m, const struct site *site)
     return arena_printf(m->ctx->arena, "%s.database", site->name);
 }
 
+/* Where agents live by a lease they alone start and stop; elsewhere the site's own commands do. */
+static bool by_agent(const struct move *m)
+{
+    return site_lives_by_lease(m->ctx->config, m->ctx->service, m->from);
+}
+
 static bool hosts_are_ready(const struct move *m, struct err *err)
 {
     static const enum unit_verb needed[] = {UNIT_STOP, UNIT_START, UNIT_STATUS};
-    for (size_t i = 0; i < COUNT_OF(needed); i++)
+    for (size_t i = 0; i < COUNT_OF(needed) && !by_agent(m); i++)
         if (!unit_can(m->ctx->arena, &m->from->host, &m->from->database.unit, needed[i], what_of(m, m->from), err))
             return false;
-    for (size_t i = 0; i < 2; i++)
-        if (site_lives_by_lease(m->ctx->config, m->ctx->service, i ? m->from : m->to)) {
-            err_set(err, ERR_REFUSED, "the agent of site \"%s\" lives by a lease, and a switchover does not move the epoch in etcd", (i ? m->from : m->to)->name);
-            return err_hint(err, "write failover: {automatic: false} and restart the agents, then switch over");
-        }
+    if (by_agent(m) != site_lives_by_lease(m->ctx->config, m->ctx->service, m->to))
+        return err_set(err, ERR_CONFIG, "one of sites \"%s\" and \"%s\" lives by a lease and the other does not", m->from->name, m->to->name);
     return cluster_known(m->from, err) && cluster_reachable(m->to, err) && cluster_usable(m->ctx, m->from, err);
 }
 
@@ -241,17 +245,43 @@ static bool begin(struct move *m, struct err *err)
     return keep_phase(m, PLAN_STOPPING, err);
 }
 
+static bool stop_by_agent(const struct move *m, const char *mode, struct err *err)
+{
+    SCOPED(agentlink_close) struct agentlink *link = agentlink_open();
+    const struct agent_answer *answer = agentlink_stop(link, m->from, -1, mode, false, action_time(m->ctx, STOP_MS));
+    char evidence[512];
+    int64_t epoch;
+    return agentlink_finish(link, answer, m->from, err) && agentlink_stopped(answer, &epoch, evidence, sizeof(evidence), err);
+}
+
+static bool start_by_agent(const struct move *m, struct err *err)
+{
+    SCOPED(agentlink_close) struct agentlink *link = agentlink_open();
+    return agentlink_finish(link, agentlink_start(link, m->from, -1, action_time(m->ctx, START_MS)), m->from, err);
+}
+
+/* False when it was not done, or not well. */
+static bool tell_unit(const struct move *m, enum unit_verb verb, int64_t time_ms, struct err *err)
+{
+    struct proc_result result;
+    if (!unit_do(m->ctx, &m->from->host, &m->from->database.unit, verb, action_time(m->ctx, time_ms), &result, err))
+        return false;
+    return proc_ok(&result) || err_set(err, ERR_FAILED, "could not %s the database of site \"%s\": %s", unit_verb_name(verb), m->from->name, host_complaint(m->ctx->arena, &result));
+}
+
+static bool start_it(const struct move *m, struct err *err)
+{
+    return by_agent(m) ? start_by_agent(m, err) : tell_unit(m, UNIT_START, START_MS, err);
+}
+
 /* In order, so that it writes a shutdown checkpoint and waits until its standbys have it. */
 static bool stop_old(struct move *m, struct err *err)
 {
-    struct proc_result result;
     pg_close(&m->old);
     if (!m->resumed)
         m->stopped_ms = clock_boot_ms();
     report_progress(m->ctx->report, 0, 0, "shutting %s down", m->from->name);
-    if (!unit_do(m->ctx, &m->from->host, &m->from->database.unit, UNIT_STOP, action_time(m->ctx, STOP_MS), &result, err))
-        return false;
-    return proc_ok(&result) || err_set(err, ERR_FAILED, "the database of site \"%s\" was not shut down: %s", m->from->name, host_complaint(m->ctx->arena, &result));
+    return by_agent(m) ? stop_by_agent(m, "fast", err) : tell_unit(m, UNIT_STOP, STOP_MS, err);
 }
 
 static bool has_arrived(void *arg, struct err *err)
@@ -294,25 +324,25 @@ static bool old_writes(void *arg, struct err *err)
     return false;
 }
 
+static bool kill_old(const struct move *m, struct err *err)
+{
+    return by_agent(m) ? stop_by_agent(m, "immediate", err) : tell_unit(m, UNIT_KILL, KILL_MS, err);
+}
+
 /* Started again as what it was. What still runs, because its shutdown did not end, is ended first. */
 static bool start_old(struct move *m, struct err *err)
 {
-    const struct unit *unit = &m->from->database.unit;
-    struct proc_result result;
     struct control control;
+    struct err unwell = {0};
     if (old_writes(m, err))
         return true;
-    if (!cluster_mark_standby(m->ctx, m->from, false, &control, err)) {
-        if (!unit_do(m->ctx, &m->from->host, unit, UNIT_KILL, action_time(m->ctx, KILL_MS), &result, err) ||
-            !cluster_mark_standby(m->ctx, m->from, false, &control, err))
-            return false;
-    }
-    report_progress(m->ctx->report, 0, 0, "starting %s again", m->from->name);
-    if (!unit_do(m->ctx, &m->from->host, unit, UNIT_START, action_time(m->ctx, START_MS), &result, err))
+    if (!cluster_mark_standby(m->ctx, m->from, false, &control, err) && (!kill_old(m, err) || !cluster_mark_standby(m->ctx, m->from, false, &control, err)))
         return false;
-    if (action_wait(m->ctx, WRITES_MS, LOOK_SLOWLY_MS, old_writes, m, err))
+    report_progress(m->ctx->report, 0, 0, "starting %s again", m->from->name);
+    bool begun = start_it(m, &unwell); /* only whether it writes counts */
+    if (action_wait(m->ctx, begun ? WRITES_MS : SETTLES_MS, LOOK_SLOWLY_MS, old_writes, m, err))
         return true;
-    return proc_ok(&result) ? false : err_prefix(err, "starting it: %s", host_complaint(m->ctx->arena, &result));
+    return begun ? false : err_prefix(err, "%.200s; besides", unwell.message);
 }
 
 /* Only before anybody was promoted. A site that takes writes meanwhile, by whose hand ever, ends the way back. */
@@ -452,13 +482,11 @@ static void wait_again(struct move *m)
 static const char *let_old_follow(struct move *m)
 {
     struct err err = {0};
-    struct proc_result result = {0};
     struct control control;
     report_progress(m->ctx->report, 0, 0, "%s begins to follow %s", m->from->name, m->to->name);
     bool ok = old_follows(m, &err) ||
               (cluster_mark_standby(m->ctx, m->from, true, &control, &err) &&
-               unit_do(m->ctx, &m->from->host, &m->from->database.unit, UNIT_START, action_time(m->ctx, START_MS), &result, &err) &&
-               action_wait(m->ctx, FOLLOWS_MS, LOOK_SLOWLY_MS, old_follows, m, &err));
+               start_it(m, &err) && action_wait(m->ctx, FOLLOWS_MS, LOOK_SLOWLY_MS, old_follows, m, &err));
     report_fact(m->ctx->report, "switchover.follows", "%s", ok ? "yes" : err.message);
     if (ok) {
         drop_slot(m);
@@ -521,6 +549,12 @@ static bool move_by_patroni(struct move *m, char *ret_text, struct err *err)
 
 /* ---- the action ---- */
 
+static const char *command_of(const struct move *m, enum unit_verb verb)
+{
+    struct strs words = unit_words(m->ctx->arena, &m->from->host, &m->from->database.unit, verb);
+    return by_agent(m) ? arena_printf(m->ctx->arena, "POST /v1/%s to its agent", unit_verb_name(verb)) : host_words(m->ctx->arena, &words);
+}
+
 static bool describe(const struct action_ctx *ctx, struct buf *out, struct err *err)
 {
     struct move m SCOPED(move_done) = {.ctx = ctx};
@@ -535,16 +569,16 @@ static bool describe(const struct action_ctx *ctx, struct buf *out, struct err *
                           m.plan.phase == PLAN_CANCELLING ? "taken back" : "gone on with, or taken back where it cannot be proven that nothing is lost");
     if (!may_begin(&m, err) || !cluster_following(ctx, m.from, m.to, &f, err))
         return false;
-    struct strs stop = unit_words(ctx->arena, &m.from->host, &m.from->database.unit, UNIT_STOP), start = unit_words(ctx->arena, &m.from->host, &m.from->database.unit, UNIT_START);
+    const char *stop = command_of(&m, UNIT_STOP), *start = command_of(&m, UNIT_START);
     buf_printf(out, "site \"%s\" writes at %s; site \"%s\" has received %s and replayed %s, and receives\n", m.from->name, lsn_print(ctx->arena, m.primary.lsn), m.to->name,
                lsn_print(ctx->arena, m.standby.lsn), lsn_print(ctx->arena, m.standby.replayed));
     buf_printf(out, "makes slot \"%s\" on \"%s\", writes into the settings of \"%s\" whom it will follow, and makes a checkpoint; nobody notices\n", f.slot, m.to->name,
                m.from->name);
-    buf_printf(out, "then shuts \"%s\" down in order; from here on nobody writes\n$ %s\n", m.from->name, host_words(ctx->arena, &stop));
+    buf_printf(out, "then shuts \"%s\" down in order; from here on nobody writes\n$ %s\n", m.from->name, stop);
     buf_printf(out, "\"%s\" must have the record of that shutdown within %s, else \"%s\" is started again and all is as before\n", m.to->name,
                duration_say(ctx->arena, ARRIVES_MS), m.from->name);
     buf_printf(out, "then promotes \"%s\"%s; from here on it writes\n", m.to->name, ctx->service->traffic.driver ? " and sends the users there" : "");
-    return buf_printf(out, "then starts \"%s\" as its standby\n$ %s\n", m.from->name, host_words(ctx->arena, &start));
+    return buf_printf(out, "then starts \"%s\" as its standby\n$ %s\n", m.from->name, start);
 }
 
 static bool done_already(const struct action_ctx *ctx, bool *ret, char *why, size_t why_size, struct err *err)
