@@ -7,6 +7,7 @@
 #include "act/cluster.h"
 #include "act/patroni.h"
 #include "act/plan.h"
+#include "act/slots.h"
 #include "act/traffic/traffic.h"
 #include "act/unit.h"
 #include "act/warmsite.h"
@@ -18,7 +19,7 @@
 #include "base/banned.h"
 
 enum { CONNECT_MS = 3 * MS_SECOND, QUESTION_MS = 5 * MS_SECOND, CHECKPOINT_MS = 5 * MS_MINUTE, STOP_MS = 30 * MS_SECOND, KILL_MS = 20 * MS_SECOND,
-       ARRIVES_MS = 3 * MS_SECOND, START_MS = 2 * MS_MINUTE, WRITES_MS = 2 * MS_MINUTE, SETTLES_MS = 10 * MS_SECOND, FOLLOWS_MS = MS_MINUTE, LOOK_EVERY_MS = 20, LOOK_SLOWLY_MS = 100 };
+       ARRIVES_MS = 3 * MS_SECOND, START_MS = 2 * MS_MINUTE, WRITES_MS = 2 * MS_MINUTE, SETTLES_MS = 10 * MS_SECOND, FOLLOWS_MS = MS_MINUTE, ARCHIVES_MS = 15 * MS_SECOND, LOOK_EVERY_MS = 20, LOOK_SLOWLY_MS = 100 };
 
 /* Commits, wherever the role may log in, and leaves nothing behind. */
 static const char a_write[] = "create temporary table bascule_switchover (written timestamptz) on commit drop";
@@ -177,6 +178,17 @@ static bool nothing_is_copied(struct move *m, struct err *err)
     return true;
 }
 
+/* A primary that is shut down waits for its archive, for ever if need be. */
+static bool archive_works(struct move *m, struct err *err)
+{
+    int64_t fails;
+    static const char sql[] = "select (pg_catalog.current_setting('archive_mode') <> 'off' and last_failed_time is not null and"
+                              " (last_archived_time is null or last_failed_time > last_archived_time))::int from pg_catalog.pg_stat_archiver";
+    if (!ask_number(m, m->old, sql, NULL, 0, &fails, err))
+        return false;
+    return !fails || err_set(err, ERR_REFUSED, "the archive of site \"%s\" does not take its changes, and a shutdown would wait for it; see pg_stat_archiver", m->from->name);
+}
+
 static bool may_promote(struct move *m, struct err *err)
 {
     int64_t may;
@@ -198,7 +210,7 @@ static bool application_is_ready(const struct move *m, struct err *err)
 static bool may_begin(struct move *m, struct err *err)
 {
     return hosts_are_ready(m, err) && look(m, m->from, &m->old, &m->primary, err) && look(m, m->to, &m->new, &m->standby, err) && pair_is_ready(m, err) &&
-           may_promote(m, err) && nothing_is_copied(m, err) && application_is_ready(m, err);
+           may_promote(m, err) && archive_works(m, err) && nothing_is_copied(m, err) && application_is_ready(m, err);
 }
 
 /* ---- before anything stops ---- */
@@ -218,9 +230,13 @@ static bool prepare(struct move *m, struct err *err)
 {
     struct following f;
     struct err why = {0};
+    const char *made;
     report_progress(m->ctx->report, 0, 0, "preparing %s to follow %s", m->from->name, m->to->name);
-    if (!cluster_following(m->ctx, m->from, m->to, &f, err) || !make_slot(m, f.slot, err) || !cluster_follow(m->ctx, m->from, &f, false, err))
+    if (!cluster_following(m->ctx, m->from, m->to, &f, err) || !make_slot(m, f.slot, err) || !slots_carry(m->ctx, m->new, m->primary.slots, m->standby.own_slot, &made, err) ||
+        !cluster_follow(m->ctx, m->from, &f, false, err))
         return false;
+    if (*made)
+        report_fact(m->ctx->report, "switchover.slots", "made on site \"%s\": %s", m->to->name, made);
     report_progress(m->ctx->report, 0, 0, "a checkpoint on %s, so that its shutdown is short", m->from->name);
     if (!pg_exec(m->old, m->ctx->arena, "checkpoint", NULL, 0, action_time(m->ctx, CHECKPOINT_MS), NULL, &why))
         report_fact(m->ctx->report, "switchover.checkpoint", "not made: %s", why.message);
@@ -495,6 +511,26 @@ static const char *let_old_follow(struct move *m)
     return ok ? NULL : arena_printf(m->ctx->arena, "%s", err.message);
 }
 
+static bool has_archived(void *arg, struct err *err)
+{
+    struct move *m = arg;
+    int64_t newer;
+    const char *params[] = {arena_printf(m->ctx->arena, "%08X", (unsigned)m->plan.timeline)};
+    if (!ask_number(m, m->new, "select (substr(coalesce(last_archived_wal, ''), 1, 8) > $1)::int from pg_catalog.pg_stat_archiver", params, 1, &newer, err))
+        return false;
+    return newer || err_set(err, ERR_TIMEOUT, "nothing of its new timeline was archived within %s", duration_say(m->ctx->arena, ARCHIVES_MS));
+}
+
+/* The history of the new timeline is the first that it archives, at once, where it archives at all. */
+static void look_at_archive(struct move *m)
+{
+    struct err why = {0};
+    if (str_starts(str_of(m->standby.archiving), "off"))
+        return;
+    bool ok = action_wait(m->ctx, ARCHIVES_MS, LOOK_SLOWLY_MS, has_archived, m, &why);
+    report_fact(m->ctx->report, "switchover.archiving", "%s", ok ? "the new timeline arrives in the archive" : why.message);
+}
+
 static bool go_forward(struct move *m, enum outcome *ret_outcome, char *ret_text, struct err *err)
 {
     if (m->plan.phase == PLAN_PROVEN && (!promote_new(m, ret_outcome, ret_text, err) || *ret_outcome != OUTCOME_SUCCESS))
@@ -504,6 +540,7 @@ static bool go_forward(struct move *m, enum outcome *ret_outcome, char *ret_text
     int64_t outage_ms = m->stopped_ms ? clock_boot_ms() - m->stopped_ms : clock_wall_ms() - m->plan.stopped_ms;
     report_fact(m->ctx->report, "switchover.outage_ms", "%lld", (long long)outage_ms);
     const char *why_not = let_old_follow(m);
+    look_at_archive(m);
     if (!keep_phase(m, PLAN_DONE, err))
         return false;
     report_fact(m->ctx->report, "switchover.ended", "done");

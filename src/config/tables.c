@@ -231,6 +231,8 @@ static const struct option replication_options[] = {
     {"password", OPTION_SECRET, AT(replication_conf, password), .help = "its password", .sample = "{file: /etc/bascule/replication.password}"},
     {"slot", OPTION_STRING, AT(replication_conf, slot), .help = "replication slot of the standby", .sample = "bascule"},
     {"max_loss", OPTION_INT, AT(replication_conf, max_loss_mib), .fallback = "16", .max = 1024 * 1024, .help = "MiB of WAL: a standby that lacks more is promoted only by a person who accepts the loss"},
+    {"carry_slots", OPTION_BOOL, AT(replication_conf, carry_slots), .fallback = "false",
+     .help = "physical slots of the old primary are made on the new one before it is promoted, for further standbys; one that nobody reads keeps changes until the disk is full"},
     {"apply_delay", OPTION_BOOL, AT(replication_conf, apply_delay), .fallback = "false", .help = "a standby that applies late on purpose may be promoted; it replays what it has first"},
     OPTION_END,
 };

@@ -96,8 +96,18 @@ static void ask_followers(struct upkeep *u, int service)
             u->jobs.p[i].when.asked = true;
 }
 
+/* A new primary has a history of its own, and what it writes stands in no backup yet: so one is made, whatever the hour. */
+static void ask_backup(struct upkeep *u, const char *service)
+{
+    for (size_t i = 0; i < u->jobs.n; i++)
+        if (u->jobs.p[i].kind == UPKEEP_BACKUP && same(u->d->config->services.p[u->jobs.p[i].service].name, service))
+            u->jobs.p[i].when.asked = true;
+}
+
 void upkeep_event(struct upkeep *u, const struct event *event)
 {
+    if (event->kind == EVENT_FACT && same(event->subject, "promote.timeline"))
+        ask_backup(u, event->service);
     struct job *job = event->kind == EVENT_RUNNING || event->kind == EVENT_OUTCOME ? job_of(u, event->subject) : NULL;
     if (!job)
         return;
@@ -136,6 +146,8 @@ static bool may_begin(const struct upkeep *u, const struct job *job)
 {
     if (!daemon_may_act(u->d))
         return false;
+    if (job->kind == UPKEEP_BACKUP && job->when.asked && in_trouble(u, job->service))
+        return false; /* of the new primary, once the users are there */
     const struct site *active = decide_active(u->d->decide, job->service);
     if (job->kind == UPKEEP_BACKUP)
         return active && active->backup.folder;

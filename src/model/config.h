@@ -184,6 +184,7 @@ struct replication_conf {
     struct secret password;
     const char *slot;      /* name of the slot of the standby; NULL: none */
     int max_loss_mib;      /* a standby that is farther behind is promoted by a person only */
+    bool carry_slots;      /* physical slots of an old primary are made on the one that takes over */
     bool apply_delay;      /* a standby that applies late on purpose may be promoted */
 };
 

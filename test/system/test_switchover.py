@@ -79,6 +79,10 @@ def plan_of(lab: Lab) -> dict:
         return {"phase": "none"}
 
 
+def backups(bascule: Bascule) -> int:
+    return len([r for r in bascule.rows("outcome") if r["subject"].startswith("upkeep.backup") and r["number"] == 0])
+
+
 def moved(lab: Lab, old: str, new: str) -> None:
     assert is_primary(lab, new) and not is_primary(lab, old) and streams_from(lab, new, old) and lab.served_by() == new
     assert plan_of(lab)["phase"] == "done"
@@ -86,6 +90,8 @@ def moved(lab: Lab, old: str, new: str) -> None:
 
 def test_a_service_is_moved_and_brought_home(pair: Bascule) -> None:
     lab = pair.lab
+    lab.config.write_text(lab.config.read_text().replace("    automatic: true\n", "    automatic: true\n    replication: {user: bascule, carry_slots: true}\n", 1))
+    lab.psql("production", "SELECT pg_create_physical_replication_slot('third')")
     user = paying(lab)
     before = lab.config.read_text(), lab.psql("production", "SELECT count(*) FROM pg_replication_slots")
     plan = pair.ok("switchover", "akig", "--to", "dr", "--dry-run")
@@ -95,7 +101,8 @@ def test_a_service_is_moved_and_brought_home(pair: Bascule) -> None:
     moved(lab, "production", "dr")
     told = facts(pair)
     assert told["switchover.ended"] == "done" and told["switchover.follows"] == "yes" and told["promote.loss"].startswith("nothing is lost")
-    assert timeline(lab, "dr") == 2 and lab.psql("production", "SELECT count(*) FROM pg_replication_slots") == "0", "nobody reads the slot of before"
+    assert timeline(lab, "dr") == 2 and lab.psql("production", "SELECT slot_name FROM pg_replication_slots") == "third", "nobody reads the slot of before"
+    assert sorted(lab.psql("dr", "SELECT slot_name FROM pg_replication_slots").split()) == ["production", "third"]
     assert [r["subject"] for r in pair.rows("site.active")] == ["dr"], there
     phases = [r["text"] for r in pair.rows("fact", subject="switchover.phase")]
     assert phases == ["stopping", "proven", "promoted", "done"]
@@ -113,13 +120,16 @@ def test_a_service_is_moved_and_brought_home(pair: Bascule) -> None:
 def test_a_controller_knows_that_it_is_planned(pair: Bascule) -> None:
     """The shutdown is no fault to it: no other incident, no fence, no failover."""
     lab = pair.lab
+    lab.config.write_text(lab.config.read_text().replace("retention: 30d}", "retention: 30d, every: 12h}"))
     pair.serve_and_settle()
+    wait_until("the first backup", 60, lambda: backups(pair) == 1)
     user = paying(lab)
     said = pair.ok("switchover", "--to", "dr", timeout=SWITCH_S)
     assert "follows it" in said
     moved(lab, "production", "dr")
     assert [r["subject"] for r in pair.rows("incident.opened")] == ["switchover"] and not [r for r in pair.rows("run") if r["text"].startswith(("fence", "promote", "service"))]
     assert counted(lab, user, "dr").lost == []
+    wait_until("a backup of the new primary", 60, lambda: backups(pair) == 2)
     # What it watches now is the new primary: when that dies, it is mended there.
     faults.kill_database(lab, "dr")
     pair.await_row(60, "incident.opened", subject="database-down")
