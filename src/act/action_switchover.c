@@ -316,7 +316,8 @@ static bool has_arrived(void *arg, struct err *err)
 static bool prove(struct move *m, struct err *err)
 {
     report_progress(m->ctx->report, 0, 0, "making sure that %s has all of %s", m->to->name, m->from->name);
-    if (!cluster_mark_standby(m->ctx, m->from, true, &m->control, err))
+    /* An agent keeps it stopped, over a reboot too; with the mark it would take itself for a standby that its epoch wants to be promoted. */
+    if (!(by_agent(m) ? cluster_control(m->ctx, m->from, &m->control, err) : cluster_mark_standby(m->ctx, m->from, true, &m->control, err)))
         return false;
     if (!m->control.was_primary)
         return err_set(err, ERR_FAILED, "the database of site \"%s\" did not end in order: it is \"%s\"", m->from->name, m->control.state);

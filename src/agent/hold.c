@@ -216,6 +216,8 @@ static void learn(struct hold *h, int64_t epoch, const char *named, int64_t revi
     if (!agent_note_epoch(h->agent, epoch, &err))
         log_err(LOG_WARNING, &err);
     give_up(h);
+    if (h->sentinel && !postmaster_pid(h->agent->postmaster)) /* what starts here next is a standby, whose end nobody wants */
+        sentinel_set(h->sentinel, 0);
     if (h->intent && h->intent != epoch)
         begin_waiting(h);
 }

@@ -333,5 +333,8 @@ def test_the_epoch_is_moved_where_agents_live_by_a_lease(make_bascule) -> None:
         outage = int(bascule.rows("fact", subject="switchover.outage_ms")[-1]["text"])
         print(f"{old} to {new}: {outage} ms")
         wait_until("the agents to agree", 30, lambda old=old, new=new: (agent_state(lab.state, old)["pg"], agent_state(lab.state, new)["pg"]) == ("standby", "primary"))
+        # Beyond the time of the lease that the old one had: what was armed against a writer does not end the standby.
+        wait_until("a steady standby", 60, lambda old=old: agent_state(lab.state, old)["since_ms_ago"] > 4000)
+        assert agent_state(lab.state, old)["restarts"] == 0
     assert counted(lab, user, "production").lost == []
     bascule.verify()
