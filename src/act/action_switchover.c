@@ -534,8 +534,12 @@ static void look_at_archive(struct move *m)
 
 static bool go_forward(struct move *m, enum outcome *ret_outcome, char *ret_text, struct err *err)
 {
-    if (m->plan.phase == PLAN_PROVEN && (!promote_new(m, ret_outcome, ret_text, err) || *ret_outcome != OUTCOME_SUCCESS))
-        return err->code ? err_prefix(err, "site \"%s\" is stopped, and site \"%s\" has all of it", m->from->name, m->to->name) : true;
+    if (m->plan.phase == PLAN_PROVEN) {
+        if (!promote_new(m, ret_outcome, ret_text, err))
+            return err_prefix(err, "site \"%s\" is stopped, and site \"%s\" has all of it", m->from->name, m->to->name);
+        if (*ret_outcome != OUTCOME_SUCCESS)
+            return true;
+    }
     if (!send_users(m, err))
         return err_prefix(err, "site \"%s\" takes writes, and the users are not there yet", m->to->name);
     int64_t outage_ms = m->stopped_ms ? clock_boot_ms() - m->stopped_ms : clock_wall_ms() - m->plan.stopped_ms;
@@ -692,10 +696,11 @@ static bool run(const struct action_ctx *ctx, enum outcome *ret_outcome, char *r
     if (m.resumed ? !goes_on(&m, err) : !may_begin(&m, err) || !prepare(&m, err) || !begin(&m, err))
         return false;
     if (m.plan.phase == PLAN_STOPPING && (!stop_old(&m, err) || !prove(&m, err)))
-        return cancel(&m, arena_strdup(ctx->arena, err->message), ret_outcome, ret_text, err);
+        return err->code == ERR_CANCELLED ? false /* somebody stopped this process: whoever comes next goes on */ : cancel(&m, arena_strdup(ctx->arena, err->message), ret_outcome, ret_text, err);
     *err = (struct err){0};
-    if (go_forward(&m, ret_outcome, ret_text, err))
-        return true;
+    bool ok = go_forward(&m, ret_outcome, ret_text, err);
+    if (ok || err->code == ERR_CANCELLED)
+        return ok;
     *ret_outcome = OUTCOME_BLOCKED; /* there is no way back from here, so that it is no failure that leaves things as they were */
     action_say(ret_text, MODEL_TEXT_SIZE, "%.400s; it goes on from there: %s", err->message, action_command(ctx, "switchover --to %s", m.to->name));
     return true;
