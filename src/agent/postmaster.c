@@ -314,6 +314,7 @@ static void become(const struct postmaster *p, const struct passwd *user, const 
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC); /* libraries open sockets without: what we close must not live on in PostgreSQL */
     bool ok = setsid() >= 0 && null >= 0 && dup2(null, STDIN_FILENO) >= 0 && dup2(log >= 0 ? log : null, STDOUT_FILENO) >= 0 &&
               dup2(log >= 0 ? log : null, STDERR_FILENO) >= 0;
     if (ok && user)

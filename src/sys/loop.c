@@ -290,6 +290,16 @@ void loop_fd_free(struct loop_fd **watcher)
     *watcher = NULL;
 }
 
+/* A library that closes a descriptor before it says so leaves what the kernel watched in epoll, for as long as another process has the same
+   file: then there is news of a watcher that is gone. */
+static bool is_watched(const struct loop *loop, const struct loop_fd *w)
+{
+    for (const struct loop_fd *each = loop->fds; each; each = each->next)
+        if (each == w)
+            return true;
+    return false;
+}
+
 static void serve(struct loop_fd *w, uint32_t events)
 {
     int ready = (events & EPOLLIN ? LOOP_READ : 0) | (events & EPOLLOUT ? LOOP_WRITE : 0);
@@ -438,7 +448,7 @@ static void one_round(struct loop *loop, bool wait)
     if (due)
         fire_due(loop); /* first, as it may strike out what is ready */
     for (int i = 0; i < loop->ready_count; i++)
-        if (loop->ready[i].data.ptr)
+        if (loop->ready[i].data.ptr && is_watched(loop, loop->ready[i].data.ptr))
             serve(loop->ready[i].data.ptr, loop->ready[i].events);
     loop->ready_count = 0;
 }

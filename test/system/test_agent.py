@@ -60,7 +60,7 @@ class Agent:
             os.chown(self.folder, user.pw_uid, user.pw_gid)
         subprocess.run([BIN / "initdb", "-D", self.data, "-A", "trust", "-U", "postgres", "--locale=C", "-E", "UTF8", "--no-sync"], check=True, capture_output=True,
                        user=user and user.pw_uid, group=user and user.pw_gid, extra_groups=[] if user else None, cwd="/")
-        self.configure(f"listen_addresses = ''\nunix_socket_directories = '{self.folder}'\nfsync = off\nshared_buffers = 16MB\nautovacuum = off")
+        self.configure(f"listen_addresses = ''\nunix_socket_directories = '{self.folder}'\nfsync = off\nshared_buffers = 16MB\ndynamic_shared_memory_type = mmap\nautovacuum = off")
         (self.folder / "token").write_text(TOKEN)
         (self.folder / "token").chmod(0o600)
         self.config = self.folder / "bascule.yaml"

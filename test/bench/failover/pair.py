@@ -82,6 +82,7 @@ USERS = 'echo "$2" >"$1"\n'
 CONFIGURATION = """
 listen_addresses = '*'
 shared_buffers = 64MB
+dynamic_shared_memory_type = mmap
 wal_log_hints = on
 wal_keep_size = 512MB
 max_wal_size = 1GB

@@ -180,7 +180,7 @@ class Soak:
 
     def strike(self) -> Optional[Fault]:
         kinds = (self.kill, self.kill, self.freeze, self.guard, self.guard, self.other, self.etcd_gone, self.reboot, self.pulled, self.one_way, self.one_way, self.isolated,
-                 self.isolated, self.between, self.slow, self.clock, self.move, self.move, self.move)
+                 self.isolated, self.between, self.slow, self.clock, self.move)
         fault = self.random.choice(kinds)()
         if fault:
             self.kinds[fault.kind] += 1
@@ -232,7 +232,8 @@ class Soak:
                 said.append(f"{name} {told['pg']}, epoch {told['epoch']}, {told['why']}")
             except (OSError, KeyError) as error:
                 said.append(f"{name}: {error}")
-        return "; ".join(said)
+        ended = [f"{name} has ended: {process.returncode}" for name, process in self.cluster.running.items() if process.poll() is not None]
+        return "; ".join(said + ended)
 
     def converge(self) -> None:
         cluster = self.cluster

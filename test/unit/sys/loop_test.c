@@ -360,6 +360,36 @@ struct hook_test {
     int calls;
 };
 
+static void count_calls(void *arg, int ready UNUSED)
+{
+    ++*(int *)arg;
+}
+
+/* The kernel goes on telling of it: the file lives in its copy, as in a child that was started meanwhile, and can be struck out no more. */
+static void one_that_was_closed_before_it_was_freed_is_not_served(void **state)
+{
+    (void)state;
+    struct loop *loop = loop_open();
+    int ends[2], calls = 0;
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    struct loop_fd *watch = loop_fd_new(loop, ends[0], LOOP_READ, count_calls, &calls);
+    int copy = dup(ends[0]);
+    close(ends[0]);
+    loop_fd_free(&watch);
+    assert_int_equal(write(ends[1], "x", 1), 1);
+    int other[2];
+    assert_int_equal(pipe2(other, O_CLOEXEC), 0);
+    struct loop_fd *alive = loop_fd_new(loop, other[0], LOOP_READ, count_calls, &calls);
+    assert_true(loop_once(loop, false));
+    assert_int_equal(calls, 0);
+    loop_fd_free(&alive);
+    close(copy);
+    close(ends[1]);
+    close(other[0]);
+    close(other[1]);
+    loop_close(&loop);
+}
+
 static void on_closing(struct loop_hook *hook)
 {
     CONTAINER_OF(hook, struct hook_test, hook)->calls++;
@@ -395,6 +425,7 @@ int main(void)
         cmocka_unit_test(a_signal_is_told_and_keeps_no_loop),
         cmocka_unit_test(one_that_is_freed_in_its_round_is_not_served),
         cmocka_unit_test(a_number_that_was_closed_and_came_back_is_watched_again),
+        cmocka_unit_test(one_that_was_closed_before_it_was_freed_is_not_served),
         cmocka_unit_test(hooks_hear_of_the_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
