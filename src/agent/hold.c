@@ -484,7 +484,6 @@ static void begin(struct hold *h)
 
 static void keep(struct hold *h)
 {
-    int64_t now = clock_boot_ms();
     if (writes(h) && !has_waited(h)) {
         stop_postgres(h, CAUSE_EPOCH, "it did not begin to write in this epoch, and was not told to");
         return;
@@ -496,6 +495,7 @@ static void keep(struct hold *h)
     }
     if (!h->holding)
         begin_holding(h);
+    int64_t now = clock_boot_ms(); /* after that: one from before would be a clock that goes back */
     struct lease_say say = lease_ask(&h->holder, now);
     if (say.renew) {
         bool silent = h->answered < h->holder.serial || h->epoch_revision == 0;
@@ -656,7 +656,6 @@ static struct others read_others(const struct hold *h, const struct etcd_result 
 static bool begin_taking_over(struct hold *h, const struct etcd_answer *answer, struct err *err)
 {
     const struct etcd_value *value = etcd_answer_value(answer, 0);
-    int64_t now = clock_boot_ms();
     if (!value || answer->result_count < 2)
         return err_set(err, ERR_REFUSED, "there is no epoch in etcd");
     take_epoch(h, value);
@@ -672,7 +671,7 @@ static bool begin_taking_over(struct hold *h, const struct etcd_answer *answer, 
         if (h->waiter.revoked)
             begin_waiting(h);
         h->intent = h->epoch;
-        lease_revoked(&h->waiter, now, o.revision, o.revision ? o.armed : h->waiter.armed);
+        lease_revoked(&h->waiter, clock_boot_ms(), o.revision, o.revision ? o.armed : h->waiter.armed);
         log_line(LOG_INFO, "told to take over epoch=%" PRId64 " from=%s", h->epoch, h->from);
     }
     for (size_t i = 0; i < h->told.count; i++) {
