@@ -28,7 +28,7 @@ struct decide *decide_open(struct arena *arena, const struct config *config);
    OUTCOME_EXPIRY.
    An EVENT_OPEN that names a playbook while the service has an unresolved incident with one joins it: no ORDER_OPEN, the playbook named
    replaces what runs there. One without a playbook always opens an incident, which runs nothing and keeps nothing from opening.
-   EVENT_PAUSE: from then on a step of an automatic incident that would change something asks; 10 s after the end of the pause it goes on,
+   EVENT_PAUSE: from then on a step of an automatic incident that would change something asks; 30 s after the end of the pause it goes on,
    unless the service has recovered by then. A
    failover that has fenced already is not left half done.
    EVENT_SAY names its incident; ORDER_PUBLIC follows from one whose subject is "public", with `text` and `stage` "person". The text of

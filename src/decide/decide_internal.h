@@ -14,7 +14,7 @@ enum {
 #define APPROVAL_FALLBACK_MS (10 * MS_MINUTE)
 #define CANCEL_GRACE_MS (5 * MS_SECOND)       /* a cancelled command is gone by then: TERM, and KILL 2 s later */
 #define LOOK_FIRST_MS (15 * MS_SECOND) /* after a start, for the first verdicts: what recovered meanwhile is not to be recovered */
-#define PAUSE_LOOK_MS (10 * MS_SECOND) /* after a pause: what people, or the agents, set right again has so long to show */
+#define PAUSE_LOOK_MS (30 * MS_SECOND) /* after a pause: what people, or the agents, set right again has so long to show */
 #define PATIENCE_MS (60 * MS_SECOND)          /* how long a recovery, or a cause, may take to show in the verdicts */
 
 /* ---- condition.c ---- */

@@ -181,7 +181,7 @@ static void walk_call(struct walkthrough *w, int step, bool fenced, const struct
 static bool ends_the_other(const struct service *service, const struct deed *deed)
 {
     bool agents = service->failover.automatic && deed->kind == DEED_PROMOTE;
-    for (size_t i = 0; i < service->sites.n; i++)
+    for (size_t i = 0; service->sites.p && i < service->sites.n; i++)
         agents = agents && service->sites.p[i].agent.listen;
     return agents;
 }
