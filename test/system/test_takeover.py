@@ -228,38 +228,6 @@ def stop_receiving(pair: Streaming) -> None:
     wait_until("it to receive nothing", 30, lambda: pair.two.sql("select count(*) from pg_stat_wal_receiver") == "0")
 
 
-def test_what_is_lost_is_told_as_it_is(pair: Streaming) -> None:
-    """The standby receives nothing while the primary writes on and dies: its agent reads from its disk what nobody was ever sent."""
-    pair.run()
-    pair.one.sql("create table kept (n int)")
-    stop_receiving(pair)
-    here = pair.one.sql("select pg_current_wal_flush_lsn()")
-    pair.one.sql("insert into kept select generate_series(1, 5000)")
-    end = pair.one.sql("select pg_current_wal_flush_lsn()")
-    written = int(pair.one.sql(f"select pg_wal_lsn_diff('{end}', '{here}')"))
-    pair.cannot_restart()
-    wait_until("its agent to have read its log", 30, lambda: pair.one.state().get("wal_end"))
-    out = pair.ok("promote", "dr")
-    told = int(fact(out, "promote.loss_bytes"))
-    print(f"{written} bytes were written, {told} are told to be lost: {fact(out, 'promote.loss')}")
-    assert fact(out, "promote.loss_exact") == "yes" and told >= written > 5000 * 20  # and what was written between the two, and after
-
-
-def test_more_than_may_be_lost_is_blocked_until_a_person_takes_it_upon_them(pair: Streaming) -> None:
-    pair.run()
-    pair.config.write_text(pair.config.read_text().replace("max_loss: 16", "max_loss: 0"))
-    stop_receiving(pair)
-    pair.one.sql("create table late as select generate_series(1, 5000) as n")
-    pair.cannot_restart()
-    wait_until("its agent to have read its log", 30, lambda: pair.one.state().get("wal_end"))
-    blocked = pair.bascule("promote", "dr")
-    assert blocked.returncode == 2 and "are lost" in blocked.stderr and "--allow-data-loss YOUR-NAME" in blocked.stderr
-    assert pair.epoch()["epoch"] == 1 and pair.two.sql("select pg_is_in_recovery()") == "t"
-    out = pair.ok("promote", "dr", "--allow-data-loss", "ana")
-    assert fact(out, "promote.loss_accepted_by") == "ana"
-    pair.took_over()
-
-
 def sentinel_of(agent: Agent) -> int:
     assert agent.process
     for entry in Path("/proc").iterdir():
