@@ -478,11 +478,21 @@ static bool take_over(struct promotion *p, struct takeover *t, enum outcome *ret
     return true;
 }
 
+/* No failure, after which a playbook would go on and fence a primary that is well: a person must look. */
+static bool left_alone(const struct promotion *p, const struct err *why, enum outcome *ret_outcome, char *ret_text)
+{
+    *ret_outcome = OUTCOME_BLOCKED;
+    action_say(ret_text, MODEL_TEXT_SIZE, "site \"%s\" is not promoted: %s; %s", p->w.site->name, why->message, why->hint);
+    return true;
+}
+
 static bool run_by_lease(struct promotion *p, enum outcome *ret_outcome, char *ret_text, struct err *err)
 {
     struct takeover t SCOPED(takeover_close) = {0};
-    if (!takeover_open(p->ctx, p->w.site, p->w.fenced_by, &t, err) || !takeover_is_wanted(&t, err))
+    if (!takeover_open(p->ctx, p->w.site, p->w.fenced_by, &t, err))
         return false;
+    if (!takeover_is_wanted(&t, err))
+        return left_alone(p, err, ret_outcome, ret_text);
     if (takeover_is_return(&t) && !takeover_is_done(&t))
         return begin_again(p, &t, ret_outcome, ret_text, err);
     if (!open_promotion(p, err))

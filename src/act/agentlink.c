@@ -248,7 +248,7 @@ bool agent_said(const struct agent_answer *answer, struct agent_said *ret, struc
         return err_set(err, ERR_PROTOCOL, "the agent's answer about its state is not understood");
     *ret = (struct agent_said){
         .serial = number(json_get(b, "serial"), 0), .since_ms_ago = number(json_get(b, "since_ms_ago"), 0), .epoch = number(json_get(b, "epoch"), 0),
-        .wrote = number(json_get(b, "wrote"), 0), .lease_ms = number(json_path(b, "lease.valid_ms"), 0), .timeline = number(json_get(b, "timeline"), 0),
+        .wrote = number(json_get(b, "wrote"), 0), .lease_ms = number(json_path(b, "lease.valid_ms"), 0), .other_seen_ms = number(json_path(b, "lease.other_seen_ms_ago"), -1), .timeline = number(json_get(b, "timeline"), 0),
         .restarts = number(json_get(b, "restarts"), 0), .lag_bytes = number(json_get(b, "lag_bytes"), -1), .lag_ms = number(json_get(b, "lag_ms"), -1),
         .lsn = position(json_get(b, "lsn")), .received = position(json_get(b, "received")), .replayed = position(json_get(b, "replayed")),
         .wal_end = position(json_get(b, "wal_end")), .wal_timeline = number(json_get(b, "wal_timeline"), 0),

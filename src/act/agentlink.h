@@ -33,6 +33,7 @@ MUST_USE bool agentlink_finish(struct agentlink *link, const struct agent_answer
 struct agent_said {          /* of /v1/state */
     char site[128], pg[16], cause[24], why[512], cluster[24], lease_by[8], armed[16], named[128];
     int64_t serial, since_ms_ago, epoch, wrote, lease_ms, timeline, restarts;
+    int64_t other_seen_ms;   /* since when no newer renewal of another site's lease was seen; -1: none was, or it is not known */
     int64_t certified;       /* newest epoch in which it will never write again; 0: none */
     bool follows;            /* its data is that of a standby, whether it runs or not */
     int64_t lag_bytes, lag_ms; /* -1: not known */

@@ -53,6 +53,8 @@ bool epoch_lease_parse(struct str text, struct epoch_lease *ret, struct err *err
         l.timeline = 0;
     if (!take_text(body, "armed", l.armed, sizeof(l.armed)))
         COPY_TO(l.armed, "none");
+    if (!take_text(body, "pg", l.pg, sizeof(l.pg)))
+        *l.pg = 0;
     if (!lsn_parse(str_of(json_string(json_get(body, "lsn"))), &l.lsn))
         l.lsn = 0;
     *ret = l;

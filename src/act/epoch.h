@@ -6,7 +6,7 @@
 enum { EPOCH_LEASES_MAX = 16, EPOCH_NAME_SIZE = 128 };
 
 struct epoch_lease {
-    char site[EPOCH_NAME_SIZE], armed[16];
+    char site[EPOCH_NAME_SIZE], armed[16], pg[16]; /* pg: what its PostgreSQL was when it renewed; "": not known */
     int64_t epoch, wrote, timeline; /* wrote: the newest epoch in which it may have written, when it renewed */
     uint64_t lsn;                   /* 0: not known */
 };

@@ -20,7 +20,7 @@
 #include "base/banned.h"
 
 enum { ASK_MS = 2000, GRACE_MS = 500, FREEZE_MS = 15000, ORDER_MS = 2000, STOP_MS = 3000, OTHERS_AFTER_MS = 300, TURN_MS = 10, TELL_EVERY_MS = 200,
-       LOOK_MS = 250, END_MS = 500, PROMOTED_MS = 2 * MS_MINUTE, PROOF_MAX = 600 };
+       LOOK_MS = 250, WATCH_MS = 10 * 1000, RENEWALS_MISSED = 2, END_MS = 500, PROMOTED_MS = 2 * MS_MINUTE, PROOF_MAX = 600 };
 
 /* ---- what all of them say ---- */
 
@@ -121,9 +121,55 @@ bool takeover_is_return(const struct takeover *t)
     return !me->follows && me->wrote > 0;
 }
 
-bool takeover_is_wanted(const struct takeover *t, struct err *err)
+/* Its agent is silent here, yet the candidate's saw it renew its lease a moment ago, and in that it said that its PostgreSQL writes. */
+static bool is_alive_in_etcd(struct takeover *t)
 {
-    if (t->moved || !t->old || !t->old->answers || !same(t->old->said.pg, "primary"))
+    struct err err = {0};
+    const struct epoch_lease *lease;
+    int64_t seen = t->me->said.other_seen_ms;
+    if (seen < 0 || seen > RENEWALS_MISSED * t->ctx->service->failover.renew_ms || !epoch_read(t->ctx, &t->epoch, &err))
+        return false;
+    lease = epoch_lease(&t->epoch, t->from->name);
+    return same(t->epoch.site, t->from->name) && lease && lease->epoch == t->epoch.number && same(lease->pg, "primary");
+}
+
+static void ask_again(struct takeover *t)
+{
+    struct agent_said said;
+    const struct agent_answer *me = agentlink_ask(t->link, t->me->site, "/v1/state", GRACE_MS), *old = agentlink_ask(t->link, t->from, "/v1/state", GRACE_MS);
+    while ((!me->over || !old->over) && agentlink_turn(t->link, TURN_MS))
+        ;
+    if (agent_said(me, &said, NULL))
+        t->me->said = said;
+    t->old->answers = agent_said(old, &said, NULL);
+    if (t->old->answers)
+        t->old->said = said;
+}
+
+static bool is_only_silent_here(struct takeover *t, struct err *err)
+{
+    int64_t until = clock_boot_ms() + action_time(t->ctx, WATCH_MS);
+    for (bool told = false; !t->old->answers && is_alive_in_etcd(t); told = true) {
+        if (!told)
+            report_fact(t->ctx->report, "promote.silent", "the agent of site \"%s\" is silent here and renews its lease in etcd, which is watched for a moment", t->from->name);
+        if (clock_boot_ms() >= until) {
+            err_set(err, ERR_REFUSED, "the agent of site \"%s\" is silent here, yet it renews its lease in etcd, and its PostgreSQL writes: it is this machine that does not reach it",
+                    t->from->name);
+            err_hint(err, "mend the network between here and there; or, to take over all the same: %s", action_command(t->ctx, "fence %s", t->from->name));
+            return true;
+        }
+        ask_again(t);
+    }
+    return false;
+}
+
+bool takeover_is_wanted(struct takeover *t, struct err *err)
+{
+    if (t->moved || !t->old)
+        return true;
+    if (!t->fenced_by && is_only_silent_here(t, err))
+        return false;
+    if (!t->old->answers || !same(t->old->said.pg, "primary"))
         return true;
     err_set(err, ERR_REFUSED, "site \"%s\" writes and does well: two primaries must never be", t->from->name);
     return err_hint(err, "first: %s", action_command(t->ctx, "fence %s", t->from->name));

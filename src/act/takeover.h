@@ -34,8 +34,9 @@ void takeover_close(struct takeover *t);
 bool takeover_is_done(const struct takeover *t);
 /* Its data follows nobody, and the epoch left it with the newest there is: it can only begin again, and nothing is lost. */
 bool takeover_is_return(const struct takeover *t);
-/* ERR_REFUSED: the site that writes does well. */
-MUST_USE bool takeover_is_wanted(const struct takeover *t, struct err *err);
+/* ERR_REFUSED: the site that writes does well, as it says itself, or as etcd says where it is only from here that it does not answer. That
+   is looked at for a while, and ends as soon as it renews its lease no more. */
+MUST_USE bool takeover_is_wanted(struct takeover *t, struct err *err);
 /* What standbys receive stands still, for a bounded time. Refused when another one has received more, unless `any`. */
 MUST_USE bool takeover_freeze(struct takeover *t, bool any, struct err *err);
 void takeover_thaw(struct takeover *t);

@@ -216,7 +216,7 @@ static void learn(struct hold *h, int64_t epoch, const char *named, int64_t revi
     if (!agent_note_epoch(h->agent, epoch, &err))
         log_err(LOG_WARNING, &err);
     give_up(h);
-    if (h->sentinel && !postmaster_pid(h->agent->postmaster)) /* what starts here next is a standby, whose end nobody wants */
+    if (h->sentinel && !writes(h)) /* what follows here, or starts next, is a standby, whose end nobody wants */
         sentinel_set(h->sentinel, 0);
     if (h->intent && h->intent != epoch)
         begin_waiting(h);
@@ -258,6 +258,7 @@ static char *lease_text(struct hold *h, struct arena *arena, int64_t serial)
     json_put_text(&j, "lsn", h->lsn);
     json_put_int(&j, "timeline", h->timeline);
     json_put_text(&j, "armed", armed(h));
+    json_put_text(&j, "pg", agent_state_name(h->agent->state));
     json_put_int(&j, "wrote", h->wrote);
     json_object_end(&j);
     return arena_strdup(arena, buf_text(&out));
@@ -617,6 +618,11 @@ int64_t hold_wrote(const struct hold *h)
 int64_t hold_certified(const struct hold *h)
 {
     return h->certified;
+}
+
+int64_t hold_other_seen_ms(const struct hold *h)
+{
+    return lease_seen_ms(&h->waiter);
 }
 
 /* ---- taking over ---- */

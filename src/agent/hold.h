@@ -34,6 +34,9 @@ const char *hold_named(const struct hold *hold); /* the site that the epoch name
 int64_t hold_wrote(const struct hold *hold); /* newest epoch in which this site may have written; 0: none */
 int64_t hold_certified(const struct hold *hold); /* newest epoch in which it will never write again; 0: none */
 
+/* How long ago another site was first seen to have renewed its lease, no more than one has to wait for it; -1: none was seen to. */
+int64_t hold_other_seen_ms(const struct hold *hold);
+
 /* ---- taking over ---- */
 
 /* `err` NULL: this site waits, and begins as soon as it may. */

@@ -182,6 +182,11 @@ void lease_fenced(struct lease_waiter *w)
     w->fenced = w->refusing = true;
 }
 
+int64_t lease_seen_ms(const struct lease_waiter *w)
+{
+    return w->revision ? whole_wait(&w->terms) - w->lapse_left_ms : -1;
+}
+
 int64_t lease_promote_in_ms(const struct lease_waiter *w)
 {
     if (w->fenced)

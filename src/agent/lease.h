@@ -87,5 +87,7 @@ void lease_refuse(struct lease_waiter *w, int64_t now_ms);
 void lease_revoked(struct lease_waiter *w, int64_t now_ms, int64_t revision, bool armed);
 /* A fence certificate: the holder was stopped, and that was proven. */
 void lease_fenced(struct lease_waiter *w);
+/* How long ago the newest renewal was first seen, no more than the whole wait; -1: none was. */
+int64_t lease_seen_ms(const struct lease_waiter *w);
 /* In how many ms may this site be promoted, at the earliest? 0: now. TIME_NEVER: not before something else happens. */
 int64_t lease_promote_in_ms(const struct lease_waiter *w);

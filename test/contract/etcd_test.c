@@ -547,6 +547,13 @@ static enum err_code refused_as(struct secured *x, const struct etcd_spec *conf,
     return err->code;
 }
 
+/* In TLS 1.3 a server looks at a client's certificate when the client thinks itself connected and has begun to send: of the alert and the
+   reset that follow, the reset may come first. */
+static void cut_or_told_why(enum err_code code)
+{
+    assert_true(code == ERR_PROTOCOL || code == ERR_UNAVAILABLE);
+}
+
 static void who_is_not_known_is_turned_away(void **state)
 {
     struct secured *x = *state;
@@ -563,11 +570,11 @@ static void who_is_not_known_is_turned_away(void **state)
     assert_int_equal(refused_as(x, &conf, &err), ERR_PERMISSION);
     conf = x->conf;
     conf.cert_file = conf.key_file = NULL;
-    assert_int_equal(refused_as(x, &conf, &err), ERR_PROTOCOL);
+    cut_or_told_why(refused_as(x, &conf, &err));
     conf = x->conf;
     conf.cert_file = x->stranger;
     conf.key_file = x->stranger_key;
-    assert_int_equal(refused_as(x, &conf, &err), ERR_PROTOCOL);
+    cut_or_told_why(refused_as(x, &conf, &err));
     conf = x->conf;
     snprintf(named, sizeof(named), "%s/named.pem", x->base.fixture->folder);
     snprintf(named_key, sizeof(named_key), "%s/named.key", x->base.fixture->folder);

@@ -305,10 +305,34 @@ def test_an_agent_that_dies_on_its_way_is_told_again(pair: Streaming) -> None:
 def test_who_does_well_is_not_replaced(pair: Streaming) -> None:
     pair.run()
     refused = pair.bascule("promote", "dr")
-    assert refused.returncode == 1 and "does well" in refused.stderr and "fence production" in refused.stderr
+    assert refused.returncode == 2 and "does well" in refused.stderr and "fence production" in refused.stderr
     assert pair.epoch()["epoch"] == 1 and pair.one.sql("select 1") == "1"
     plan = pair.bascule("promote", "dr", "--dry-run")
     assert plan.returncode == 1 and pair.epoch()["epoch"] == 1
+
+
+def test_who_is_silent_only_here_is_not_replaced(pair: Streaming) -> None:
+    """Its agent cannot be reached from where the command runs, and renews its lease in etcd: nobody is promoted, until it renews no more."""
+    pair.run()
+    here = f'agent: {{listen: "{pair.one.address}:9346"'
+    text = pair.config.read_text()
+    assert here in text
+    pair.config.write_text(text.replace(here, here + f', url: "http://{pair.one.address}:1"'))
+    refused = pair.bascule("promote", "dr")
+    assert refused.returncode == 2 and "is silent here, yet it renews its lease" in refused.stderr and "fence production" in refused.stderr
+    assert pair.epoch()["epoch"] == 1 and pair.one.is_("primary")
+    assert pair.one.process
+    news, end = os.pipe()
+    with subprocess.Popen(pair.command("promote", "dr"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, pass_fds=[end],
+                          env={**os.environ, "BASCULE_REPORT_FD": str(end)}) as watching, os.fdopen(news) as told:
+        os.close(end)
+        assert any('"promote.silent"' in line for line in told) and pair.epoch()["epoch"] == 1
+        pair.one.process.send_signal(signal.SIGSTOP)
+        told.read()
+        out, _ = watching.communicate(timeout=60)
+    assert watching.returncode == 0, out
+    assert not pair.one.postgres()
+    pair.took_over()
 
 
 def test_what_was_fenced_takes_over_nothing_and_begins_again_when_told(pair: Streaming) -> None:

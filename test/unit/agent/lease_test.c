@@ -153,16 +153,19 @@ static void it_waits_from_the_first_sight_of_the_newest_renewal(void **state)
     lease_wait(&w, &terms, START);
     int64_t now = pass(&w, START, 5000);
     assert_true(lease_promote_in_ms(&w) == TIME_NEVER); /* nobody has revoked it */
+    assert_int_equal(lease_seen_ms(&w), -1);
     lease_saw(&w, now, 10, true);
     now = pass(&w, now, 1000);
     lease_saw(&w, now, 10, true); /* once more, and one that is older */
     lease_saw(&w, now, 9, true);
+    assert_int_equal(lease_seen_ms(&w), 1000);
     lease_revoked(&w, now, 10, true);
     assert_int_equal(lease_promote_in_ms(&w), WAIT - 1000);
     now = pass(&w, now, WAIT - 1000 - 1);
     assert_int_equal(lease_promote_in_ms(&w), 1);
     pass(&w, now, 1);
     assert_int_equal(lease_promote_in_ms(&w), 0);
+    assert_int_equal(lease_seen_ms(&w), WAIT);
 }
 
 static void a_renewal_that_was_not_seen_counts_from_the_revocation(void **state)
