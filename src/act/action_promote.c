@@ -3,9 +3,11 @@
    elsewhere nothing here fences: the caller has a certificate, and what can be seen from here must agree with it. */
 #include <inttypes.h>
 
+#include "act/archive.h"
 #include "act/fence/fence.h"
 #include "act/patroni.h"
 #include "act/proof.h"
+#include "act/slots.h"
 #include "act/takeover.h"
 #include "io/pg.h"
 #include "io/standing.h"
@@ -63,6 +65,7 @@ struct promotion {
     char why_not[300];          /* else why not */
     int64_t point_ms;           /* recovery point: the newest heartbeat in the data, before anybody could write a newer one; 0: none */
     uint64_t wal_end;           /* the old primary has ended, and this is all it ever wrote; 0: not known */
+    const char *carried;        /* slots that were made for this promotion; NULL or "": none */
 };
 
 static void promotion_done(struct promotion *p)
@@ -292,36 +295,71 @@ static bool make_primary(struct promotion *p, struct err *err)
            action_wait(p->ctx, PROMOTED_MS, LOOK_EVERY_MS, takes_writes, p, err);
 }
 
-/* ---- facts ---- */
+/* ---- slots of the old primary ---- */
 
-/* Names in `all` whose "name:type" is of that type, that are not in `here`, and are not `own`. */
-static const char *slots_lost(const struct promotion *p, struct str all, const char *type)
+/* Before it is the primary: its first checkpoint throws away what nobody keeps. In a session of its own, and what fails is told, since nothing here may
+   hold a promotion up. */
+static void carry_slots(struct promotion *p)
 {
-    const char *list = "";
-    struct str word;
-    while (str_next(&all, ' ', &word)) {
-        struct str entry = word, name = {0};
-        if (!str_next(&entry, ':', &name) || !str_is(entry, type) || str_is(name, p->now.own_slot))
-            continue;
-        struct str here = str_of(p->now.slots), other;
-        bool kept = false;
-        while (str_next(&here, ' ', &other))
-            kept = kept || (other.n == word.n && memcmp(other.p, word.p, word.n) == 0);
-        if (!kept)
-            list = arena_printf(p->ctx->arena, "%s%s" STR_FMT, list, *list ? ", " : "", STR_ARG(name));
-    }
-    return list;
+    struct pg *pg SCOPED(pg_close) = NULL;
+    struct err why = {0};
+    if (!p->ctx->service->replication.carry_slots || !p->remembered || !*p->pair.slots)
+        return;
+    bool ok = pg_open(&p->w.site->database.at, NULL, action_time(p->ctx, CONNECT_MS), &pg, &why) &&
+              slots_carry(p->ctx, pg, p->pair.slots, p->now.own_slot, &p->carried, &why);
+    if (p->carried && *p->carried)
+        report_fact(p->ctx->report, "promote.slots_made", "%s", p->carried);
+    if (!ok)
+        report_fact(p->ctx->report, "promote.slots_failed", "%s", why.message);
 }
 
-static void tell_slots(const struct promotion *p)
+/* It was not promoted, and stays a standby whose slots nobody reads. One that is a primary by now keeps them. */
+static void uncarry_slots(struct promotion *p)
+{
+    struct pg *pg SCOPED(pg_close) = NULL;
+    struct pg_rows *rows = NULL;
+    struct err why = {0};
+    if (!p->carried || !*p->carried)
+        return;
+    bool asked = pg_open(&p->w.site->database.at, NULL, action_time(p->ctx, CONNECT_MS), &pg, &why) &&
+                 pg_exec(pg, p->ctx->arena, "select pg_catalog.pg_is_in_recovery()::int", NULL, 0, action_time(p->ctx, QUESTION_MS), &rows, &why);
+    if (asked && !(pg_count(rows) && pg_int(rows, 0, 0)))
+        return;
+    bool ok = asked && slots_drop(p->ctx, pg, p->carried, &why);
+    report_fact(p->ctx->report, "promote.slots_made", "%s", ok ? "taken back" : arena_printf(p->ctx->arena, "%s; not taken back (%.200s): they keep changes until the disk is full", p->carried, why.message));
+}
+
+/* ---- facts ---- */
+
+static size_t judge_slots(const struct promotion *p, uint64_t received, bool carried, struct slot_fate *ret)
+{
+    struct slots_asked asked = {.there = p->pair.slots, .here = p->now.slots, .own = p->now.own_slot, .version = p->now.version, .received = received, .carried = carried};
+    return p->remembered ? slots_judge(&asked, ret, SLOT_FATES_MAX) : 0;
+}
+
+static const char *slots_lost(const struct promotion *p, const struct slot_fate *fates, size_t n, bool logical)
+{
+    const char *list = "";
+    for (size_t i = 0; i < n; i++)
+        if (fates[i].end == SLOT_LOST && fates[i].logical == logical)
+            list = arena_printf(p->ctx->arena, "%s%s%s", list, *list ? ", " : "", fates[i].name);
+    return *list ? list : "none";
+}
+
+static void tell_slots(const struct promotion *p, const struct standing *before)
 {
     struct report *report = p->ctx->report;
-    const char *logical = slots_lost(p, str_of(p->pair.slots), "logical"), *physical = slots_lost(p, str_of(p->pair.slots), "physical");
-    report_fact(report, "promote.slots", "%s", *p->now.slots ? p->now.slots : "none");
-    if (!p->remembered)
+    struct slot_fate fates[SLOT_FATES_MAX];
+    size_t n = judge_slots(p, before->lsn, false, fates);
+    report_fact(report, "promote.slots", "%s", slots_say(p->ctx->arena, p->now.slots));
+    if (!p->remembered) {
         report_fact(report, "promote.slots_lost", "not known");
-    else
-        report_fact(report, "promote.slots_lost", "logical: %s; physical: %s", *logical ? logical : "none", *physical ? physical : "none");
+        return;
+    }
+    report_fact(report, "promote.slots_lost", "logical: %s; physical: %s", slots_lost(p, fates, n, true), slots_lost(p, fates, n, false));
+    for (size_t i = 0; i < n; i++)
+        if (fates[i].logical)
+            report_fact(report, arena_printf(p->ctx->arena, "promote.slot.%s", fates[i].name), "%s: %s", slot_end_name(fates[i].end), fates[i].why);
 }
 
 /* The heartbeat in the data is of the clock that last found the old primary alive, so the two can be compared. */
@@ -353,7 +391,14 @@ static void tell_facts(const struct promotion *p, const struct standing *before,
         report_fact(report, "restore.recovery_point_ms", "%lld", (long long)p->point_ms);
     report_fact(report, "promote.archiving", "%s", p->now.archiving);
     report_fact(report, "promote.took_ms", "%lld", (long long)took_ms);
-    tell_slots(p);
+    tell_slots(p, before);
+}
+
+/* Last, since the writes that users wait for go on without it. */
+static void look_at_archive(const struct promotion *p, const struct standing *before)
+{
+    if (p->remembered)
+        archive_look(p->ctx, &(struct archive_asked){.site = p->w.site, .pg = p->pg, .now = &p->now, .before = before, .pair = &p->pair});
 }
 
 static void keep_proof(const struct promotion *p, int64_t took_ms)
@@ -458,7 +503,9 @@ static bool take_over(struct promotion *p, struct takeover *t, enum outcome *ret
     if (!loss_is_accepted(p, &loss))
         return blocked(p, &loss, ret_outcome, ret_text);
     p->point_ms = recovery_point(p, before.commit_ms);
+    carry_slots(p);
     if (!takeover_carry_out(t, err)) {
+        uncarry_slots(p);
         if (!t->needs_certificate)
             return false;
         *ret_outcome = OUTCOME_BLOCKED;
@@ -471,6 +518,7 @@ static bool take_over(struct promotion *p, struct takeover *t, enum outcome *ret
     loss = weigh_again(p, t, &before, &loss);
     report_fact(p->ctx->report, "promote.certain", "%s", t->how);
     tell_facts(p, &before, &loss, took_ms);
+    look_at_archive(p, &before);
     keep_proof(p, took_ms);
     *ret_outcome = OUTCOME_SUCCESS;
     action_say(ret_text, MODEL_TEXT_SIZE, "site \"%s\" is the primary on timeline %lld since %s, in epoch %" PRId64 ", and commits writes; %s", p->w.site->name,
@@ -542,6 +590,10 @@ static bool describe(const struct action_ctx *ctx, struct buf *out, struct err *
     if (!loss_is_accepted(&p, &loss))
         buf_printf(out, "that is more than replication.max_loss (%d MiB), or not known, so a person must accept it:\n$ %s\n",
                    ctx->service->replication.max_loss_mib, accepting(&p));
+    struct slot_fate fates[SLOT_FATES_MAX];
+    size_t n = judge_slots(&p, p.now.lsn, ctx->service->replication.carry_slots, fates);
+    for (size_t i = 0; i < n; i++)
+        buf_printf(out, "%s slot \"%s\" of \"%s\" is %s: %s\n", fates[i].logical ? "logical" : "physical", fates[i].name, p.pair.primary, slot_end_name(fates[i].end), fates[i].why);
     return buf_printf(out, "then waits until all that was received is replayed, promotes, and waits until it commits a write\n");
 }
 
@@ -617,10 +669,14 @@ static bool run(const struct action_ctx *ctx, enum outcome *ret_outcome, char *r
     if (!loss_is_accepted(&p, &loss))
         return blocked(&p, &loss, ret_outcome, ret_text);
     p.point_ms = recovery_point(&p, before.commit_ms);
-    if (!make_primary(&p, err))
+    carry_slots(&p);
+    if (!make_primary(&p, err)) {
+        uncarry_slots(&p);
         return false;
+    }
     int64_t took_ms = clock_boot_ms() - began_ms;
     tell_facts(&p, &before, &loss, took_ms);
+    look_at_archive(&p, &before);
     keep_proof(&p, took_ms);
     *ret_outcome = OUTCOME_SUCCESS;
     action_say(ret_text, MODEL_TEXT_SIZE, "site \"%s\" is the primary on timeline %lld since %s, and commits writes; %s", p.w.site->name,

@@ -413,6 +413,25 @@ static bool sub_action(const struct move *m, const char *name, const char *const
     return ops ? ops->run(&ctx, ret_outcome, ret_text, err) : err_set(err, ERR_INTERNAL, "there is no action \"%s\"", name);
 }
 
+/* It was seen before the shutdown, by a process that may be gone: that kept what it saw. What it archived on its way down is looked for only where the
+   archive can be asked. */
+static void note_primary(const struct move *m, struct standing_pair *pair)
+{
+    struct standing_pair kept;
+    struct err why = {0};
+    bool seen = *m->primary.cluster;
+    if (!seen && standing_recall(m->ctx->arena, m->ctx->state_dir, m->ctx->service->name, &kept, &why) && same(kept.primary, m->from->name)) {
+        COPY_TO(pair->slots, kept.slots);
+        COPY_TO(pair->archived, kept.archived);
+        pair->archives = kept.archives;
+    } else if (seen) {
+        COPY_TO(pair->slots, m->primary.slots);
+        COPY_TO(pair->archived, m->primary.archived);
+        pair->archives = !same(m->primary.archiving, "off");
+    }
+    pair->archives = pair->archives && m->ctx->service->replication.archive_has.n;
+}
+
 /* Its figures are exact for once: the old one wrote nothing after what is here. */
 static bool promote_new(struct move *m, enum outcome *ret_outcome, char *ret_text, struct err *err)
 {
@@ -424,7 +443,7 @@ static bool promote_new(struct move *m, enum outcome *ret_outcome, char *ret_tex
     COPY_TO(pair.primary, m->from->name);
     COPY_TO(pair.standby, m->to->name);
     COPY_TO(pair.cluster, m->standby.cluster);
-    COPY_TO(pair.slots, m->primary.slots);
+    note_primary(m, &pair);
     if (m->standby.recovery && !standing_keep(m->ctx->state_dir, m->ctx->service->name, &pair, err))
         return false;
     const char *words[] = {m->to->name, NULL};

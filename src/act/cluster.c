@@ -261,3 +261,32 @@ bool cluster_swap(const struct action_ctx *ctx, const struct site *site, const c
     *ret_old = str_trim(out).n ? str_dup(ctx->arena, str_trim(out)) : NULL;
     return true;
 }
+
+/* ---- the archive ---- */
+
+bool cluster_archive(const struct action_ctx *ctx, const struct site *site, const struct strs *has, const char *names, int64_t time_ms, struct str *ret_out,
+                     struct err *err)
+{
+    /* The words of the command go round once, so that each %f becomes the name without a shell that reads them. The mark of PostgreSQL for "done" becomes
+       that for "to do" in one step: with both there a checkpoint could remove the segment. */
+    static const char script[] = PROLOGUE
+        "s=$d/pg_wal/archive_status\n"
+        "while read -r n; do\n"
+        "  if [ -e \"$s/$n.ready\" ]; then echo \"$n waits\"; continue; fi\n"
+        "  r=0; ( i=$#; while [ \"$i\" -gt 0 ]; do w=$1; shift; i=$((i-1))\n"
+        "    case $w in *%f*) w=${w%%\"%f\"*}$n${w#*\"%f\"} ;; esac; set -- \"$@\" \"$w\"; done\n"
+        "    exec \"$@\" ) </dev/null >/dev/null 2>&1 || r=$?\n"
+        "  case $r in\n"
+        "  0) echo \"$n archived\" ;;\n"
+        "  1) if [ ! -f \"$d/pg_wal/$n\" ]; then echo \"$n gone\"\n"
+        "     elif mv -f \"$s/$n.done\" \"$s/$n.ready\" 2>/dev/null || ( : >\"$s/$n.ready\" ) 2>/dev/null; then echo \"$n handed\"\n"
+        "     else echo \"$n here\"; fi ;;\n"
+        "  *) echo \"$n unknown $r\" ;;\n"
+        "  esac\n"
+        "done\n";
+    struct strs more = {0};
+    for (size_t i = 0; i < has->n; i++)
+        *vec_add(ctx->arena, &more) = has->p[i];
+    *vec_add(ctx->arena, &more) = NULL;
+    return run_ok(ctx, site, "asking whether the archive has it", script, more.p, names, time_ms, ret_out, err);
+}

@@ -28,3 +28,9 @@ MUST_USE bool cluster_rewind(const struct action_ctx *ctx, const struct site *si
 MUST_USE bool cluster_copy(const struct action_ctx *ctx, const struct site *site, const struct site *primary, const struct following *f, struct err *err);
 /* The verified copy takes the place of the directory, which stays beside it under the name in *ret_old; NULL when there is no such copy. */
 MUST_USE bool cluster_swap(const struct action_ctx *ctx, const struct site *site, const char **ret_old, struct err *err);
+
+/* Asks `has`, replication.archive_has, for each segment of `names` (one a line), and leaves what is missing and in pg_wal to the archiver of the
+   server that runs there. *ret_out has a line for each: its name, and "archived", "handed", "waits" (for the archiver, already), "here"
+   (missing, and could not be handed over), "gone" (missing, and not in pg_wal), or "unknown STATUS". */
+MUST_USE bool cluster_archive(const struct action_ctx *ctx, const struct site *site, const struct strs *has, const char *names, int64_t time_ms, struct str *ret_out,
+                              struct err *err);

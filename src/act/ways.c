@@ -4,6 +4,7 @@
 #include "act/backups.h"
 #include "act/patroni.h"
 #include "act/proof.h"
+#include "act/slots.h"
 #include "act/unit.h"
 #include "act/warmsite.h"
 #include "io/pg.h"
@@ -57,6 +58,10 @@ static void measure_lag(const struct action_ctx *ctx, const struct site *to, con
     }
     f->promote.lag_known = true;
     f->promote.in_sync = pair.in_sync;
+    f->promote.slots_known = true;
+    f->promote.slot_count = slots_judge(
+        &(struct slots_asked){.there = pair.slots, .here = s->slots, .own = s->own_slot, .version = s->version, .received = s->lsn, .carried = ctx->service->replication.carry_slots},
+        f->promote.slots, COUNT_OF(f->promote.slots));
     f->promote.lag_bytes = pair.lsn > s->lsn ? pair.lsn - s->lsn : 0;
     if (f->promote.lag_bytes)
         f->promote.lag_ms = MAX_OF(pair.primary_clock_ms - s->commit_ms, 0);

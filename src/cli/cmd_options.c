@@ -1,4 +1,5 @@
 /* cli/cmd_options.c -- Which ways there are to bring the service back, measured now: the same answer by which the failover chooses. */
+#include "act/slots.h"
 #include "act/ways.h"
 #include "base/jsonout.h"
 #include "cli/command.h"
@@ -58,7 +59,7 @@ static const char *name_of(enum way_kind kind)
     return kind < WAY_MAX ? way_name(kind) : WAY_NONE;
 }
 
-static void put_json(const struct asked *asked, const struct ways *ways, struct buf *out)
+static void put_json(const struct asked *asked, const struct ways_facts *f, const struct ways *ways, struct buf *out)
 {
     struct jsonout j = jsonout(out);
     json_object(&j);
@@ -80,6 +81,19 @@ static void put_json(const struct asked *asked, const struct ways *ways, struct 
         put_time(&j, "rto_ms", w->rto_ms);
         put_time(&j, "rpo_ms", w->rpo_ms);
         json_put_text(&j, "why", w->why);
+        json_object_end(&j);
+    }
+    json_array_end(&j);
+    json_put_bool(&j, "slots_known", f->promote.slots_known);
+    json_key(&j, "slots");
+    json_array(&j);
+    for (size_t i = 0; i < f->promote.slot_count; i++) {
+        const struct slot_fate *s = &f->promote.slots[i];
+        json_object(&j);
+        json_put_text(&j, "slot", s->name);
+        json_put_text(&j, "type", s->logical ? "logical" : "physical");
+        json_put_text(&j, "state", slot_end_name(s->end));
+        json_put_text(&j, "why", s->why);
         json_object_end(&j);
     }
     json_array_end(&j);
@@ -110,6 +124,22 @@ static void put_text(const struct cli *cli, const struct asked *asked, const str
     }
 }
 
+static void put_slots(const struct cli *cli, const struct asked *asked, const struct ways_facts *f, struct buf *out)
+{
+    if (!f->promote.slot_count)
+        return;
+    buf_printf(out, _("Replication slots of %s, when %s is promoted:\n"), asked->from->name, asked->to->name);
+    for (size_t i = 0; i < f->promote.slot_count; i++) {
+        const struct slot_fate *s = &f->promote.slots[i];
+        bool lost = s->end == SLOT_LOST;
+        buf_printf(out, "  %s%s%s ", lost ? cli_red(cli) : cli_green(cli), lost ? "✗" : "✓", cli_plain(cli));
+        cli_pad(out, s->name, NAME_COLUMNS);
+        buf_putc(out, ' ');
+        cli_pad(out, slot_end_name(s->end), NAME_COLUMNS);
+        buf_printf(out, "%s: %s\n", s->logical ? _("logical") : _("physical"), s->why);
+    }
+}
+
 static int run_options(struct cli *cli, int argc, char **argv)
 {
     struct asked asked = {0};
@@ -131,9 +161,11 @@ static int run_options(struct cli *cli, int argc, char **argv)
     ways_measure(&ctx, asked.from, asked.to, !asked.moves, &facts);
     ways_weigh(&facts, &ways);
     if (cli->json)
-        put_json(&asked, &ways, &out);
+        put_json(&asked, &facts, &ways, &out);
     else
         put_text(cli, &asked, &ways, &out);
+    if (!cli->json)
+        put_slots(cli, &asked, &facts, &out);
     int printed = cli_print(&out);
     bool none = (asked.moves ? ways.best_move : ways.best) == WAY_MAX;
     return printed ? printed : none ? 1 : 0;
@@ -145,6 +177,7 @@ const struct command cmd_options = {
     .summary = N_("the ways to bring the service back, best first, with what each takes and loses"),
     .details = N_("Measured now, and read-only: restart in place, promote the standby, take the warm copy, restore the newest backup. Each says what\n"
                   "it takes (as it took the last time) and loses, or why it is not possible. --moves leaves the restart out: the failover chooses so.\n"
+                  "Replication slots of the primary follow, as they were when it was last seen: safe, lagging or lost when its standby is promoted.\n"
                   "Exit status: 0 there is a way, 1 there is none."),
     .wants_config = true,
     .run = run_options,

@@ -233,6 +233,8 @@ static const struct option replication_options[] = {
     {"max_loss", OPTION_INT, AT(replication_conf, max_loss_mib), .fallback = "16", .max = 1024 * 1024, .help = "MiB of WAL: a standby that lacks more is promoted only by a person who accepts the loss"},
     {"carry_slots", OPTION_BOOL, AT(replication_conf, carry_slots), .fallback = "false",
      .help = "physical slots of the old primary are made on the new one before it is promoted, for further standbys; one that nobody reads keeps changes until the disk is full"},
+    {"archive_has", OPTION_ARGV, AT(replication_conf, archive_has),
+     .help = "command that says whether the archive of the log has a file, run where the new primary is, as the owner of its data; \"%f\" in it is the name; exits 0: it has, 1: it has not", .sample = "[test, -f, \"/mnt/archive/%f\"]"},
     {"apply_delay", OPTION_BOOL, AT(replication_conf, apply_delay), .fallback = "false", .help = "a standby that applies late on purpose may be promoted; it replays what it has first"},
     OPTION_END,
 };

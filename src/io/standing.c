@@ -12,7 +12,7 @@
 
 #include "base/banned.h"
 
-enum { FILE_MAX = 8192, FIELDS = 18 };
+enum { FILE_MAX = 16384, FIELDS = 21 };
 
 #define MS_OF(moment) "(extract(epoch from " moment ") * 1000)::bigint"
 #define SETTING(name) "pg_catalog.current_setting('" name "')"
@@ -37,11 +37,18 @@ const char standing_sql[] =
     MS_OF("pg_catalog.clock_timestamp()") "::text, "
     SETTING("synchronous_standby_names") ", "
     "(select count(*) from pg_catalog.pg_stat_replication where sync_state in ('sync', 'quorum'))::text, "
-    "(select pg_catalog.string_agg(slot_name || ':' || slot_type, ' ' order by slot_name) from pg_catalog.pg_replication_slots), "
+    /* Columns that came with PostgreSQL 16 and 17 are asked for by name, so that a server without them has none. */
+    "(select pg_catalog.string_agg(slot_name || ':' || slot_type || case when slot_type = 'logical' then"
+    " ':' || coalesce(confirmed_flush_lsn::text, '') || ':' || case j->>'failover' when 'true' then 'f' else '' end || case j->>'synced' when 'true' then 's' else '' end ||"
+    " case when wal_status = 'lost' or j->>'invalidation_reason' is not null or j->>'conflicting' = 'true' then 'x' else '' end else '' end, ' ' order by slot_name)"
+    " from pg_catalog.pg_replication_slots as slot, pg_catalog.to_jsonb(slot) as j where not temporary), "
     SETTING("default_transaction_read_only") ", "
     SETTING("archive_mode") ", "
     "(select archived_count || ' archived, ' || failed_count || ' failed' from pg_catalog.pg_stat_archiver), "
-    SETTING("primary_slot_name")
+    SETTING("primary_slot_name") ", "
+    "(select last_archived_wal from pg_catalog.pg_stat_archiver), "
+    "(select setting from pg_catalog.pg_settings where name = 'wal_segment_size'), "
+    SETTING("server_version_num")
     "], '|', '') from (select pg_catalog.pg_is_in_recovery()) as role (r)";
 
 bool lsn_parse(struct str text, uint64_t *ret)
@@ -86,6 +93,16 @@ static uint64_t position(struct str field)
 
 #define TAKE_TEXT(array, field) snprintf((array), sizeof(array), STR_FMT, STR_ARG(field))
 
+/* Whole entries only: what is cut off would be the name of another slot. */
+static void take_slots(struct standing *ret, struct str slots)
+{
+    while (slots.n >= sizeof(ret->slots)) {
+        const char *blank = memrchr(slots.p, ' ', slots.n);
+        slots.n = blank ? (size_t)(blank - slots.p) : 0;
+    }
+    TAKE_TEXT(ret->slots, slots);
+}
+
 bool standing_parse(const char *row, struct standing *ret, struct err *err)
 {
     struct str f[FIELDS], rest = str_of(row);
@@ -106,12 +123,15 @@ bool standing_parse(const char *row, struct standing *ret, struct err *err)
         .clock_ms = number(f[10]),
         .in_sync = number(f[12]),
         .read_only = str_is(f[14], "on"),
+        .segment_bytes = number(f[19]),
+        .version = number(f[20]),
     };
     TAKE_TEXT(ret->cluster, f[1]);
     TAKE_TEXT(ret->receiver, f[7]);
     TAKE_TEXT(ret->sync_names, f[11]);
-    TAKE_TEXT(ret->slots, f[13]);
+    take_slots(ret, f[13]);
     TAKE_TEXT(ret->own_slot, f[17]);
+    TAKE_TEXT(ret->archived, f[18]);
     if (str_is(f[15], "off"))
         COPY_TO(ret->archiving, "off");
     else
@@ -158,6 +178,8 @@ bool standing_keep(const char *state_dir, const char *service, const struct stan
     json_put_int(&j, "at_ms", pair->at_ms);
     json_put_bool(&j, "in_sync", pair->in_sync);
     json_put_text(&j, "slots", pair->slots);
+    json_put_bool(&j, "archives", pair->archives);
+    json_put_text(&j, "archived", pair->archived);
     json_object_end(&j);
     buf_putc(&text, '\n');
     if (text.over)
@@ -198,6 +220,9 @@ bool standing_recall(struct arena *arena, const char *state_dir, const char *ser
         !take_number(root, "at_ms", &p.at_ms) || !take_position(root, "lsn", &p.lsn) || !take_position(root, "received", &p.received) ||
         !json_truth(json_get(root, "in_sync"), &p.in_sync))
         return err_set(err, ERR_DATA, "\"%s\" is not what this program writes", path);
+    /* An earlier version did not write these. */
+    if (!json_truth(json_get(root, "archives"), &p.archives) || !take_text(root, "archived", p.archived, sizeof(p.archived)))
+        p.archives = false;
     *ret = p;
     return true;
 }

@@ -3,6 +3,8 @@
 #pragma once
 #include "base/base.h"
 
+enum { STANDING_SLOTS_MAX = 4096 };
+
 /* One row with one column; standing_parse reads it. Needs pg_monitor to see who sends. */
 extern const char standing_sql[];
 
@@ -20,10 +22,14 @@ struct standing {
     int64_t clock_ms;          /* the server's wall clock */
     char sync_names[256];      /* synchronous_standby_names */
     int64_t in_sync;           /* of a primary: standbys whose answer its commits wait for */
-    char slots[1024];          /* "name:physical name:logical" */
+    char slots[STANDING_SLOTS_MAX]; /* "name:physical name:logical:0/3000148:fs": of a logical one up to where its reader has all, and what holds of it:
+                                  f failover slot, s synchronised from the primary (PostgreSQL 17), x of no use any more; none that is temporary */
     char own_slot[64];         /* of a standby: the slot of its primary that it streams from */
     bool read_only;            /* default_transaction_read_only */
     char archiving[160];       /* "off", or the mode, archived and failed files */
+    char archived[64];         /* the last file of the log that this server archived; "": none */
+    int64_t segment_bytes;     /* of one such file */
+    int64_t version;           /* 150004 */
 };
 MUST_USE bool standing_parse(const char *row, struct standing *ret, struct err *err);
 
@@ -37,7 +43,9 @@ struct standing_pair {
     int64_t primary_clock_ms;  /* the primary's wall clock then */
     int64_t at_ms;             /* ours */
     bool in_sync;              /* its commits waited for this standby */
-    char slots[1024];          /* of the primary */
+    char slots[STANDING_SLOTS_MAX]; /* of the primary */
+    bool archives;             /* the primary did */
+    char archived[64];         /* the last file that it had archived */
 };
 /* STATE_DIR/standing/SERVICE.json, whole or the one before; not synced, since a newer one follows in seconds. */
 MUST_USE bool standing_keep(const char *state_dir, const char *service, const struct standing_pair *pair, struct err *err);

@@ -185,6 +185,7 @@ struct replication_conf {
     const char *slot;      /* name of the slot of the standby; NULL: none */
     int max_loss_mib;      /* a standby that is farther behind is promoted by a person only */
     bool carry_slots;      /* physical slots of an old primary are made on the one that takes over */
+    struct strs archive_has; /* asks whether the archive has a segment of the log; empty: nobody knows */
     bool apply_delay;      /* a standby that applies late on purpose may be promoted */
 };
 

@@ -5,6 +5,20 @@
 
 enum told { TOLD_NO, TOLD_YES, NOT_TOLD };
 
+/* What becomes of a replication slot of the old primary when its standby takes over. */
+enum slot_end {
+    SLOT_SAFE,    /* its reader goes on where it was */
+    SLOT_LAGGING, /* its reader goes on, and not where it was */
+    SLOT_LOST,    /* it is not there: its reader begins anew */
+};
+enum { SLOT_FATES_MAX = 64 };
+struct slot_fate {
+    char name[64];
+    bool logical;
+    enum slot_end end;
+    char why[200];
+};
+
 /* Moments are wall time, 0: not known; durations in ms, -1: not known; `why` says why something is not so. */
 struct ways_facts {
     int64_t now_ms;
@@ -25,6 +39,9 @@ struct ways_facts {
         int64_t lag_ms;
         int64_t took_ms;        /* of the last promotion; -1: none */
         char why[200];
+        bool slots_known;      /* those of the primary when it was last seen */
+        size_t slot_count;
+        struct slot_fate slots[SLOT_FATES_MAX];
     } promote;
     struct {
         enum told usable;

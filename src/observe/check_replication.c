@@ -57,12 +57,14 @@ static const char *keep(const struct replication_check *self)
         .primary_clock_ms = p->clock_ms,
         .at_ms = clock_wall_ms(),
         .in_sync = p->in_sync > 0,
+        .archives = !same(p->archiving, "off"),
     };
     struct err err = {0};
     COPY_TO(pair.primary, self->primary.site->name);
     COPY_TO(pair.standby, self->standby.site->name);
     COPY_TO(pair.cluster, p->cluster);
     COPY_TO(pair.slots, p->slots);
+    COPY_TO(pair.archived, p->archived);
     if (standing_keep(self->check.env->config->state_dir, self->check.env->service->name, &pair, &err))
         return "";
     return arena_printf(self->check.arena, "; the position was not kept: %s", err.message);

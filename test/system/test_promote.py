@@ -1,11 +1,15 @@
 """Failover by promotion of a streaming standby, on real servers: what is lost is counted by who was promised it, and never do two take writes."""
 from __future__ import annotations
 
+import filecmp
 import json
 import os
+import re
+import shutil
 import subprocess
 import threading
 import time
+from pathlib import Path
 
 import client
 import faults
@@ -252,3 +256,103 @@ def test_where_a_lease_rules_nothing_is_promoted_behind_its_back(make_bascule) -
         done = bascule.run(*words)
         assert done.returncode != 0 and "which site may write is not known" in done.stderr + done.stdout, (words, done)
     assert lab.psql("dr", "SELECT pg_is_in_recovery()") == "t"
+
+
+# ---- what a promotion owes the replication around it ----
+
+def archiving(bascule: Bascule, more: str = "") -> Path:
+    """Both servers archive into one folder that takes no file twice, as PostgreSQL's manual wants it; `closed.SITE` in it keeps a site out."""
+    lab = bascule.lab
+    folder = lab.folder / "archive"
+    folder.mkdir()
+    folder.chmod(0o777)
+    for site in ("production", "dr"):
+        with open(lab.folder / site / "data" / "postgresql.conf", "a") as f:
+            f.write(f"archive_mode = on\nwal_level = logical\nwal_keep_size = 512MB\n"
+                    f"archive_command = 'test ! -e {folder}/closed.{site} && test ! -e {folder}/%f && cp %p {folder}/%f.part && mv {folder}/%f.part {folder}/%f'\n")
+        lab.unit(site, "db").restart()
+    text, count = re.subn(r"(?m)^    automatic: true$", f"    automatic: true\n    replication: {{user: bascule{more.replace('ARCHIVE', str(folder))}}}", lab.config.read_text(), count=1)
+    assert count == 1
+    lab.config.write_text(text)
+    wait_until("the standby to stream again", 30, lambda: lab.psql("production", "SELECT state FROM pg_stat_replication WHERE application_name = 'dr'") == "streaming")
+    first = full_segment(lab)
+    wait_until("the first segment to be archived", 60, lambda: lab.psql("production", "SELECT last_archived_wal FROM pg_stat_archiver") == first)
+    return folder
+
+
+def full_segment(lab: Lab) -> str:
+    return lab.psql("production", "SELECT pg_walfile_name(pg_switch_wal()) FROM pg_logical_emit_message(false, 'test', 'x')")
+
+
+def not_archived(lab: Lab, archive: Path, count: int) -> list[str]:
+    """Written by production and received by its standby, while production's archive was closed."""
+    (archive / "closed.production").touch()
+    names = [full_segment(lab) for _ in range(count)]
+    end = lab.psql("production", "SELECT pg_current_wal_flush_lsn()")
+    wait_until("all to be replayed", 60, lambda: lab.psql("dr", f"SELECT pg_last_wal_replay_lsn() >= '{end}'") == "t")
+    return names
+
+
+def promoted(bascule: Bascule) -> dict[str, str]:
+    lab = bascule.lab
+    bascule.run("status")  # looks once, and keeps what it saw of the pair
+    lab.psql("production", "SELECT pg_logical_emit_message(true, 'test', 'x')")  # so that the timelines part amid a segment
+    end = lab.psql("production", "SELECT pg_current_wal_flush_lsn()")
+    wait_until("the last of it to be replayed", 60, lambda: lab.psql("dr", f"SELECT pg_last_wal_replay_lsn() >= '{end}'") == "t")
+    faults.cannot_restart(lab)
+    said = bascule.ok("promote", "dr")
+    return dict(line.split(": ", 1) for line in said.splitlines() if line.startswith("promote.") and ": " in line)
+
+
+def arrived(lab: Lab, archive: Path, names: list[str]) -> None:
+    """In the archive as production wrote them, nothing before the new timeline is missing, and no file was offered twice."""
+    wait_until("the missing segments to be archived", 90, lambda: all((archive / name).exists() for name in names))
+    wait_until("all to be archived", 90, lambda: not list((lab.folder / "dr" / "data" / "pg_wal" / "archive_status").glob("*.ready")))
+    for name in names:
+        assert filecmp.cmp(archive / name, lab.folder / "production" / "data" / "pg_wal" / name, shallow=False)
+    numbers = sorted(int(p.name[16:], 16) for p in archive.iterdir() if re.fullmatch("00000001[0-9A-F]{16}", p.name))
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    partial = [p.name for p in archive.glob("*.partial")]
+    assert [int(name[16:24], 16) for name in partial] == [numbers[-1] + 1] and (archive / "00000002.history").exists(), "the new timeline begins where the old one ends"
+    assert lab.psql("dr", "SELECT failed_count FROM pg_stat_archiver") == "0"
+
+
+def test_what_further_standbys_readers_and_the_archive_are_owed(make_bascule) -> None:
+    """A slot of a further standby is carried, that of a reader is said to be lost, and the hole in the archive is named and filled."""
+    bascule = make_bascule(rows=1_000, standby=True)
+    lab = bascule.lab
+    archive = archiving(bascule, ', carry_slots: true, archive_has: [test, -f, "ARCHIVE/%f"]')
+    lab.psql("production", "SELECT pg_create_physical_replication_slot('third'), pg_create_logical_replication_slot('feed', 'pgoutput')")
+    names = not_archived(lab, archive, 4)
+    bascule.run("status")
+    ways = json.loads(bascule.run("options", "--json").stdout)
+    slots = {s["slot"]: s for s in ways["slots"]}
+    assert ways["slots_known"] and {name: (s["type"], s["state"]) for name, s in slots.items()} == {"third": ("physical", "safe"), "feed": ("logical", "lost")}
+    assert "logical" in bascule.run("options").stdout.split("Replication slots of production", 1)[1]
+    assert 'logical slot "feed" of "production" is lost: ' in bascule.ok("promote", "dr", "--dry-run")
+    assert lab.psql("dr", "SELECT count(*) FROM pg_replication_slots") == "0", "looking makes none"
+    # Somebody archived one after the primary was last seen: it is not offered again.
+    shutil.copy(lab.folder / "production" / "data" / "pg_wal" / names[1], archive / names[1])
+    told = promoted(bascule)
+    missing = [names[0], names[2], names[3]]
+    assert told["promote.archive_missing"] == ", ".join(missing) and "left to the archiver of \"dr\"" in told["promote.archive"], told
+    assert "promote.archive_command" not in told
+    assert told["promote.slots_made"] == "third" and told["promote.slots_lost"] == "logical: feed; physical: none"
+    assert told["promote.slot.feed"] == f"lost: {slots['feed']['why']}"
+    assert lab.psql("dr", "SELECT slot_name, restart_lsn IS NOT NULL FROM pg_replication_slots") == "third|t"
+    arrived(lab, archive, missing)
+
+
+def test_an_archive_that_cannot_be_asked_is_mended_by_the_command_it_gives(make_bascule) -> None:
+    bascule = make_bascule(rows=1_000, standby=True)
+    lab = bascule.lab
+    archive = archiving(bascule)
+    lab.psql("production", "SELECT pg_create_physical_replication_slot('third')")
+    names = not_archived(lab, archive, 2)
+    told = promoted(bascule)
+    assert told["promote.archive_missing"].startswith("not known; of these: ") and told["promote.archive_missing"].endswith(", ".join(names)) and "archive_has is not set" in told["promote.archive"], told
+    assert told["promote.slots_lost"] == "logical: none; physical: third" and "promote.slots_made" not in told
+    assert not any((archive / name).exists() for name in names)
+    subprocess.run(["/bin/sh", "-c", told["promote.archive_command"]], check=True)
+    lab.psql("dr", "SELECT pg_reload_conf()")
+    arrived(lab, archive, names)
