@@ -191,7 +191,12 @@ bool agent_start_postgres(struct agent *a, struct err *err)
     a->came_up = false;
     a->misses = 0;
     gauge_clear(&a->gauge);
+    bool writes = a->hold && !agent_is_standby(a);
+    if (writes)
+        hold_begins(a->hold);
     if (!postmaster_start(a->postmaster, err)) {
+        if (writes && !postmaster_of(a->spec->site->database.data_directory))
+            hold_began_not(a->hold);
         agent_is(a, AGENT_CRASHED, CAUSE_CANNOT_START, "%s", err->message);
         return false;
     }

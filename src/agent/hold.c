@@ -7,6 +7,7 @@
 #include "agent/agent_internal.h"
 #include "agent/lease.h"
 #include "agent/sentinel.h"
+#include "agent/watchdog.h"
 #include "base/jsonout.h"
 #include "io/etcd.h"
 #include "io/json.h"
@@ -115,7 +116,9 @@ static bool writes(const struct hold *h)
 /* What outlives a killed agent, as it is at this moment. */
 static const char *armed(const struct hold *h)
 {
-    return h->sentinel && sentinel_alive(h->sentinel) ? "sentinel" : "none";
+    if (!h->sentinel || !sentinel_alive(h->sentinel))
+        return "none";
+    return sentinel_guards(h->sentinel) ? "both" : "sentinel";
 }
 
 const char *hold_armed(const struct hold *h)
@@ -128,6 +131,18 @@ static void arm(struct hold *h)
 {
     if (h->holder.until_ms && h->holding && !follows(h))
         sentinel_set(h->sentinel, h->holder.until_ms);
+    if (writes(h))
+        sentinel_writes(h->sentinel);
+}
+
+void hold_begins(struct hold *h)
+{
+    sentinel_writes(h->sentinel); /* it has its deadline since the lease was given */
+}
+
+void hold_began_not(struct hold *h)
+{
+    sentinel_set(h->sentinel, 0);
 }
 
 static void stop_postgres(struct hold *h, enum agent_cause cause, const char *why)
@@ -539,6 +554,7 @@ static void on_tick(void *arg)
     int64_t now = clock_boot_ms();
     loop_timer_set(h->timer, now + MAX_OF(h->terms.guard_ms / 4, 1));
     lease_tick(&h->waiter, now);
+    sentinel_tend(h->sentinel, now);
     /* Who may have to wait for a lease to run out counts from when it first saw its newest renewal, so it looks more often than that is renewed. */
     if (!h->look && now - h->looked_ms >= (names_us(h) ? h->terms.renew_ms : h->terms.renew_ms / WATCHES)) {
         h->looked_ms = now;
@@ -739,18 +755,36 @@ bool hold_certify(struct hold *h, int64_t *ret_epoch, struct err *err)
     return write_mark(h->certified_path, h->wrote, &h->certified, err);
 }
 
+/* One that cannot do what is wanted is told of at once, and not first when PostgreSQL writes. */
+static void look_at_watchdog(const struct sentinel_spec *spec)
+{
+    struct watchdog dog;
+    struct err err = {0};
+    watchdog_init(&dog, &watchdog_kernel, spec->watchdog, spec->watchdog_s);
+    if (!spec->watchdog || watchdog_look(&dog, &err))
+        return;
+    log_err(LOG_ERROR, &err);
+    log_line(LOG_WARNING, "the agent goes on without its watchdog: only the sentinel outlives it");
+}
+
 /* A server that runs already has at most the time of one lease to be given one, whatever becomes of this process meanwhile. */
 static bool open_sentinel(struct hold *h, const char *path, struct err *err)
 {
     const struct agent *a = h->agent;
-    const char *data = a->spec->site->database.data_directory;
-    if (!sentinel_open(path, data, h->terms.stop_budget_ms, &h->sentinel, err))
+    const struct sentinel_spec spec = {.path = path, .data = a->spec->site->database.data_directory, .budget_ms = h->terms.stop_budget_ms,
+                                       .watchdog = a->spec->site->agent.watchdog,
+                                       .watchdog_s = failover_watchdog_s(&a->spec->service->failover, a->spec->config->etcd.timeout_ms)};
+    look_at_watchdog(&spec);
+    if (!sentinel_open(&spec, &h->sentinel, err))
         return false;
     int64_t now = clock_boot_ms(), left = sentinel_deadline(h->sentinel) - now;
-    if (!postmaster_of(data) || follows(h))
+    if (!postmaster_of(spec.data) || follows(h)) {
         sentinel_set(h->sentinel, 0);
-    else if (left <= 0 || left > h->terms.ttl_ms)
+        return true;
+    }
+    if (left <= 0 || left > h->terms.ttl_ms)
         sentinel_set(h->sentinel, now + h->terms.ttl_ms);
+    sentinel_writes(h->sentinel);
     return true;
 }
 

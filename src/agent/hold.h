@@ -18,6 +18,8 @@ MUST_USE bool hold_open(struct agent *a, struct hold **ret, struct err *err);
 void hold_close(struct hold **hold);
 /* May PostgreSQL begin to write here now? False with a sentence: no lease yet, or the epoch names another. */
 bool hold_may_begin(struct hold *hold, char *why, size_t size);
+void hold_begins(struct hold *hold);     /* PostgreSQL is about to be started as one that writes */
+void hold_began_not(struct hold *hold);  /* it could not be started */
 void hold_ended(struct hold *hold); /* PostgreSQL has ended, by whatever hand: the lease is given up */
 /* The gauge has read anew how far PostgreSQL has come. Kept over its end, and told with each renewal: then that is asked for. */
 void hold_position(struct hold *hold);
@@ -28,7 +30,7 @@ void hold_came_to(struct hold *hold, uint64_t lsn); /* it has ended, and this is
 MUST_USE bool hold_grant(struct hold *hold, int64_t epoch, const char *site, bool armed, struct err *err);
 int64_t hold_valid_ms(const struct hold *hold); /* 0: no lease */
 const char *hold_by(const struct hold *hold);   /* "etcd", "grants", "none" */
-const char *hold_armed(const struct hold *hold); /* "sentinel", "none" */
+const char *hold_armed(const struct hold *hold); /* what outlives this process: "sentinel", "both" with a watchdog that counts, "none" */
 int64_t hold_epoch(const struct hold *hold);
 const char *hold_named(const struct hold *hold); /* the site that the epoch names; "" when that is not known */
 int64_t hold_wrote(const struct hold *hold); /* newest epoch in which this site may have written; 0: none */

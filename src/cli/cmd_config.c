@@ -30,12 +30,23 @@ static bool has_lease(const struct config *config, const struct service *service
     return false;
 }
 
-static void put_lease(struct jsonout *j, const struct service *service)
+/* What the watchdogs of its sites count; 0: none has one that is fed. */
+static int watchdog_s(const struct config *config, const struct service *service)
+{
+    for (size_t i = 0; i < service->sites.n; i++)
+        if (service->sites.p[i].agent.watchdog && site_lives_by_lease(config, service, &service->sites.p[i]))
+            return failover_watchdog_s(&service->failover, config->etcd.timeout_ms);
+    return 0;
+}
+
+static void put_lease(struct jsonout *j, const struct config *config, const struct service *service)
 {
     json_object(j);
     json_put_text(j, "service", service->name);
     json_put_int(j, "stops_within_ms", failover_stops_within_ms(&service->failover));
     json_put_int(j, "promoted_no_earlier_ms", failover_waits_ms(&service->failover));
+    if (watchdog_s(config, service))
+        json_put_int(j, "watchdog_s", watchdog_s(config, service));
     json_object_end(j);
 }
 
@@ -45,7 +56,7 @@ static void put_leases(struct jsonout *j, const struct config *config)
     json_array(j);
     for (size_t i = 0; i < config->services.n; i++)
         if (has_lease(config, &config->services.p[i]))
-            put_lease(j, &config->services.p[i]);
+            put_lease(j, config, &config->services.p[i]);
     json_array_end(j);
 }
 
@@ -56,6 +67,9 @@ static void say_leases(struct buf *out, const struct config *config)
         if (has_lease(config, s))
             buf_printf(out, _("%s: an isolated primary stops within %lld ms; another is promoted no earlier than %lld ms after its last renewal\n"),
                        s->name, (long long)failover_stops_within_ms(&s->failover), (long long)failover_waits_ms(&s->failover));
+        if (has_lease(config, s) && watchdog_s(config, s))
+            buf_printf(out, _("%s: its watchdog counts %d s, and resets a machine within %lld ms after its last renewal\n"), s->name, watchdog_s(config, s),
+                       (long long)failover_stops_within_ms(&s->failover));
     }
 }
 

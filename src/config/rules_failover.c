@@ -70,6 +70,21 @@ static void check_inequality(struct walk *w, const struct config *config, const 
         ->hint = "raise ttl:, or lower renew:, stop_budget: or timeout: of etcd";
 }
 
+static void check_watchdogs(struct walk *w, const struct config *config, const struct service *service)
+{
+    const struct failover_conf *f = &service->failover;
+    if (walk_wrong(w, &f->ttl_ms) || walk_wrong(w, &config->etcd.timeout_ms) || failover_watchdog_s(f, config->etcd.timeout_ms) > 0)
+        return;
+    for (size_t i = 0; i < service->sites.n; i++) {
+        const struct agent_conf *a = &service->sites.p[i].agent;
+        if (a->watchdog && !walk_wrong(w, &a->watchdog))
+            rule_error(w, &a->watchdog, &service->sites.p[i],
+                       "a watchdog counts whole seconds, and ttl (%s) less the deadline of a renewal (%s) leaves it none",
+                       duration_print(w->arena, f->ttl_ms), duration_print(w->arena, config->etcd.timeout_ms))
+                ->hint = "raise ttl: of failover, or lower timeout: of etcd, or leave watchdog: out";
+    }
+}
+
 static void check_lease(struct walk *w, const struct config *config, const struct service *service)
 {
     const struct failover_conf *f = &service->failover;
@@ -79,6 +94,7 @@ static void check_lease(struct walk *w, const struct config *config, const struc
                    "meanwhile, are two primaries")
             ->hint = "write automatic: false beside it, so that a person promotes; or leave stay_up_alone out, and an isolated primary stops";
     check_inequality(w, config, service);
+    check_watchdogs(w, config, service);
 }
 
 /* ---- Patroni ---- */

@@ -117,7 +117,7 @@ static const struct option agent_options[] = {
     {"listen", OPTION_STRING, AT(site, agent.listen), .required = true, .help = "ADDRESS:PORT where the agent of this site listens, on the host of its PostgreSQL", .sample = "10.0.0.1:9346"},
     {"url", OPTION_URL, AT(site, agent.url), .help = "address at which the other members reach it; else made of listen", .sample = "http://10.0.0.1:9346"},
     {"token", OPTION_SECRET, AT(site, agent.token), .help = "shared secret; what the agent is told to do is signed with it", .sample = "{file: /etc/bascule/agent.token}"},
-    {"watchdog", OPTION_STRING, AT(site, agent.watchdog), .fallback = "none", .help = "device of a watchdog that resets the machine when agent and sentinel both stop; or none", .sample = "/dev/watchdog"},
+    {"watchdog", OPTION_STRING, AT(site, agent.watchdog), .fallback = "none", .help = "device of a watchdog that resets the machine when agent and sentinel both stop while PostgreSQL writes; or none", .sample = "/dev/watchdog"},
     {"restarts", OPTION_INT, AT(site, agent.restarts), .fallback = "3", .max = 1000, .help = "so often within restart_window it starts a PostgreSQL that died, then it gives up"},
     {"restart_window", OPTION_DURATION, AT(site, agent.restart_window_ms), .fallback = "60s", .min = MS_SECOND, .max = MS_DAY, .help = "sliding window of restarts"},
     {"pg_bindir", OPTION_PATH, AT(site, agent.pg_bindir), .fallback = "/usr/lib/postgresql/15/bin", .help = "folder of the programs of PostgreSQL"},

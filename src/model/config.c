@@ -107,6 +107,13 @@ int64_t failover_waits_ms(const struct failover_conf *failover)
     return failover->ttl_ms + (failover->ttl_ms * failover->drift + PERCENT - 1) / PERCENT + failover->guard_ms;
 }
 
+int failover_watchdog_s(const struct failover_conf *failover, int64_t answer_ms)
+{
+    enum { LOOKS_MS = 100, MOST_S = 60 };
+    int64_t whole = (failover->ttl_ms - answer_ms - LOOKS_MS) / MS_SECOND;
+    return (int)MIN_OF(MAX_OF(whole, 0), MOST_S);
+}
+
 const char *text_in(struct text2 text, enum language language)
 {
     const char *chosen = language == LANGUAGE_FR ? text.fr : text.en;

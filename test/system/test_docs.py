@@ -132,6 +132,9 @@ def test_the_bounds_of_a_lease_are_printed(program: Path, tmp_path: Path) -> Non
     assert "stops within 4000 ms; another is promoted no earlier than 4380 ms" in printed(program, "-c", str(path), "config", "check", **environment)
     told = json.loads(printed(program, "-c", str(path), "config", "check", "--json", **environment))
     assert told["leases"] == [{"service": "akig", "stops_within_ms": 4000, "promoted_no_earlier_ms": 4380}]
+    path.write_text(path.read_text().replace("127.0.0.1:9346\"", "127.0.0.1:9346\", watchdog: /dev/watchdog"))
+    assert "its watchdog counts 3 s, and resets a machine within 4000 ms" in printed(program, "-c", str(path), "config", "check", **environment), "4 s, less 700 ms for an answer"
+    assert json.loads(printed(program, "-c", str(path), "config", "check", "--json", **environment))["leases"][0]["watchdog_s"] == 3
 
 
 def test_what_is_installed_fits_together(build: Path, program: Path, tmp_path: Path) -> None:
@@ -147,6 +150,25 @@ def test_what_is_installed_fits_together(build: Path, program: Path, tmp_path: P
     assert configuration in printed(program, "help", "--man") and configuration in (ROOT / "README.md").read_text()
     user = re.search(r"^User=(\w+)$", installed["bascule.service"].read_text(), re.M)[1]
     assert re.search(rf"^u {user} ", installed["bascule.conf"].read_text(), re.M) and "systemd-sysusers" in (ROOT / "README.md").read_text()
+
+
+def test_the_units_are_right(build: Path, program: Path, tmp_path: Path) -> None:
+    """By systemd's own word, with the program in the place where it will be installed; a mistake of one letter is seen."""
+    def verify() -> str:
+        done = subprocess.run(["systemd-analyze", "verify", "--man=no", *sorted(str(path) for path in tmp_path.glob("bascule*.service"))], capture_output=True, text=True, timeout=120)
+        return "".join(line + "\n" for line in (done.stdout + done.stderr).splitlines() if "bascule" in line) + ("" if done.returncode == 0 else f"exit status {done.returncode}")
+
+    names = {path.name for path in (build / "etc").glob("bascule*.service")}
+    assert {"bascule.service", "bascule-agent@.service", "bascule-upkeep.service", "bascule-follow.service"} <= names
+    for name in names:
+        text = re.sub(r"(?m)^(Exec\w+=)\S+/bascule ", rf"\g<1>{program} ", (build / "etc" / name).read_text())
+        (tmp_path / name).write_text(text)
+    assert verify() == ""
+    agent = tmp_path / "bascule-agent@.service"
+    text = agent.read_text()
+    assert re.search(r"(?m)^KillMode=process$", text) and re.search(r"(?m)^DeviceAllow=/dev/watchdog rw$", text)
+    agent.write_text(text.replace("KillMode=process", "KillMod=process"))
+    assert "KillMod" in verify()
 
 
 @pytest.mark.parametrize("lang", ["en", "fr"])
