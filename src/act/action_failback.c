@@ -4,6 +4,7 @@
 
 #include "act/agentlink.h"
 #include "act/cluster.h"
+#include "act/lost.h"
 #include "act/patroni.h"
 #include "act/unit.h"
 #include "act/warmsite.h"
@@ -14,7 +15,7 @@
 
 #include "base/banned.h"
 
-enum { CONNECT_MS = 3 * MS_SECOND, QUESTION_MS = 5 * MS_SECOND, STOP_MS = MS_MINUTE, KILL_MS = 20 * MS_SECOND, START_MS = 2 * MS_MINUTE, STREAMS_MS = 2 * MS_MINUTE,
+enum { CONNECT_MS = 3 * MS_SECOND, QUESTION_MS = 5 * MS_SECOND, STOP_MS = MS_MINUTE, KILL_MS = 20 * MS_SECOND, START_MS = 2 * MS_MINUTE, STREAMS_MS = 2 * MS_MINUTE, COUNT_MS = 10 * MS_MINUTE,
        CAUGHT_UP_MS = 2 * MS_HOUR, COMMAND_MS = 20 * MS_SECOND, LOOK_EVERY_MS = 200 };
 
 struct way_back {
@@ -26,6 +27,12 @@ struct way_back {
     struct control control;   /* of the site, while it is stopped */
     const char *how;          /* "it had not diverged", "pg_rewind", "a new copy" */
     const char *kept;         /* where its old data is; NULL: in use */
+    bool parted;              /* it wrote on a timeline that the primary has left: */
+    uint64_t fork;            /* there; 0: that is not known, and why not: */
+    struct err why_not;
+    bool counted;             /* what it has for itself: */
+    struct parted lost;
+    const char *log;          /* where that part of its log is kept, which a rewind throws away; NULL: nowhere */
 };
 
 static void way_done(struct way_back *w)
@@ -204,6 +211,38 @@ static bool make_slot(struct way_back *w, struct err *err)
            err_prefix(err, "making the slot \"%s\" on site \"%s\"", w->follow.slot, w->primary->name);
 }
 
+/* Before anything is rewound or replaced: what it had committed and nobody else has, is in its log only. */
+static void count_lost(struct way_back *w)
+{
+    struct err *why = &w->why_not;
+    struct control c;
+    if (!cluster_control(w->ctx, w->site, &c, why)) {
+        report_fact(w->ctx->report, "loss.unknown", "%s", why->message);
+        return;
+    }
+    w->parted = c.timeline != w->now.timeline && !strstr(c.state, "recovery"); /* a standby wrote nothing of its own */
+    if (!w->parted)
+        return;
+    report_progress(w->ctx->report, 0, 0, "counting what %s wrote after they had parted", w->site->name);
+    w->counted = lost_fork(w->ctx, w->to, w->now.timeline, &c.timeline, &w->fork, why) && lost_count(w->ctx, w->site, c.timeline, w->fork, COUNT_MS, &w->lost, why);
+    if (w->counted)
+        lost_tell(w->ctx, w->site, &w->lost);
+    else
+        report_fact(w->ctx->report, "loss.unknown", "%s", why->message);
+}
+
+static bool keep_log(struct way_back *w, struct err *err)
+{
+    if (!w->parted || (w->counted && w->lost.end == w->lost.fork))
+        return true;
+    if (!w->fork)
+        return err_set(err, ERR_REFUSED, "what it wrote after they had parted would be gone, and where that begins is not known: %.300s", w->why_not.message);
+    if (!cluster_keep_log(w->ctx, w->site, w->control.timeline, w->fork, w->now.segment_bytes, &w->log, err))
+        return false;
+    report_fact(w->ctx->report, "failback.old_log", "%s", w->log);
+    return true;
+}
+
 /* pg_rewind refuses by itself what it cannot do; what would only fail after it began is asked before. */
 static bool rewind_it(struct way_back *w, struct err *err)
 {
@@ -215,6 +254,8 @@ static bool rewind_it(struct way_back *w, struct err *err)
         return err_set(err, ERR_REFUSED, "it holds another cluster: system identifier %s instead of %s", c.cluster, w->now.cluster);
     if (!c.rewindable)
         return err_set(err, ERR_REFUSED, "neither wal_log_hints nor data checksums are on there, so that pg_rewind could miss changes");
+    if (!keep_log(w, err))
+        return false;
     report_progress(w->ctx->report, 0, 0, "rewinding %s to where it parted from %s", w->site->name, w->primary->name);
     report_fact(w->ctx->report, "failback.step", "pg_rewind begins");
     return cluster_put_aside(w->ctx, w->site, err) && cluster_rewind(w->ctx, w->site, w->primary, err) && cluster_reinstate(w->ctx, w->site, err) &&
@@ -251,6 +292,7 @@ static bool bring_back(struct way_back *w, struct err *err)
         w->how = "a new copy";
         return cluster_follow(w->ctx, w->site, &w->follow, true, err) && start_it(w, err);
     }
+    count_lost(w);
     w->how = "pg_rewind";
     if (rewind_it(w, &why))
         return true;
@@ -276,7 +318,7 @@ static bool describe(const struct action_ctx *ctx, struct buf *out, struct err *
                (long long)c.timeline);
     buf_printf(out, "makes slot \"%s\" on \"%s\", and stops \"%s\"\n", w.follow.slot, w.primary->name, w.site->name);
     if (same(c.cluster, w.now.cluster) && c.rewindable)
-        buf_printf(out, "pg_rewind takes back what \"%s\" wrote after they parted; when that fails, a new copy is made as follows\n", w.site->name);
+        buf_printf(out, "pg_rewind takes back what \"%s\" wrote after they parted, which is counted and whose log is kept before; when that fails, a new copy is made as follows\n", w.site->name);
     else
         buf_printf(out, "pg_rewind is not possible (%s)\n", c.rewindable ? "another cluster" : "neither wal_log_hints nor data checksums are on");
     buf_printf(out, "a new copy: pg_basebackup into \"%s.bascule-new\", pg_verifybackup, then it takes the place of the old data, which stays beside it\n",
@@ -329,8 +371,10 @@ static bool run(const struct action_ctx *ctx, enum outcome *ret_outcome, char *r
     if (w.kept)
         report_fact(ctx->report, "failback.old_data", "%s", w.kept);
     *ret_outcome = OUTCOME_SUCCESS;
-    action_say(ret_text, MODEL_TEXT_SIZE, "site \"%s\" follows site \"%s\" again, by %s, and lacks %" PRId64 " bytes%s%s; to move the service there: %s", w.site->name,
-               w.primary->name, w.how, lag, w.kept ? "; its old data is kept in " : "", w.kept ? w.kept : "", action_command(ctx, "switchover --to %s", w.site->name));
+    const char *lost = w.counted ? arena_printf(ctx->arena, "; %s", lost_say(ctx, w.site, &w.lost)) : "", *old = w.kept ? w.kept : w.log;
+    action_say(ret_text, MODEL_TEXT_SIZE, "site \"%s\" follows site \"%s\" again, by %s, and lacks %" PRId64 " bytes%s%s%s; to move the service there: %s", w.site->name,
+               w.primary->name, w.how, lag, lost, !old ? "" : w.kept ? "; its old data is kept in " : "; that log is kept in ", old ? old : "",
+               action_command(ctx, "switchover --to %s", w.site->name));
     return true;
 }
 

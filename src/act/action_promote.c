@@ -5,6 +5,7 @@
 
 #include "act/archive.h"
 #include "act/fence/fence.h"
+#include "act/lost.h"
 #include "act/patroni.h"
 #include "act/proof.h"
 #include "act/slots.h"
@@ -63,8 +64,12 @@ struct promotion {
     bool remembered;            /* the pair was seen while its primary answered: */
     struct standing_pair pair;
     char why_not[300];          /* else why not */
+    bool archive_only;          /* it has nobody to stream from, and gets what is archived; false also where we may not see that */
     int64_t point_ms;           /* recovery point: the newest heartbeat in the data, before anybody could write a newer one; 0: none */
     uint64_t wal_end;           /* the old primary has ended, and this is all it ever wrote; 0: not known */
+    uint64_t fork;              /* where it was promoted: the first position that the old one has for itself; 0: not known */
+    bool counted;               /* what it has there: */
+    struct parted lost;
     const char *carried;        /* slots that were made for this promotion; NULL or "": none */
 };
 
@@ -96,6 +101,13 @@ static bool by_lease(const struct promotion *p)
     return site_lives_by_lease(p->ctx->config, p->ctx->service, p->w.site);
 }
 
+static bool is_fed_by_archive_only(const struct promotion *p)
+{
+    struct pg_rows *rows;
+    return pg_exec(p->pg, p->ctx->arena, "select (setting = '')::int from pg_catalog.pg_settings where name = 'primary_conninfo'", NULL, 0, action_time(p->ctx, QUESTION_MS), &rows, NULL) &&
+           pg_count(rows) && pg_int(rows, 0, 0) && p->now.recovery;
+}
+
 static bool open_promotion(struct promotion *p, struct err *err)
 {
     if (!find_wanted(p->ctx, &p->w, err))
@@ -103,6 +115,7 @@ static bool open_promotion(struct promotion *p, struct err *err)
     if (!pg_open(&p->w.site->database.at, NULL, action_time(p->ctx, CONNECT_MS), &p->pg, err) || !look(p, err))
         return err_prefix(err, "the standby of site \"%s\"", p->w.site->name);
     remember(p);
+    p->archive_only = is_fed_by_archive_only(p);
     return true;
 }
 
@@ -111,10 +124,10 @@ struct loss {
     uint64_t bytes;   /* written by the primary when it was last asked, and not received */
     int64_t ms;       /* between the newest commit here and that moment; 0 when nothing of then is missing */
     int64_t age_ms;   /* of that moment */
-    char say[300];
+    char say[400];
 };
 
-static struct loss weigh(const struct promotion *p)
+static struct loss weigh_bytes(const struct promotion *p)
 {
     struct loss loss = {.known = p->remembered};
     const struct standing_pair *pair = &p->pair;
@@ -139,6 +152,16 @@ static struct loss weigh(const struct promotion *p)
         action_say(loss.say, sizeof(loss.say), "nothing is lost: the commits of \"%s\" waited for this standby %s ago, and all of then is here", from, when);
     else
         action_say(loss.say, sizeof(loss.say), "0 bytes are lost of what \"%s\" had written %s ago; what it wrote since and did not send is not known", from, when);
+    return loss;
+}
+
+static struct loss weigh(const struct promotion *p)
+{
+    struct loss loss = weigh_bytes(p);
+    char said[sizeof(loss.say)];
+    COPY_TO(said, loss.say);
+    if (p->archive_only)
+        action_say(loss.say, sizeof(loss.say), "it is fed from an archive only (its primary_conninfo is empty), and lacks what is not archived yet; %s", said);
     return loss;
 }
 
@@ -362,6 +385,19 @@ static void tell_slots(const struct promotion *p, const struct standing *before)
             report_fact(report, arena_printf(p->ctx->arena, "promote.slot.%s", fates[i].name), "%s: %s", slot_end_name(fates[i].end), fates[i].why);
 }
 
+/* As its history says, where we may read that. Else what was replayed last, which stays as it was when recovery ended until the server is started again. */
+static void find_fork(struct promotion *p, const struct standing *before)
+{
+    static const char sql[] = "select pg_catalog.pg_last_wal_replay_lsn()::text where pg_catalog.pg_postmaster_start_time() <= pg_catalog.to_timestamp($1::bigint / 1000.0)";
+    const char *params[] = {arena_printf(p->ctx->arena, "%" PRId64, before->clock_ms)};
+    struct pg_rows *rows;
+    int64_t timeline = before->timeline;
+    if (lost_fork(p->ctx, p->pg, p->now.timeline, &timeline, &p->fork, NULL))
+        return;
+    if (!pg_exec(p->pg, p->ctx->arena, sql, params, 1, action_time(p->ctx, QUESTION_MS), &rows, NULL) || !pg_count(rows) || !lsn_parse(str_of(pg_text(rows, 0, 0)), &p->fork))
+        p->fork = 0;
+}
+
 /* The heartbeat in the data is of the clock that last found the old primary alive, so the two can be compared. */
 static int64_t recovery_point(const struct promotion *p, int64_t commit_ms)
 {
@@ -377,6 +413,8 @@ static void tell_facts(const struct promotion *p, const struct standing *before,
     struct report *report = p->ctx->report;
     report_fact(report, "promote.timeline", "%lld, before %lld", (long long)p->now.timeline, (long long)before->timeline);
     report_fact(report, "promote.lsn", "%s", lsn_print(p->ctx->arena, before->lsn));
+    if (p->fork && p->remembered && !p->counted) /* in the words of `bascule loss` */
+        report_fact(report, "promote.parted", "%s %lld %s", p->pair.primary, (long long)before->timeline, lsn_print(p->ctx->arena, p->fork));
     report_fact(report, "promote.loss", "%s", loss->say);
     if (loss->known) {
         report_fact(report, "promote.loss_bytes", "%" PRIu64, loss->bytes);
@@ -398,7 +436,7 @@ static void tell_facts(const struct promotion *p, const struct standing *before,
 static void look_at_archive(const struct promotion *p, const struct standing *before)
 {
     if (p->remembered)
-        archive_look(p->ctx, &(struct archive_asked){.site = p->w.site, .pg = p->pg, .now = &p->now, .before = before, .pair = &p->pair});
+        archive_look(p->ctx, &(struct archive_asked){.site = p->w.site, .pg = p->pg, .now = &p->now, .before = before, .pair = &p->pair, .fork = p->fork});
 }
 
 static void keep_proof(const struct promotion *p, int64_t took_ms)
@@ -423,6 +461,14 @@ static bool blocked(const struct promotion *p, const struct loss *loss, enum out
     action_say(ret_text, MODEL_TEXT_SIZE, "site \"%s\" is not promoted: %s; the limit is %d MiB. To accept that: %s", p->w.site->name, loss->say,
                p->ctx->service->replication.max_loss_mib, accepting(p));
     return true;
+}
+
+/* What is told of the loss is an estimate until the old primary's own log is read. */
+static const char *to_be_counted(const struct promotion *p)
+{
+    if (p->counted || !p->fork || !p->remembered)
+        return "";
+    return arena_printf(p->ctx->arena, "; what is lost can be counted once \"%s\" is reached: %s", p->pair.primary, action_command(p->ctx, "loss %s", p->pair.primary));
 }
 
 /* ---- where agents live by a lease ---- */
@@ -454,18 +500,19 @@ static void learn_more(struct promotion *p, const struct takeover *t)
     }
 }
 
-/* It was ended for this, or ended itself a moment ago: what it wrote until then is known now, where somebody there answers. */
+/* It was ended for this, or ended itself a moment ago: what it wrote until then can be counted, where somebody there answers. */
 static struct loss weigh_again(struct promotion *p, struct takeover *t, const struct standing *before, const struct loss *loss)
 {
-    int64_t timeline;
     struct standing now = p->now;
-    uint64_t end = p->wal_end ? 0 : takeover_wal_end(t, &timeline);
-    if (!end || timeline != before->timeline || !p->remembered)
+    if (!p->fork || !p->remembered || !takeover_lost(t, before->timeline, p->fork, &p->lost))
         return *loss;
-    p->wal_end = p->pair.lsn = end;
+    p->counted = true;
+    p->wal_end = p->pair.lsn = p->lost.end;
     p->now = *before;
     struct loss exact = weigh(p);
     p->now = now;
+    exact.bytes = p->lost.end - p->lost.fork;
+    action_say(exact.say, sizeof(exact.say), "%s", lost_say(p->ctx, t->from, &p->lost));
     return exact;
 }
 
@@ -515,14 +562,17 @@ static bool take_over(struct promotion *p, struct takeover *t, enum outcome *ret
     if (!commits_again(p, err))
         return false;
     int64_t took_ms = clock_boot_ms() - began_ms;
+    find_fork(p, &before);
     loss = weigh_again(p, t, &before, &loss);
     report_fact(p->ctx->report, "promote.certain", "%s", t->how);
     tell_facts(p, &before, &loss, took_ms);
+    if (p->counted)
+        lost_tell(p->ctx, t->from, &p->lost);
     look_at_archive(p, &before);
     keep_proof(p, took_ms);
     *ret_outcome = OUTCOME_SUCCESS;
-    action_say(ret_text, MODEL_TEXT_SIZE, "site \"%s\" is the primary on timeline %lld since %s, in epoch %" PRId64 ", and commits writes; %s", p->w.site->name,
-               (long long)p->now.timeline, lsn_print(p->ctx->arena, before.lsn), t->epoch.number, loss.say);
+    action_say(ret_text, MODEL_TEXT_SIZE, "site \"%s\" is the primary on timeline %lld since %s, in epoch %" PRId64 ", and commits writes; %s%s", p->w.site->name,
+               (long long)p->now.timeline, lsn_print(p->ctx->arena, before.lsn), t->epoch.number, loss.say, to_be_counted(p));
     return true;
 }
 
@@ -675,12 +725,13 @@ static bool run(const struct action_ctx *ctx, enum outcome *ret_outcome, char *r
         return false;
     }
     int64_t took_ms = clock_boot_ms() - began_ms;
+    find_fork(&p, &before);
     tell_facts(&p, &before, &loss, took_ms);
     look_at_archive(&p, &before);
     keep_proof(&p, took_ms);
     *ret_outcome = OUTCOME_SUCCESS;
-    action_say(ret_text, MODEL_TEXT_SIZE, "site \"%s\" is the primary on timeline %lld since %s, and commits writes; %s", p.w.site->name,
-               (long long)p.now.timeline, lsn_print(ctx->arena, before.lsn), loss.say);
+    action_say(ret_text, MODEL_TEXT_SIZE, "site \"%s\" is the primary on timeline %lld since %s, and commits writes; %s%s", p.w.site->name,
+               (long long)p.now.timeline, lsn_print(ctx->arena, before.lsn), loss.say, to_be_counted(&p));
     return true;
 }
 

@@ -3,8 +3,8 @@
 
 #include "base/banned.h"
 
-extern const struct action_ops action_diagnose, action_service, action_restore, action_verify, action_status, action_traffic, action_fence, action_dr, action_upkeep, action_prove, action_promote, action_switchover, action_failback;
+extern const struct action_ops action_diagnose, action_service, action_restore, action_verify, action_status, action_traffic, action_fence, action_dr, action_upkeep, action_prove, action_promote, action_switchover, action_failback, action_loss;
 
 const struct action_ops *const action_list[] = {
-    &action_diagnose, &action_service, &action_restore, &action_verify, &action_status, &action_traffic, &action_fence, &action_dr, &action_upkeep, &action_prove, &action_promote, &action_switchover, &action_failback, NULL,
+    &action_diagnose, &action_service, &action_restore, &action_verify, &action_status, &action_traffic, &action_fence, &action_dr, &action_upkeep, &action_prove, &action_promote, &action_switchover, &action_failback, &action_loss, NULL,
 };

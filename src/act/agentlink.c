@@ -152,7 +152,7 @@ static void on_answer(void *arg, const struct http_response *response, const str
         return;
     }
     const char *why = parsed ? json_string(json_get(body, "error")) : NULL;
-    enum err_code code = response->status == 409 ? ERR_REFUSED : response->status == 503 ? ERR_UNAVAILABLE : response->status == 403 ? ERR_PERMISSION : ERR_PROTOCOL;
+    enum err_code code = response->status == 409 ? ERR_REFUSED : response->status == 503 ? ERR_UNAVAILABLE : response->status == 403 ? ERR_PERMISSION : response->status == 422 ? ERR_DATA : ERR_PROTOCOL;
     err_set(&c->answer.err, code, "%s", why ? why : response->status == HTTP_OK ? bad.message : "it gave no reason");
     finish(c, false);
 }
@@ -344,4 +344,20 @@ struct agent_answer *agentlink_promote(struct agentlink *link, const struct site
 struct agent_answer *agentlink_follow(struct agentlink *link, const struct site *site, int64_t epoch, const struct site *of, int64_t timeout_ms)
 {
     return agentlink_order(link, site, "/v1/follow", epoch, member_text(link, "site", of->name), timeout_ms);
+}
+
+struct agent_answer *agentlink_lost(struct agentlink *link, const struct site *site, int64_t timeline, uint64_t fork, int64_t timeout_ms)
+{
+    const char *members = arena_printf(link->arena, "\"timeline\":%" PRId64 ",%s", timeline, member_text(link, "fork", lsn_print(link->arena, fork)));
+    return agentlink_order(link, site, "/v1/lost", -1, members, timeout_ms);
+}
+
+bool agentlink_lost_said(const struct agent_answer *answer, struct parted *ret, struct err *err)
+{
+    struct parted p = {.fork = position(json_get(answer->body, "fork")), .end = position(json_get(answer->body, "end"))};
+    if (!answer->over || !answer->ok || !p.fork || p.end < p.fork || !json_integer(json_get(answer->body, "transactions"), &p.transactions) ||
+        !json_integer(json_get(answer->body, "probes"), &p.probes) || p.transactions < 0 || p.probes < 0)
+        return err_set(err, ERR_PROTOCOL, "the agent's answer about what was lost is not understood");
+    *ret = p;
+    return true;
 }

@@ -1,6 +1,7 @@
 /* act/agentlink.h -- The agents beside the databases, asked and told over HTTP: several at once on one loop, each with its own deadline.
    Commands are signed with the agent's token, over a nonce that it gives once; so each is two exchanges. */
 #pragma once
+#include "io/parted.h"
 #include "model/config.h"
 
 struct agentlink;
@@ -67,5 +68,8 @@ struct agent_certificate {
 /* The epoch names this site: it waits until it may, and becomes the primary. Again, with a certificate that has come meanwhile, shortens the wait. */
 struct agent_answer *agentlink_promote(struct agentlink *link, const struct site *site, int64_t epoch, const struct agent_certificate *certificates, size_t count,
                                        int64_t timeout_ms) NEVER_NULL;
+/* How much it wrote after another had parted from it at `fork`, and what was committed there; when its PostgreSQL has ended. */
+struct agent_answer *agentlink_lost(struct agentlink *link, const struct site *site, int64_t timeline, uint64_t fork, int64_t timeout_ms) NEVER_NULL;
+MUST_USE bool agentlink_lost_said(const struct agent_answer *answer, struct parted *ret, struct err *err);
 /* It becomes a standby of `of`, and is started. */
 struct agent_answer *agentlink_follow(struct agentlink *link, const struct site *site, int64_t epoch, const struct site *of, int64_t timeout_ms) NEVER_NULL;

@@ -99,18 +99,6 @@ bool archive_answer(struct arena *arena, struct str out, struct archive_answer *
 
 /* ---- looking ---- */
 
-/* From the history that the new primary wrote; where that may not be read, from what it had replayed, which is at most a segment less. */
-static uint64_t fork_of(const struct action_ctx *ctx, const struct archive_asked *q)
-{
-    const char *params[] = {arena_printf(ctx->arena, "pg_wal/%08X.history", (unsigned)q->now->timeline)};
-    struct pg_rows *rows;
-    uint64_t fork;
-    if (pg_exec(q->pg, ctx->arena, "select pg_catalog.pg_read_file($1)", params, 1, action_time(ctx, QUESTION_MS), &rows, NULL) && pg_count(rows) &&
-        history_fork(str_of(pg_text(rows, 0, 0)), q->before->timeline, &fork))
-        return fork;
-    return q->before->replayed;
-}
-
 /* The newest, where they are too many: those are likelier to be in pg_wal. */
 static struct strs names_of(const struct action_ctx *ctx, const struct segments *s)
 {
@@ -194,9 +182,10 @@ static void ask_archive(const struct action_ctx *ctx, const struct archive_asked
 void archive_look(const struct action_ctx *ctx, const struct archive_asked *q)
 {
     struct segments s;
+    uint64_t fork = q->fork ? q->fork : q->before->replayed; /* at most a segment less */
     if (!q->pair->archives)
         return;
-    if (!segments_after(q->pair->archived, q->before->timeline, fork_of(ctx, q), q->now->segment_bytes, &s)) {
+    if (!segments_after(q->pair->archived, q->before->timeline, fork, q->now->segment_bytes, &s)) {
         report_fact(ctx->report, "promote.archive", "what \"%s\" had archived is not known (%s)", q->pair->primary, *q->pair->archived ? q->pair->archived : "nothing yet");
         return;
     }

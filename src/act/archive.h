@@ -34,6 +34,7 @@ struct archive_asked {
     struct pg *pg;                      /* a session with it */
     const struct standing *now, *before; /* it, since and until then */
     const struct standing_pair *pair;   /* what was known while the old primary was well */
+    uint64_t fork;                      /* where the timelines part; 0: not known */
 };
 /* After a promotion: what is missing is named in promote.archive and promote.archive_missing, left to the archiver where that has it, and a command for a
    person stands in promote.archive_command. Takes a moment where replication.archive_has is set, and 5 s at the most. */

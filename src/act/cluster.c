@@ -193,6 +193,47 @@ static char *passline(const struct action_ctx *ctx, const char *password)
     return arena_strdup(ctx->arena, buf_text(&out));
 }
 
+bool cluster_lost(const struct action_ctx *ctx, const struct site *site, int64_t timeline, uint64_t fork, int64_t time_ms, struct parted *ret, struct err *err)
+{
+    static const char script[] = PROLOGUE
+        "if [ -e \"$d/standby.signal\" ] && ! (stops) 2>/dev/null; then echo \"its data follows another by now\" >&2; exit 2; fi\n"
+        "stops\n"
+        "w=$b/pg_waldump g=$d/pg_wal\n" PARTED_SCRIPT;
+    const char *more[PARTED_WORDS + 1] = {0};
+    struct proc_result result;
+    parted_words(ctx->arena, timeline, fork, more);
+    if (!run(ctx, site, script, more, NULL, time_ms, &result, err))
+        return err_prefix(err, "reading its log");
+    if (!proc_ok(&result))
+        return err_set(err, result.end == PROC_EXITED && result.exit_code == 2 ? ERR_DATA : ERR_FAILED, "reading the log on %s: %s", host_say(&site->host),
+                       host_complaint(ctx->arena, &result));
+    return parted_parse(result.out, result.err, fork, ret, err);
+}
+
+bool cluster_keep_log(const struct action_ctx *ctx, const struct site *site, int64_t timeline, uint64_t fork, int64_t segment_bytes, const char **ret, struct err *err)
+{
+    /* The folder is named after what it holds, so that a second try finds the first one's, from which nothing was rewound yet. */
+    static const char script[] = PROLOGUE ALONE
+        "k=$d.parted-$1-$3; if [ -d \"$k\" ]; then echo \"$k\"; exit 0; fi\n"
+        "stops\n"
+        "l=$(ls \"$d/pg_wal\" | awk -v t=\"$1\" -v f=\"$2\" 'length($0) == 24 && substr($0, 1, 8) \"\" == t \"\" && $0 \"\" >= f \"\"')\n"
+        "[ -n \"$l\" ] || { echo \"there is no $2 in $d/pg_wal\" >&2; exit 1; }\n"
+        "needed=$(cd \"$d/pg_wal\" && du -ck -- $l | awk 'END { print $1 }') free=$(df -Pk \"$(dirname \"$d\")\" | awk 'NR == 2 { print $4 }')\n"
+        "if [ \"$free\" -lt \"$needed\" ]; then echo \"$needed KiB are needed beside $d, and $free are free\" >&2; exit 1; fi\n"
+        "rm -rf \"$k.new\" && mkdir \"$k.new\" || exit 1\n"
+        "for f in $l; do cp -p \"$d/pg_wal/$f\" \"$k.new/\" || exit 1; done\n"
+        "sync -f \"$k.new\" && mv -T \"$k.new\" \"$k\" && sync \"$(dirname \"$d\")\" && echo \"$k\"\n";
+    uint64_t bytes = (uint64_t)MAX_OF(segment_bytes, 1024 * 1024), number = fork / bytes, each = (UINT64_C(1) << 32) / bytes;
+    const char *hex = arena_printf(ctx->arena, "%08" PRIX64, timeline);
+    const char *more[] = {hex, arena_printf(ctx->arena, "%s%08" PRIX64 "%08" PRIX64, hex, number / each, number % each),
+                          arena_printf(ctx->arena, "%" PRIX64 "-%" PRIX64, fork >> 32, fork & UINT32_MAX), NULL};
+    struct str out;
+    if (!run_ok(ctx, site, "keeping its log", script, more, NULL, COPY_MS, &out, err))
+        return false;
+    *ret = str_dup(ctx->arena, str_trim(out));
+    return true;
+}
+
 bool cluster_rewind(const struct action_ctx *ctx, const struct site *site, const struct site *primary, struct err *err)
 {
     static const char script[] = PROLOGUE ALONE WITH_PASSWORD

@@ -2,6 +2,7 @@
 #pragma once
 #include "act/control.h"
 #include "act/host.h"
+#include "io/parted.h"
 
 /* Has the site a data directory and a database? ERR_CONFIG naming the missing key. */
 MUST_USE bool cluster_known(const struct site *site, struct err *err);
@@ -24,6 +25,10 @@ MUST_USE bool cluster_reinstate(const struct action_ctx *ctx, const struct site 
 MUST_USE bool cluster_forget_aside(const struct action_ctx *ctx, const struct site *site, struct err *err);
 /* pg_rewind to what `primary` has. False with its own last words when it cannot, or failed. */
 MUST_USE bool cluster_rewind(const struct action_ctx *ctx, const struct site *site, const struct site *primary, struct err *err);
+/* What its log holds behind `fork` of the given timeline. ERR_DATA: it can be counted no more, nor later. */
+MUST_USE bool cluster_lost(const struct action_ctx *ctx, const struct site *site, int64_t timeline, uint64_t fork, int64_t time_ms, struct parted *ret, struct err *err);
+/* The segments of its log from `fork` on, copied beside the directory into the folder *ret; once, however often it is asked for. */
+MUST_USE bool cluster_keep_log(const struct action_ctx *ctx, const struct site *site, int64_t timeline, uint64_t fork, int64_t segment_bytes, const char **ret, struct err *err);
 /* A new copy of `primary` beside the directory, verified by pg_verifybackup; what an earlier try left is removed first. */
 MUST_USE bool cluster_copy(const struct action_ctx *ctx, const struct site *site, const struct site *primary, const struct following *f, struct err *err);
 /* The verified copy takes the place of the directory, which stays beside it under the name in *ret_old; NULL when there is no such copy. */

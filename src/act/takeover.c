@@ -20,7 +20,7 @@
 #include "base/banned.h"
 
 enum { ASK_MS = 2000, GRACE_MS = 500, FREEZE_MS = 15000, ORDER_MS = 2000, STOP_MS = 3000, OTHERS_AFTER_MS = 300, TURN_MS = 10, TELL_EVERY_MS = 200,
-       LOOK_MS = 250, WATCH_MS = 10 * 1000, RENEWALS_MISSED = 2, END_MS = 500, PROMOTED_MS = 2 * MS_MINUTE, PROOF_MAX = 600 };
+       LOOK_MS = 250, WATCH_MS = 10 * 1000, RENEWALS_MISSED = 2, LOST_MS = 500, PROMOTED_MS = 2 * MS_MINUTE, PROOF_MAX = 600 };
 
 /* ---- what all of them say ---- */
 
@@ -255,22 +255,14 @@ uint64_t takeover_known_lsn(const struct takeover *t, int64_t *ret_timeline)
     return *ret_timeline ? lsn : 0;
 }
 
-uint64_t takeover_wal_end(struct takeover *t, int64_t *ret_timeline)
+bool takeover_lost(struct takeover *t, int64_t timeline, uint64_t fork, struct parted *ret)
 {
-    int64_t until = clock_boot_ms() + END_MS;
     if (!t->old || !t->old->answers)
-        return 0;
-    while (!t->old->said.wal_end && clock_boot_ms() < until) { /* the end was told a moment ago, and is being read */
-        struct agent_said said;
-        const struct agent_answer *answer = agentlink_ask(t->link, t->from, arena_printf(t->ctx->arena, "/v1/state?after=%" PRId64 "&wait=100", t->old->said.serial), END_MS);
-        while (!answer->over && agentlink_turn(t->link, TURN_MS))
-            ;
-        if (!agent_said(answer, &said, NULL) || same(said.pg, "primary"))
-            break;
-        t->old->said = said;
-    }
-    *ret_timeline = t->old->said.wal_timeline;
-    return t->old->said.wal_end;
+        return false;
+    const struct agent_answer *answer = agentlink_lost(t->link, t->from, timeline, fork, LOST_MS);
+    while (!answer->over && agentlink_turn(t->link, TURN_MS))
+        ;
+    return answer->ok && agentlink_lost_said(answer, ret, NULL);
 }
 
 /* ---- the epoch ---- */

@@ -42,8 +42,7 @@ MUST_USE bool takeover_freeze(struct takeover *t, bool any, struct err *err);
 void takeover_thaw(struct takeover *t);
 /* Written by the old primary as it last said itself, to etcd or to us; 0: not known. */
 uint64_t takeover_known_lsn(const struct takeover *t, int64_t *ret_timeline);
-/* Where its write-ahead log ends, as its agent read it after it had ended: nothing was written beyond. 0: not known, and for a moment
-   after its end not yet. */
-uint64_t takeover_wal_end(struct takeover *t, int64_t *ret_timeline);
+/* What it wrote behind the fork, counted by its agent now that it has ended. False: that does not answer, or not at once. */
+MUST_USE bool takeover_lost(struct takeover *t, int64_t timeline, uint64_t fork, struct parted *ret);
 /* Moves the epoch, collects certificates, and waits until the agent says that it is the primary. */
 MUST_USE bool takeover_carry_out(struct takeover *t, struct err *err);

@@ -459,6 +459,7 @@ static void close_all(struct agent *a)
     gauge_end(a);
     promotion_end(a);
     walend_forget(a);
+    lost_end(a);
     freeze_end(a);
     pause_end(a);
     loop_timer_free(&a->probe_timer);

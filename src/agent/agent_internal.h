@@ -86,6 +86,11 @@ struct agent {
     struct httpd_request *told; /* who waits for the answer to /v1/promote; NULL: nobody */
     struct freeze *freeze;
     struct proc *wal_reader;
+    struct {
+        struct proc *reader; /* NULL: nobody asks */
+        struct httpd_request *asked;
+        uint64_t fork;
+    } lost;
     uint64_t wal_end, wal_known; /* of a primary that has ended: where its write-ahead log does; the newest that was known; 0: not known */
     /* Probes. */
     struct pgprobe *probe;
@@ -136,6 +141,11 @@ void gauge_clear(struct gauge *g);
 /* walend.c */
 void walend_read(struct agent *a);   /* PostgreSQL has ended */
 void walend_forget(struct agent *a); /* it starts again, or we end */
+
+/* lost.c */
+/* Answered when the log is read from `fork` on: how much of it there is, and what was committed there. */
+MUST_USE bool lost_read(struct agent *a, struct httpd_request *request, int64_t timeline, uint64_t fork, struct err *err);
+void lost_end(struct agent *a);
 
 /* promotion.c */
 /* On disk, so that a later agent knows that what looks like a standby may be a primary by now. */

@@ -7,6 +7,7 @@
 #include "base/jsonout.h"
 #include "io/json.h"
 #include "io/signature.h"
+#include "io/standing.h"
 #include "sys/clock.h"
 
 #include "base/banned.h"
@@ -400,6 +401,15 @@ static bool do_follow(struct agent *a, struct httpd_request *r, const struct jso
     return true;
 }
 
+static bool do_lost(struct agent *a, struct httpd_request *r, const struct json *body, struct err *err)
+{
+    int64_t timeline = 0;
+    uint64_t fork = 0;
+    if (!json_integer(json_get(body, "timeline"), &timeline) || timeline <= 0 || timeline > UINT32_MAX || !lsn_parse(str_of(json_string(json_get(body, "fork"))), &fork) || !fork)
+        return err_set(err, ERR_USAGE, "\"timeline\" and \"fork\" say where another parted from this one");
+    return lost_read(a, r, timeline, fork, err);
+}
+
 static bool do_pause(struct agent *a, struct httpd_request *r, const struct json *body, struct err *err)
 {
     int64_t for_ms = 0;
@@ -451,6 +461,7 @@ static const struct {
     {"/v1/promote", false, do_promote},
     {"/v1/follow", false, do_follow},
     {"/v1/pause", false, do_pause},
+    {"/v1/lost", false, do_lost},
     {"/v1/grant", true, do_grant},
 };
 

@@ -1,9 +1,8 @@
 /* agent/walend.c -- pg_waldump reads from where PostgreSQL was last seen, a second before at the most, until there is no valid record. */
-#include "agent/walend.h"
-
 #include <inttypes.h>
 
 #include "agent/agent_internal.h"
+#include "io/parted.h"
 #include "io/standing.h"
 #include "sys/file.h"
 #include "sys/log.h"
@@ -12,30 +11,6 @@
 #include "base/banned.h"
 
 enum { READ_MS = 5000, SAID_MAX = 4096 };
-
-/* "error in WAL record at A: invalid record length at B: wanted 24, got 0": A is the last good one, B where the next would stand. */
-bool walend_parse(struct str said, uint64_t *ret)
-{
-    static const char mark[] = "error in WAL record at ", where[] = " at ";
-    const char *from = said.n ? memmem(said.p, said.n, mark, strlen(mark)) : NULL;
-    uint64_t last = 0, end = 0;
-    if (!from)
-        return false;
-    struct str rest = {from + strlen(mark), said.n - (size_t)(from + strlen(mark) - said.p)}, word;
-    if (!str_next(&rest, ':', &word) || !rest.p || !lsn_parse(str_trim(word), &last))
-        return false;
-    const char *at = memmem(rest.p, rest.n, where, strlen(where));
-    if (!at)
-        return false;
-    struct str number = {at + strlen(where), rest.n - (size_t)(at + strlen(where) - rest.p)};
-    size_t n = 0;
-    while (n < number.n && strchr("0123456789ABCDEFabcdef/", number.p[n]) && number.p[n])
-        n++;
-    if (!lsn_parse((struct str){number.p, n}, &end) || end <= last)
-        return false;
-    *ret = end;
-    return true;
-}
 
 static void on_read(void *arg, const struct proc_result *result)
 {
@@ -47,7 +22,7 @@ static void on_read(void *arg, const struct proc_result *result)
     bool same_end = a->wal_known && memmem(result->err.p, result->err.n, "could not find a valid record after", strlen("could not find a valid record after"));
     if (same_end)
         a->wal_end = a->wal_known;
-    else if (!walend_parse(result->err, &a->wal_end)) {
+    else if (!parted_end(result->err, &a->wal_end)) {
         log_line(LOG_INFO, "how far PostgreSQL had come is not known said=\"%.*s\"", (int)MIN_OF(result->err.n, 200), result->err.p);
         return;
     }

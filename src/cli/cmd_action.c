@@ -3,7 +3,7 @@
 #include "act/action.h"
 #include "cli/command.h"
 
-extern const struct command cmd_diagnose, cmd_service, cmd_restore, cmd_verify, cmd_traffic, cmd_fence, cmd_promote, cmd_upkeep;
+extern const struct command cmd_diagnose, cmd_service, cmd_restore, cmd_verify, cmd_traffic, cmd_fence, cmd_promote, cmd_loss, cmd_upkeep;
 
 struct request {
     const char *run;
@@ -172,6 +172,17 @@ const struct command cmd_promote = {
                   "received; more than replication.max_loss, or what is not known, needs --allow-data-loss and the name of who accepts it. Then all\n"
                   "that was received is replayed, and it counts when it commits a write. --fenced-by: you have made sure that a site which does\n"
                   "not answer is off."),
+    .wants_config = true,
+    .run = cmd_action_run,
+};
+
+const struct command cmd_loss = {
+    .name = "loss",
+    .usage = "loss SITE [TIMELINE POSITION] [--dry-run] [--json]",
+    .summary = N_("counts what an old primary had committed and the new one never received"),
+    .details = N_("The transactions in its write-ahead log behind the position at which the new primary parted from it: once it has ended, and before it\n"
+                  "is rewound. After a failover the controller does so as soon as the old primary answers again, and `bascule incident report` shows\n"
+                  "it. The writes by which bascule looks whether a server commits are counted apart. It changes nothing."),
     .wants_config = true,
     .run = cmd_action_run,
 };

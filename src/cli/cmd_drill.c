@@ -62,7 +62,7 @@ static void measure(struct drill *d, const struct service *service, const struct
     d->way = same(d->kind, "switchover") ? "switchover" : promoted ? "promote" : way ? way->value : "not known";
     d->rto_ms = s->recover_ms;
     d->outage_ms = outage_of(s);
-    d->loss_bytes = promoted ? number_of(s, "promote.loss_bytes") : -1;
+    d->loss_bytes = !promoted ? -1 : s->lost_bytes >= 0 ? s->lost_bytes : number_of(s, "promote.loss_bytes");
     d->rpo_ms = promoted ? number_of(s, "promote.loss_ms") : s->loss_ms;
     d->rto_target_ms = playbook && playbook->rto_ms ? playbook->rto_ms : s->rto_ms > 0 ? s->rto_ms : -1;
     d->rpo_target_ms = severity && severity->rpo_ms ? severity->rpo_ms : -1;

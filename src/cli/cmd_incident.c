@@ -138,6 +138,8 @@ static void put_story(const struct cli *cli, const struct story *s, struct buf *
     put_pair(out, _("outage"), against(cli, s->outage_ms, s->rto_ms));
     if (s->restored)
         put_pair(out, _("data loss"), against(cli, s->loss_ms, s->rpo_ms));
+    if (s->lost_transactions >= 0)
+        put_pair(out, _("never arrived"), arena_printf(cli->arena, _("%lld transactions, %lld bytes"), (long long)s->lost_transactions, (long long)s->lost_bytes));
     put_pair(out, _("messages"), arena_printf(cli->arena, _("%zu ordered, %zu handed over, %zu given up"), s->notices, s->delivered, s->failed));
     put_waiting(cli, s, out);
     put_steps(cli, s, out);

@@ -130,17 +130,29 @@ const struct command cmd_switchover = {
 
 /* ---- failback ---- */
 
-/* Rows of a person's action outside an incident: each fact, synced, when it is told. */
+/* Rows of a person's action outside an incident: each fact, synced, when it is told. What was lost belongs to the incident whose promotion lost it. */
 struct diary {
     struct cli *cli;
     const struct service *service;
     struct journal *journal;
+    int64_t incident; /* whose loss nobody has counted yet; 0: none */
 };
+
+static bool find_uncounted(void *arg, const struct record *record)
+{
+    struct diary *d = arg;
+    bool fact = !record->is_order && record->kind == EVENT_FACT && same(record->service, d->service->name);
+    if (fact && same(record->subject, "promote.parted"))
+        d->incident = record->incident;
+    else if (fact && same(record->subject, "loss.bytes") && record->incident == d->incident)
+        d->incident = 0;
+    return true;
+}
 
 static void keep_fact(void *arg, const char *name, const char *value)
 {
     struct diary *d = arg;
-    struct event event = {.kind = EVENT_FACT};
+    struct event event = {.kind = EVENT_FACT, .incident = str_starts(str_of(name), "loss.") ? d->incident : 0};
     struct err err = {0};
     int64_t seq;
     if (!str_int(str_of(value), &event.number))
@@ -167,7 +179,7 @@ static int run_failback(struct cli *cli, int argc, char **argv)
     struct action_ctx ctx = ctx_of(cli, diary.service);
     *vec_add(cli->arena, &ctx.args) = wish.to;
     if (!wish.dry) {
-        if (!journal_open(cli->config->state_dir, JOURNAL_APPEND, true, &diary.journal, &err))
+        if (!journal_open(cli->config->state_dir, JOURNAL_APPEND, true, &diary.journal, &err) || !journal_read(diary.journal, 0, 0, find_uncounted, &diary, &err))
             return cli_fail(&err);
         ctx.told = keep_fact;
         ctx.told_arg = &diary;

@@ -152,6 +152,8 @@ static void feed_about_run(struct daemon *d, enum event_kind kind, const char *r
         COPY_TO(event.service, d->config->services.p[incident->service].name);
     else if (upkeep_service(d->upkeep, run))
         COPY_TO(event.service, upkeep_service(d->upkeep, run));
+    if (kind == EVENT_FACT && !event.incident)
+        event.incident = upkeep_incident(d->upkeep, run);
     COPY_TO(event.subject, subject);
     COPY_TO(event.who, run);
     COPY_TO(event.text, text);

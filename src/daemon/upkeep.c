@@ -1,5 +1,5 @@
-/* daemon/upkeep.c -- Two jobs a service: a backup of the site that serves the users, and the warm copy of the other site. They do not
-   wait for each other, and neither begins while it still runs. */
+/* daemon/upkeep.c -- Three jobs a service: a backup of the site that serves the users, the warm copy of the other site, and the count of what its newest
+   promotion lost. They do not wait for each other, and none begins while it still runs. */
 #include "daemon/upkeep.h"
 
 #include <inttypes.h>
@@ -7,16 +7,18 @@
 #include "daemon/daemon_internal.h"
 #include "sys/log.h"
 
-enum { BUDGET_MS = 12 * 60 * 60 * 1000 }; /* a run that hangs must not be the last one */
+enum { BUDGET_MS = 12 * 60 * 60 * 1000, COUNT_AGAIN_MS = 5 * 60 * 1000 }; /* a run that hangs must not be the last one */
 
-enum kind { UPKEEP_BACKUP, UPKEEP_FOLLOW };
-static const char *const kind_names[] = {"backup", "follow"};
+enum kind { UPKEEP_BACKUP, UPKEEP_FOLLOW, UPKEEP_LOSS };
+static const char *const kind_names[] = {"backup", "follow", "loss"};
 
 struct job {
     struct schedule_job when;
     enum kind kind;
     int service;
-    const struct site *site;    /* UPKEEP_FOLLOW: where the copy is kept */
+    const struct site *site;    /* UPKEEP_FOLLOW: where the copy is kept; UPKEEP_LOSS: the old primary, NULL: nothing is to be counted */
+    int64_t incident;           /* UPKEEP_LOSS: of the promotion */
+    char parted[MODEL_ID_SIZE]; /* UPKEEP_LOSS: words for the command: site, timeline and position */
     const char *prefix;         /* of its runs: "upkeep.backup-akig." */
     char run[MODEL_ID_SIZE];    /* the newest */
 };
@@ -69,6 +71,7 @@ struct upkeep *upkeep_open(struct daemon *d)
         }
         if (every)
             add(u, UPKEEP_BACKUP, (int)i, NULL, every, early);
+        add(u, UPKEEP_LOSS, (int)i, NULL, COUNT_AGAIN_MS, 0);
     }
     return u;
 }
@@ -85,6 +88,12 @@ const char *upkeep_service(const struct upkeep *u, const char *run)
 {
     const struct job *job = job_of(u, run);
     return job ? u->d->config->services.p[job->service].name : NULL;
+}
+
+int64_t upkeep_incident(const struct upkeep *u, const char *run)
+{
+    const struct job *job = job_of(u, run);
+    return job && job->kind == UPKEEP_LOSS ? job->incident : 0;
 }
 
 /* ---- what the journal tells ---- */
@@ -104,10 +113,35 @@ static void ask_backup(struct upkeep *u, const char *service)
             u->jobs.p[i].when.asked = true;
 }
 
+/* A promotion tells where the two parted, and then, or later, somebody what was lost there; until then each news of the old primary is a reason to ask it. */
+static void note_loss(struct upkeep *u, struct job *job, const struct event *event)
+{
+    const struct service *service = &u->d->config->services.p[job->service];
+    if (!same(event->service, service->name))
+        return;
+    if (event->kind == EVENT_FACT && same(event->subject, "promote.parted") && event->incident) {
+        char name[MODEL_ID_SIZE];
+        COPY_TO(name, event->text);
+        name[strcspn(name, " ")] = 0;
+        job->site = service_site(service, name);
+        job->incident = event->incident;
+        job->when.asked = true;
+        COPY_TO(job->parted, event->text);
+    } else if (event->kind == EVENT_FACT && (same(event->subject, "loss.bytes") || same(event->subject, "loss.unknown")) && event->incident == job->incident) {
+        job->site = NULL;
+    } else if (event->kind == EVENT_VERDICT && job->site) {
+        for (size_t i = 0; i < service->checks.n; i++)
+            job->when.asked |= same(service->checks.p[i].id, event->subject) && same(service->checks.p[i].site, job->site->name);
+    }
+}
+
 void upkeep_event(struct upkeep *u, const struct event *event)
 {
     if (event->kind == EVENT_FACT && same(event->subject, "promote.timeline"))
         ask_backup(u, event->service);
+    for (size_t i = 0; i < u->jobs.n; i++)
+        if (u->jobs.p[i].kind == UPKEEP_LOSS)
+            note_loss(u, &u->jobs.p[i], event);
     struct job *job = event->kind == EVENT_RUNNING || event->kind == EVENT_OUTCOME ? job_of(u, event->subject) : NULL;
     if (!job)
         return;
@@ -141,11 +175,24 @@ static bool in_trouble(const struct upkeep *u, int service)
     return false;
 }
 
+/* Its agent is not heard: then its machine is not asked, however often its turn comes. */
+static bool is_silent(const struct upkeep *u, int service, const struct site *site)
+{
+    const struct service *s = &u->d->config->services.p[service];
+    for (size_t i = 0; i < s->checks.n; i++)
+        if (same(s->checks.p[i].type, "agent") && same(s->checks.p[i].site, site->name) && judge_now(u->d->judge, s->name, s->checks.p[i].id).state == VERDICT_UNKNOWN)
+            return true;
+    return false;
+}
+
 /* The site that serves is backed up, wherever that is by now. Nothing is put where the users are, or may be in a moment. */
 static bool may_begin(const struct upkeep *u, const struct job *job)
 {
     if (!daemon_may_act(u->d))
         return false;
+    if (job->kind == UPKEEP_LOSS)
+        return job->site && job->site->database.data_directory && !is_silent(u, job->service, job->site) &&
+               (job->when.asked || site_lives_by_lease(u->d->config, &u->d->config->services.p[job->service], job->site));
     if (job->kind == UPKEEP_BACKUP && job->when.asked && in_trouble(u, job->service))
         return false; /* of the new primary, once the users are there */
     const struct site *active = decide_active(u->d->decide, job->service);
@@ -169,8 +216,9 @@ static void start(struct upkeep *u, struct job *job, int64_t now)
     const struct service *service = &u->d->config->services.p[job->service];
     const struct site *site = job->kind == UPKEEP_BACKUP ? decide_active(u->d->decide, job->service) : job->site;
     const char *run = arena_printf(arena, "%s%" PRId64, job->prefix, now);
-    const char *words = job->kind == UPKEEP_BACKUP ? arena_printf(arena, "upkeep %s", site->name)
-                                                   : arena_printf(arena, "dr follow --once --site %s", site->name);
+    const char *words = job->kind == UPKEEP_BACKUP   ? arena_printf(arena, "upkeep %s", site->name)
+                        : job->kind == UPKEEP_FOLLOW ? arena_printf(arena, "dr follow --once --site %s", site->name)
+                                                     : arena_printf(arena, "loss %s", job->parted);
     daemon_start_run(u->d, service->name, 0, run, words, BUDGET_MS);
 }
 

@@ -93,7 +93,7 @@ static const struct {
     {"notify", NULL, DEED_SAY},          {"wait", NULL, DEED_WAIT},            {"playbook", NULL, DEED_CALL},
     {"service", "start", DEED_START},    {"service", "restart", DEED_START},   {"restore", NULL, DEED_RESTORE},
     {"fence", NULL, DEED_FENCE},         {"promote", NULL, DEED_PROMOTE},      {"options", NULL, DEED_LOOK},
-    {"switchover", NULL, DEED_SWITCHOVER},
+    {"switchover", NULL, DEED_SWITCHOVER}, {"loss", NULL, DEED_LOOK},
 };
 
 struct deed deed_of(const struct service *service, const char *words)

@@ -204,6 +204,23 @@ static void put_loss(const struct report_out *r)
         put(r, "Restored from `%s`%s.\n", "Restauré depuis `%s`%s.\n", one_line(r->a, file->value), cite(r, file->seq));
 }
 
+/* Of a promotion: what the old primary had for itself, as its log says, or as was estimated as long as nobody has read that. */
+static void put_never_arrived(const struct report_out *r)
+{
+    const struct story *s = r->story;
+    const struct story_fact *bytes = story_fact(s, "loss.bytes"), *unknown = story_fact(s, "loss.unknown"), *estimate = story_fact(s, "promote.loss");
+    if (s->lost_transactions >= 0 && bytes)
+        put(r, "\nLost with the old primary, counted in its own log: **%" PRId64 " transactions**, %" PRId64 " bytes%s.\n",
+            "\nPerdu avec l'ancienne primaire, compté dans son propre journal : **%" PRId64 " transactions**, %" PRId64 " octets%s.\n", s->lost_transactions, s->lost_bytes,
+            cite(r, bytes->seq));
+    else if (unknown)
+        put(r, "\nWhat was lost with the old primary is **unknown**, and cannot be counted any more: %s%s.\n",
+            "\nCe qui a été perdu avec l'ancienne primaire est **inconnu** et ne peut plus être compté : %s%s.\n", md(r, unknown->value), cite(r, unknown->seq));
+    else if (estimate && story_fact(s, "promote.parted"))
+        put(r, "\nLost with the old primary, an estimate of the promotion, until its log is read: %s%s.\n",
+            "\nPerdu avec l'ancienne primaire, estimation faite à la promotion, tant que son journal n'est pas lu : %s%s.\n", md(r, estimate->value), cite(r, estimate->seq));
+}
+
 static void put_objectives(const struct report_out *r)
 {
     const struct story *s = r->story;
@@ -213,6 +230,7 @@ static void put_objectives(const struct report_out *r)
                judged(r, s->outage_ms, s->rto_ms));
     buf_printf(r->out, "| RPO | %s | %s | %s |\n", duration(r, s->rpo_ms), s->restored ? duration(r, s->loss_ms) : "–", loss_verdict(r));
     put_loss(r);
+    put_never_arrived(r);
     put(r, "\nWhere the time went: detection %s, opening %s, recovery %s.\n", "\nOù le temps est passé : détection %s, ouverture %s, rétablissement %s.\n",
         duration(r, s->detect_ms), duration(r, s->open_ms), duration(r, s->recover_ms));
 }

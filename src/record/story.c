@@ -276,6 +276,8 @@ static void tell_loss(struct story *s)
     s->restored = point > 0 || story_fact(s, "restore.file");
     s->recovery_point_wall_ms = MAX_OF(point, 0);
     s->loss_rows = fact_number(s, "loss.rows");
+    s->lost_transactions = fact_number(s, "loss.transactions");
+    s->lost_bytes = fact_number(s, "loss.bytes");
     if (point > 0 && s->last_good_wall_ms > 0)
         s->loss_ms = MAX_OF(0, s->last_good_wall_ms - point);
 }

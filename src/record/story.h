@@ -15,6 +15,7 @@ struct story {
     int64_t outage_ms;                    /* last proof of life (unknown: detection) to service back, that is verified and monitored */
     int64_t recovery_point_wall_ms;
     int64_t loss_ms, loss_rows;           /* measured; -1 unknown */
+    int64_t lost_transactions, lost_bytes; /* of a promotion: what the old primary had for itself, counted in its log; -1 unknown */
     bool restored;                        /* the database was brought back from a backup */
     const char *active_site;              /* that serves since this incident; NULL: it was not moved */
     size_t notices, delivered, failed;

@@ -39,6 +39,8 @@ static void put_moments(struct jsonout *j, struct arena *a, const struct story *
     put_known(j, "rpo_ms", s->rpo_ms);
     put_known(j, "loss_ms", s->loss_ms);
     put_known(j, "loss_rows", s->loss_rows);
+    put_known(j, "lost_transactions", s->lost_transactions);
+    put_known(j, "lost_bytes", s->lost_bytes);
 }
 
 static void put_steps(struct jsonout *j, struct arena *a, const struct story *s)

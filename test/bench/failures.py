@@ -26,6 +26,8 @@ def failover(build: pathlib.Path, say: Callable[[str, str, str, bool], None], ro
             continue
         outages = [r["outage"] if r["outage"] is not None else float("inf") for r in runs]
         median, worst, lost, two = statistics.median(outages), max(outages), sum(r["lost"] for r in runs), sum(r["two_writers"] > 0 for r in runs)
-        say(what, f"no write for {median:.2f} s, worst {worst:.2f} s of {rounds}; {lost} promised rows lost; two writers {two} times; load {os.getloadavg()[0]:.1f}",
+        told = [r["reported"] for r in runs if r["reported"] is not None]
+        reported = f", {sum(told)} transactions reported" if len(told) == len(runs) else ""
+        say(what, f"no write for {median:.2f} s, worst {worst:.2f} s of {rounds}; {lost} promised rows lost{reported}; two writers {two} times; load {os.getloadavg()[0]:.1f}",
             f"median {target:g} s, worst {2 * target:g} s" + (", 0 lost" if repl == "sync" or fault == "switchover" else "") + ", never two",
             median <= target and worst <= 2 * target and two == 0 and (lost == 0 or (repl == "async" and fault != "switchover")))

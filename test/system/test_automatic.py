@@ -62,7 +62,7 @@ def test_a_host_that_is_cut_off_ends_its_primary_and_the_lease_proves_it(make_ba
     user = start(bascule)
     faults.cut(lab)
     began = time.time()
-    finish(bascule, user, "dr")
+    counted = finish(bascule, user, "dr")
     no_person(bascule)
     assert [r["subject"].split(".")[1] for r in bascule.rows("step.started")] == STEPS and len(runs(bascule, "promote ")) == 1
     unreached = [r for r in bascule.rows("verdict", subject="production.agent") if r["wall_ms"] / 1000 > began]
@@ -70,9 +70,15 @@ def test_a_host_that_is_cut_off_ends_its_primary_and_the_lease_proves_it(make_ba
     assert "the lease of site \"production\" had run out" in facts(bascule)["promote.certain"]
     assert not lab.postmaster("production"), "it was alone, and has ended by itself"
     print(f"promotion ordered after {after(bascule, began, 'run', text='promote dr'):.3f} s, users moved after {after(bascule, began, 'site.active'):.3f} s")
+    assert "an estimate of the promotion" in bascule.ok("incident", "report", "1") and not bascule.rows("fact", subject="loss.bytes"), "what is not known is not 0"
     faults.uncut(lab)
     wait_until("its agent to hear of the epoch", 30, lambda: agent_state(lab.state, "production")["epoch"] == 2)
     assert not lab.postmaster("production") and agent_state(lab.state, "production")["pg"] == "quarantined"
+    told = bascule.await_row(60, "fact", subject="loss.transactions")
+    assert told["incident"] == 1 and int(told["text"]) >= counted.lost_by_site.get("production", 0), "though the incident is over"
+    report = bascule.ok("incident", "report", "1")
+    assert f"counted in its own log: **{told['text']} transactions**" in report and "an estimate of the promotion" not in report
+    assert f"{told['text']} transactions, " in bascule.ok("incident", "show", "1")
     assert bascule.stop() == 0
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import client
 import faults
 import pytest
+import unit
 from drive import Bascule, Follower, miscounted
 from lab import Lab
 from procs import wait_until
@@ -356,3 +357,81 @@ def test_an_archive_that_cannot_be_asked_is_mended_by_the_command_it_gives(make_
     subprocess.run(["/bin/sh", "-c", told["promote.archive_command"]], check=True)
     lab.psql("dr", "SELECT pg_reload_conf()")
     arrived(lab, archive, names)
+
+
+def test_15_a_standby_that_is_fed_from_an_archive_only_is_said_to_be(make_bascule) -> None:
+    """It takes over like any other, but for what it lacks: all that was not archived yet, which is more than may be lost here. The reason is named."""
+    bascule = make_bascule(rows=1_000, standby=True)
+    lab = bascule.lab
+    archive = archiving(bascule, ", max_loss: 0")
+    lab.psql("dr", f"ALTER SYSTEM SET restore_command = 'cp {archive}/%f %p'")
+    lab.psql("dr", "ALTER SYSTEM SET primary_conninfo = ''")
+    lab.psql("dr", "SELECT pg_reload_conf()")
+    wait_until("the stream to end", 30, lambda: not lab.psql("production", "SELECT 1 FROM pg_stat_replication"))
+    lab.psql("production", "CREATE TABLE fed AS SELECT 1 AS n")
+    full_segment(lab)
+    wait_until("the segment to be replayed", 60, lambda: lab.psql("dr", "SELECT to_regclass('fed') IS NOT NULL") == "t")
+    lab.psql("production", "INSERT INTO fed VALUES (2)")
+    bascule.run("status")
+    faults.cannot_restart(lab)
+    reason = "fed from an archive only (its primary_conninfo is empty)"
+    assert reason in bascule.run("promote", "dr", "--dry-run").stdout
+    refused = bascule.run("promote", "dr")
+    assert refused.returncode == 2 and reason in refused.stderr and "the limit is 0 MiB" in refused.stderr, refused
+    assert lab.psql("dr", "SELECT pg_is_in_recovery()") == "t"
+    assert reason in bascule.ok("promote", "dr", "--allow-data-loss", "anna")
+    assert lab.psql("dr", "SELECT n FROM fed") == "1"
+
+
+def restored(lab: Lab, archive: Path, base: Path, target: str) -> list[int]:
+    """The rows of a server that was made of the base backup and the archive only, up to the target."""
+    made = base.with_name("restored")
+    own = unit.run_as(lab.state["user"])
+
+    def control(*words: object) -> None:
+        subprocess.run([f"{lab.state['pgbin']}/pg_ctl", "-D", made, "-s", "-w", *map(str, words)], check=True, cwd="/", stdin=subprocess.DEVNULL, **own)
+
+    shutil.rmtree(made, ignore_errors=True)
+    subprocess.run(["cp", "-a", base, made], check=True)
+    (made / "recovery.signal").touch()
+    (made / "pg_hba.conf").write_text("local all all trust\n")
+    with open(made / "postgresql.conf", "a") as f:
+        f.write(f"archive_mode = off\nlisten_addresses = ''\nunix_socket_directories = '{made}'\nlogging_collector = off\n"
+                f"restore_command = 'cp {archive}/%f %p'\nrecovery_target_timeline = latest\nrecovery_target_action = promote\n{target}\n")
+    try:
+        control("-l", made / "log", "start")
+        sql = ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", made, "-p", str(lab.state["sites"]["production"]["pg_port"]), "-U", "postgres", "-d", "akig", "-c"]
+
+        def ask(question: str) -> str:
+            return subprocess.run([f"{lab.state['pgbin']}/{sql[0]}", *sql[1:], question], check=True, capture_output=True, text=True, timeout=60).stdout.strip()
+
+        wait_until("the target", 60, lambda: ask("SELECT pg_is_in_recovery()") == "f")
+        return [int(n) for n in ask("SELECT n FROM moments ORDER BY n").split()]
+    finally:
+        print((made / "log").read_text() if (made / "log").exists() else "no log")
+        control("-m", "immediate", "stop")
+
+
+def test_17_both_sides_of_a_promotion_are_restored_from_the_archive(make_bascule) -> None:
+    """The old primary died with a part of its log unarchived: to a moment before that and to one after it, by a base backup of before and the archive alone."""
+    bascule = make_bascule(rows=1_000, standby=True)
+    lab = bascule.lab
+    archive = archiving(bascule, ', archive_has: [test, -f, "ARCHIVE/%f"]')
+    at, own = lab.state["sites"]["production"], unit.run_as(lab.state["user"])
+    base = lab.folder / "production" / "base"
+    subprocess.run([f"{lab.state['pgbin']}/pg_basebackup", "-D", base, "-h", at["address"], "-p", str(at["pg_port"]), "-U", "postgres", "-X", "none", "-c", "fast", "--no-sync"],
+                   check=True, cwd="/", stdin=subprocess.DEVNULL, capture_output=True, **own)
+    lab.psql("production", "CREATE TABLE moments (n int)")
+    names = not_archived(lab, archive, 2)
+    lab.psql("production", "INSERT INTO moments VALUES (1)")
+    before = lab.psql("production", "SELECT pg_current_wal_insert_lsn()")
+    lab.psql("production", "INSERT INTO moments VALUES (2)")
+    told = promoted(bascule)
+    assert set(names) <= set(told["promote.archive_missing"].split(", ")), told
+    lab.psql("dr", "INSERT INTO moments VALUES (3)")
+    after = lab.psql("dr", "SELECT clock_timestamp()")
+    lab.psql("dr", "INSERT INTO moments VALUES (4)")
+    last = lab.psql("dr", "SELECT pg_walfile_name(pg_switch_wal())")
+    wait_until("the archive to have it", 90, lambda: all((archive / name).exists() for name in (*names, last)))
+    assert restored(lab, archive, base, f"recovery_target_lsn = '{before}'") == [1]
+    assert restored(lab, archive, base, f"recovery_target_time = '{after}'") == [1, 2, 3]

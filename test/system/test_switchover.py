@@ -245,7 +245,13 @@ def test_an_old_primary_that_parted_is_rewound(pair: Bascule) -> None:
     assert "pg_rewind takes back" in pair.ok("failback", "production", "--dry-run")
     said = pair.ok("failback", "akig", "production", timeout=SWITCH_S)
     assert "by pg_rewind" in said and "switchover --to production" in said
-    follows_again(pair, "pg_rewind")
+    told = follows_again(pair, "pg_rewind")
+    kept = Path(told["failback.old_log"])
+    assert int(told["loss.transactions"]) >= 1 and f"{told['loss.transactions']} transaction" in said and str(kept) in said
+    fork = re.search(r"from (0/[0-9A-F]+), where they parted", told["loss.measured"])
+    assert fork
+    log = subprocess.run([f"{lab.state['pgbin']}/pg_waldump", "-p", kept, "-s", fork[1]], capture_output=True, text=True).stdout
+    assert len(re.findall(r"desc: COMMIT", log)) == int(told["loss.transactions"]) + int(told["loss.probes"]), "the log that a rewind throws away is kept"
 
 
 def test_where_a_rewind_is_impossible_a_new_copy_is_made(pair: Bascule) -> None:
@@ -261,6 +267,7 @@ def test_where_a_rewind_is_impossible_a_new_copy_is_made(pair: Bascule) -> None:
     said = pair.ok("failback", "production", timeout=SWITCH_S)
     told = follows_again(pair, "a new copy") if "already done" not in said else facts(pair)
     kept = [p for p in (lab.folder / "production").glob("data.before-*")]
+    assert "pg_control" in told["loss.unknown"] and "loss.bytes" not in told, "what cannot be counted is not 0"
     assert len(kept) == 1 and (kept[0] / "global" / "pg_control.lost").exists() and str(kept[0]) == told["failback.old_data"]
 
 

@@ -200,6 +200,62 @@ def test_one_that_is_cut_off_is_waited_out_and_never_writes_again(pair: Streamin
     assert not pair.one.postgres() and pair.two.sql("select 1") == "1"
 
 
+def rows_of_the_dead(agent: Agent) -> set[int]:
+    """What its data has, seen by starting a copy of it."""
+    copy = agent.folder / "copy"
+    user = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
+    subprocess.run(["cp", "-a", agent.data, copy], check=True)
+    (copy / "postmaster.pid").unlink(missing_ok=True)
+    control = [BIN / "pg_ctl", "-D", copy, "-w", "-s"]
+    try:
+        subprocess.run([*control, "-l", agent.folder / "copy.log", "-o", "-c archive_mode=off", "start"], check=True, cwd="/", stdin=subprocess.DEVNULL, **user)
+        return {int(n) for n in agent.sql("select n from by_session").split()}
+    finally:
+        subprocess.run([*control, "-m", "immediate", "stop"], check=False, cwd="/", **user)
+
+
+def there(agent: Agent) -> set[int]:
+    return {int(n) for n in agent.sql("select n from by_session").split()}
+
+
+def test_what_a_crash_lost_is_counted_to_the_row(pair: Streaming) -> None:
+    pair.run()
+    pair.one.sql("create table by_session (n int primary key)")
+    now = pair.one.sql("select pg_current_wal_flush_lsn()")
+    wait_until("the table to arrive", 30, lambda: pair.two.sql(f"select pg_last_wal_replay_lsn() >= '{now}'") == "t")
+    stop_receiving(pair)
+    for n in range(5):
+        pair.one.sql(f"insert into by_session values ({n})")
+    pair.one.sql("select pg_logical_emit_message(true, 'bascule', '')")  # as its agent's probes do
+    pair.one.sql("begin; insert into by_session values (100); rollback")
+    pair.one.sql("insert into by_session values (5), (6)")  # two rows of one transaction
+    pair.cannot_restart()
+    out = pair.ok("promote", "dr")
+    assert fact(out, "loss.transactions") in ("6", ""), "at once, or when its agent has time"
+    out = pair.ok("loss", "production")
+    assert fact(out, "loss.transactions") == "6" and int(fact(out, "loss.bytes")) > 0 and int(fact(out, "loss.probes")) >= 1
+    assert there(pair.two) == set()
+    nothing = pair.bascule("loss", "production", "7", "0/3000148")
+    assert nothing.returncode == 1 and "its log is of timeline 00000001" in nothing.stderr, "what is unknown is not told as nothing"
+
+
+def test_what_an_isolated_primary_promised_until_its_end_is_counted_too(pair: Streaming) -> None:
+    pair.run()
+    session, first = Session(pair.one), First(pair.two)
+    assert pair.one.process
+    pair.one.process.send_signal(signal.SIGSTOP)
+    out = pair.ok("promote", "dr")
+    assert session.over() < first.commit()
+    assert fact(out, "promote.loss_exact") == "no" and fact(out, "loss.transactions") == "" and fact(out, "promote.parted").startswith("production 1 0/"), "it is an estimate as yet, and says so"
+    pair.one.process.send_signal(signal.SIGCONT)
+    wait_until("its agent to hear of the epoch", 30, lambda: "epoch 2 names" in pair.one.state()["why"])
+    out = pair.ok("loss", *fact(out, "promote.parted").split())
+    lost = rows_of_the_dead(pair.one) - there(pair.two)
+    promised = {n for n, _ in session.promised} - there(pair.two)
+    print(f"{fact(out, 'loss.measured')}; {len(promised)} of them were promised")
+    assert int(fact(out, "loss.transactions")) == len(lost) and promised <= lost and promised, "what was promised by one that was alone is among it"
+
+
 @pytest.mark.parametrize("how", ["crash", "cut"])
 def test_with_a_synchronous_standby_nothing_is_lost(pair: Streaming, how: str) -> None:
     pair.run(sync=True)
