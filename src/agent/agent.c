@@ -447,6 +447,7 @@ static bool open_all(struct agent *a, struct err *err)
     gauge_begin(a);
     freeze_begin(a);
     pause_begin(a);
+    still_begin(a);
     if (a->spec->service->failover.automatic && a->spec->config->etcd.endpoints.n && !hold_open(a, &a->hold, err))
         return false;
     return httpd_open(a->loop, &http, &a->httpd, err);
@@ -462,6 +463,7 @@ static void close_all(struct agent *a)
     lost_end(a);
     freeze_end(a);
     pause_end(a);
+    still_end(a);
     loop_timer_free(&a->probe_timer);
     loop_timer_free(&a->poll_timer);
     loop_timer_free(&a->start_timer);

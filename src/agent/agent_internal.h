@@ -29,7 +29,7 @@ enum agent_state {
 };
 
 #define AGENT_PAUSE_MOST_MS (7 * MS_DAY)
-enum { AGENT_POLLS_MAX = 64, AGENT_NONCES_MAX = 64, AGENT_NONCE_SIZE = 33, AGENT_LSN_SIZE = 32, AGENT_WHY_SIZE = 512 };
+enum { AGENT_POLLS_MAX = 64, AGENT_NONCES_MAX = 64, AGENT_NONCE_SIZE = 33, AGENT_LSN_SIZE = 32, AGENT_WHY_SIZE = 512, AGENT_STOPPED_SIZE = 256 };
 
 /* Of the newest probes; -1 where there is none. */
 struct gauge {
@@ -85,6 +85,9 @@ struct agent {
     char promote_why[AGENT_WHY_SIZE]; /* why it could not be told */
     struct httpd_request *told; /* who waits for the answer to /v1/promote; NULL: nobody */
     struct freeze *freeze;
+    struct still *still;
+    int stopped;              /* processes of PostgreSQL that stand still while it goes on, and who they are */
+    char stopped_say[AGENT_STOPPED_SIZE];
     struct proc *wal_reader;
     struct {
         struct proc *reader; /* NULL: nobody asks */
@@ -137,6 +140,7 @@ void gauge_begin(struct agent *a);
 void gauge_soon(struct agent *a); /* the next probe at once */
 void gauge_end(struct agent *a);
 void gauge_clear(struct gauge *g);
+void gauge_say(struct agent *a); /* it is well, and what else is to be said of it */
 
 /* walend.c */
 void walend_read(struct agent *a);   /* PostgreSQL has ended */
@@ -160,8 +164,13 @@ void freeze_begin(struct agent *a);
 /* Stops what receives changes, for `ms`, and answers where it stands then. */
 MUST_USE bool freeze_postgres(struct agent *a, struct httpd_request *request, int64_t ms, struct err *err);
 void freeze_thaw(struct agent *a, bool for_good); /* for_good: it is not to receive any more, since this site is promoted */
+int freeze_pid(const struct agent *a);            /* of the process that we stopped; 0: none */
 void freeze_after_restart(struct agent *a);       /* an earlier agent may have died over it */
 void freeze_end(struct agent *a);
+
+/* still.c */
+void still_begin(struct agent *a);
+void still_end(struct agent *a);
 
 /* follow.c */
 /* The data directory is that of a standby of the named site from its next start, or now when it is one already. */

@@ -101,6 +101,7 @@ static void put_state(const struct agent *a, struct buf *out)
     json_put_int(&j, "lag_ms", g->lag_ms);
     json_put_bool(&j, "receiving", g->receiving);
     json_put_int(&j, "restarts", a->restarts);
+    json_put_int(&j, "stopped", a->stopped);
     json_put_int(&j, "paused_ms", pause_left_ms(a));
     json_put_text(&j, "system_identifier", a->system_identifier ? identifier : "");
     json_put_text(&j, "armed", a->hold ? hold_armed(a->hold) : "none");

@@ -54,6 +54,11 @@ void freeze_thaw(struct agent *a, bool for_good)
     let_go(a->freeze, for_good);
 }
 
+int freeze_pid(const struct agent *a)
+{
+    return a->freeze->pid;
+}
+
 static void on_timer(void *arg)
 {
     struct freeze *f = arg;

@@ -59,13 +59,19 @@ static bool is_starting(const struct pgprobe_outcome *connection)
     return same(connection->sqlstate, "57P03");
 }
 
+void gauge_say(struct agent *a)
+{
+    const struct gauge *g = &a->gauge;
+    agent_is(a, g->recovery ? AGENT_STANDBY : AGENT_PRIMARY, CAUSE_NONE, "%s, timeline %lld%s", g->recovery ? "it follows" : "it takes writes", (long long)g->timeline,
+             a->stopped_say);
+}
+
 static void well(struct agent *a)
 {
-    struct gauge *g = &a->gauge;
     a->misses = 0;
     a->came_up = true;
     if (a->state != AGENT_STOPPING)
-        agent_is(a, g->recovery ? AGENT_STANDBY : AGENT_PRIMARY, CAUSE_NONE, g->recovery ? "it follows, timeline %lld" : "it takes writes, timeline %lld", (long long)g->timeline);
+        gauge_say(a);
 }
 
 /* One miss is no verdict; a server that was just started has its own time. */
@@ -74,7 +80,7 @@ static void missed(struct agent *a, enum agent_state state, const char *what, co
     a->misses++;
     if (!a->came_up || a->state == AGENT_STOPPING || a->misses < MISSES)
         return;
-    agent_is(a, state, CAUSE_NONE, "the process is there, but %s: %s", what, err->message);
+    agent_is(a, state, CAUSE_NONE, "the process is there, but %s: %s%s", what, err->message, a->stopped_say);
 }
 
 static void next_probe(struct agent *a)

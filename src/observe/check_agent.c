@@ -74,7 +74,9 @@ static void report_state(struct agent_check *self, const struct json *root, cons
     int64_t since_ms = number_of(root, "since_ms_ago"), budget_ms = check->env->service->failover.restart_budget_ms;
     const char *because = *cause && !same(cause, "none") ? arena_printf(check->arena, " (%s)", cause) : "";
     check->certain = meaning == MEANS_DEAD;
-    if (meaning == MEANS_WELL)
+    if (meaning == MEANS_WELL && number_of(root, "stopped") > 0)
+        check_report(check, VERDICT_WARNING, "%s: %s%s", pg, why, lease_of(check->arena, root));
+    else if (meaning == MEANS_WELL)
         check_report(check, VERDICT_UP, "%s: %s%s", pg, why, lease_of(check->arena, root));
     else if (meaning == MEANS_SOON && since_ms < budget_ms)
         check_report(check, VERDICT_WARNING, "%s%s since %s: %s", pg, because, duration_say(check->arena, since_ms), why);

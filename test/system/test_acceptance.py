@@ -63,17 +63,30 @@ def test_05_a_frozen_postmaster_is_hung_though_open_sessions_go_on(agent: Agent)
         assert agent.is_("primary", SOON_S)["restarts"] == 0
 
 
-@pytest.mark.parametrize("what", ["checkpointer", "walwriter", "background writer"])
-def test_05_a_frozen_helper_keeps_nobody_from_writing(agent: Agent, what: str) -> None:
-    """None of the probes sees it, since no client does: the service goes on, and so does its state."""
+def test_05_what_is_frozen_and_keeps_nobody_from_writing_is_told_by_name(agent: Agent) -> None:
+    """No probe sees it, since no client does: the service goes on, and the state says who stands still."""
     agent.run()
     agent.is_("primary")
+    assert agent.state()["stopped"] == 0
     agent.sql("create table kept (n int)")
-    serial = agent.state()["serial"]
-    os.kill(one_of(agent, what), signal.SIGSTOP)
-    agent.sql("insert into kept values (1)")
-    wait_until("a later probe", SOON_S, lambda: agent.state()["serial"] != serial or agent.state()["pg"] == "primary")
-    assert agent.sql("select n from kept") == "1" and agent.state()["pg"] == "primary"
+    with subprocess.Popen([BIN / "psql", "-XAtq", "-h", agent.folder, "-U", "postgres"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as session:
+        assert session.stdin and session.stdout
+        session.stdin.write("select pg_backend_pid();\n")
+        session.stdin.flush()
+        frozen = {"checkpointer": one_of(agent, "checkpointer"), "walwriter": one_of(agent, "walwriter"), "session": int(session.stdout.readline())}
+        began = time.monotonic()
+        for pid in frozen.values():
+            os.kill(pid, signal.SIGSTOP)
+        told = wait_until("all of them to be told", SOON_S, lambda: (lambda told: told if told["stopped"] == len(frozen) else None)(agent.state()))
+        print(f"told {time.monotonic() - began:.1f} s after they were frozen: {told['why']}")
+        assert all(f"{name} (pid {pid})" in told["why"] for name, pid in frozen.items()), told
+        assert told["pg"] == "primary" and told["restarts"] == 0 and agent.ask("/primary")[0] == 200
+        agent.sql("insert into kept values (1)")
+        for pid in frozen.values():
+            os.kill(pid, signal.SIGCONT)
+        told = wait_until("none to be told", SOON_S, lambda: (lambda told: told if told["stopped"] == 0 else None)(agent.state()))
+        assert told["pg"] == "primary" and "stopped" not in told["why"] and agent.sql("select n from kept") == "1"
+        session.stdin.close()
 
 
 # ---- 6 and 7: the disk ----
