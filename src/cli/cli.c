@@ -90,6 +90,19 @@ const char *cli_control_dir(const struct cli *cli)
     return dir;
 }
 
+struct action_ctx cli_action_ctx(struct cli *cli, const struct service *service)
+{
+    return (struct action_ctx){
+        .arena = cli->arena,
+        .config = cli->config,
+        .service = service,
+        .control_dir = cli_control_dir(cli),
+        .state_dir = cli->config->state_dir,
+        .self = cli->self,
+        .run = "manual",
+    };
+}
+
 bool cli_load(struct cli *cli, struct err *err)
 {
     if (cli->config)

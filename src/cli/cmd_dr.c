@@ -153,8 +153,7 @@ static int status(struct cli *cli, int argc, char **argv)
     }
     if (!cli_service(cli, &service, &err))
         return cli_fail(&err);
-    struct action_ctx ctx = {.arena = cli->arena, .config = cli->config, .service = service, .control_dir = cli_control_dir(cli),
-                             .state_dir = cli->config->state_dir, .self = cli->self, .run = "manual"};
+    struct action_ctx ctx = cli_action_ctx(cli, service);
     if (!warmsite_find(&ctx, name, &s.site, &err))
         return cli_fail(&err);
     s.serves = warmsite_serves(&ctx, s.site);

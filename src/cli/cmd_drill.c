@@ -189,23 +189,10 @@ static bool keep(struct cli *cli, const struct service *service, struct drill *d
 
 /* ---- doing it ---- */
 
-static struct action_ctx ctx_of(struct cli *cli, const struct service *service)
-{
-    return (struct action_ctx){
-        .arena = cli->arena,
-        .config = cli->config,
-        .service = service,
-        .control_dir = cli_control_dir(cli),
-        .state_dir = cli->config->state_dir,
-        .self = cli->self,
-        .run = "manual",
-    };
-}
-
 /* A drill that could not succeed is an outage and nothing else. */
 static bool can_succeed(struct cli *cli, const struct service *service, const struct drill *d, struct err *err)
 {
-    struct action_ctx ctx = ctx_of(cli, service);
+    struct action_ctx ctx = cli_action_ctx(cli, service);
     struct ways_facts facts;
     struct ways ways;
     if (same(d->kind, "switchover")) /* it takes itself back */

@@ -27,16 +27,9 @@ static bool describe_step(struct cli *cli, const struct service *service, const 
         return true;
     }
     buf_printf(out, "      $ bascule %s\n", action);
-    struct action_ctx ctx = {
-        .arena = cli->arena,
-        .config = cli->config,
-        .service = service,
-        .control_dir = cli_control_dir(cli),
-        .state_dir = cli->config->state_dir,
-        .self = cli->self,
-        .run = "manual",
-        .args = {.p = words.p + 1, .n = words.n - 1},
-    };
+    struct action_ctx ctx = cli_action_ctx(cli, service);
+    ctx.args.p = words.p + 1;
+    ctx.args.n = words.n - 1;
     SCOPED(buf_done) struct buf said = {.max = 256 * 1024};
     if (!action_valid(ops, &ctx, err) || !ops->describe(&ctx, &said, err))
         return false;
@@ -60,13 +53,7 @@ static enum way_kind best_now(struct cli *cli, const struct service *service, co
 {
     struct ways_facts facts;
     struct ways ways;
-    struct action_ctx ctx = {.arena = cli->arena,
-                             .config = cli->config,
-                             .service = service,
-                             .control_dir = cli_control_dir(cli),
-                             .state_dir = cli->config->state_dir,
-                             .self = cli->self,
-                             .run = "manual"};
+    struct action_ctx ctx = cli_action_ctx(cli, service);
     ways_measure(&ctx, from, to, false, &facts);
     ways_weigh(&facts, &ways);
     return ways.best_move;

@@ -148,15 +148,7 @@ static int run_options(struct cli *cli, int argc, char **argv)
     int status = 0;
     if (!read_arguments(cli, argc, argv, &asked, &status))
         return status;
-    struct action_ctx ctx = {
-        .arena = cli->arena,
-        .config = cli->config,
-        .service = asked.service,
-        .control_dir = cli_control_dir(cli),
-        .state_dir = cli->config->state_dir,
-        .self = cli->self,
-        .run = "manual",
-    };
+    struct action_ctx ctx = cli_action_ctx(cli, asked.service);
     SCOPED(buf_done) struct buf out = {.max = 256 * 1024};
     ways_measure(&ctx, asked.from, asked.to, !asked.moves, &facts);
     ways_weigh(&facts, &ways);

@@ -50,20 +50,6 @@ static bool read_wish(struct cli *cli, int argc, char **argv, struct wish *ret, 
     return true;
 }
 
-static struct action_ctx ctx_of(struct cli *cli, const struct service *service)
-{
-    return (struct action_ctx){
-        .arena = cli->arena,
-        .config = cli->config,
-        .service = service,
-        .control_dir = cli_control_dir(cli),
-        .state_dir = cli->config->state_dir,
-        .self = cli->self,
-        .run = "manual",
-        .json = cli->json,
-    };
-}
-
 static int usage_of(const struct command *command, const struct err *err)
 {
     return err->code == ERR_USAGE ? cli_usage(command, "%s", err->message) : cli_fail(err);
@@ -99,9 +85,10 @@ static int run_switchover(struct cli *cli, int argc, char **argv)
         err_set(&err, ERR_NOT_FOUND, _("service \"%s\" has no site \"%s\""), service->name, wish.to);
         return cli_fail(&err);
     }
-    struct action_ctx ctx = ctx_of(cli, service);
+    struct action_ctx ctx = cli_action_ctx(cli, service);
     struct ending ending = {0};
     struct playrun run;
+    ctx.json = cli->json;
     *vec_add(cli->arena, &ctx.args) = to->name;
     if (wish.dry)
         return action_carry_out(action_find("switchover"), &ctx, true);
@@ -176,7 +163,8 @@ static int run_failback(struct cli *cli, int argc, char **argv)
         return usage_of(&cmd_failback, &err);
     if (!cli_service(cli, &diary.service, &err))
         return cli_fail(&err);
-    struct action_ctx ctx = ctx_of(cli, diary.service);
+    struct action_ctx ctx = cli_action_ctx(cli, diary.service);
+    ctx.json = cli->json;
     *vec_add(cli->arena, &ctx.args) = wish.to;
     if (!wish.dry) {
         if (!journal_open(cli->config->state_dir, JOURNAL_APPEND, true, &diary.journal, &err) || !journal_read(diary.journal, 0, 0, find_uncounted, &diary, &err))

@@ -2,6 +2,7 @@
 #pragma once
 #include <libintl.h>
 
+#include "act/action.h"
 #include "base/base.h"
 #include "config/load.h"
 #include "model/config.h"
@@ -43,6 +44,8 @@ int cmd_action_run(struct cli *cli, int argc, char **argv); /* argv[0] is the na
 MUST_USE bool cli_service(const struct cli *cli, const struct service **ret, struct err *err);
 /* Folder for the shared ssh connections, made when it is not there: under the state folder, or in /tmp when that path is too long. */
 const char *cli_control_dir(const struct cli *cli);
+/* What an action gets that a person runs by hand. */
+struct action_ctx cli_action_ctx(struct cli *cli, const struct service *service);
 /* Loads the configuration into cli->config unless it is there; problems are printed. */
 MUST_USE bool cli_load(struct cli *cli, struct err *err);
 /* "15 min", "4.2 s"; "4,2 s" in French. */
