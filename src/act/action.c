@@ -5,6 +5,7 @@
 
 #include "base/jsonout.h"
 #include "sys/clock.h"
+#include "sys/file.h"
 #include "sys/log.h"
 
 #include "base/banned.h"
@@ -111,6 +112,14 @@ static int64_t left_of(const struct action_ctx *ctx)
     if (ctx->budget_ms <= 0 || ctx->started_ms <= 0)
         return TIME_NEVER;
     return ctx->started_ms + ctx->budget_ms - reserve_of(ctx->budget_ms) - clock_boot_ms();
+}
+
+bool action_lock(const struct action_ctx *ctx, const char *name, const char *held, int *ret_fd, struct err *err)
+{
+    char *path = arena_printf(ctx->arena, "%s/%s.%s.lock", ctx->state_dir, name, ctx->service->name);
+    if (!file_mkdirs(ctx->state_dir, 0700, err))
+        return false;
+    return file_lock(path, ret_fd, err) || (err->code == ERR_REFUSED && err_set(err, ERR_REFUSED, "%s", held));
 }
 
 int64_t action_time(const struct action_ctx *ctx, int64_t wanted_ms)

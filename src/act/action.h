@@ -57,6 +57,9 @@ int action_carry_out(const struct action_ops *ops, struct action_ctx *ctx, bool 
 /* Fills a sentence, cut at a character where it does not fit. */
 void action_say(char *to, size_t size, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
+/* One at a time: STATE_DIR/NAME.SERVICE.lock, held until the descriptor is closed. ERR_REFUSED with the sentence `held` when another has it. */
+MUST_USE bool action_lock(const struct action_ctx *ctx, const char *name, const char *held, int *ret_fd, struct err *err);
+
 /* The first `wanted_ms`, or what is left of the budget when that is less; some of the budget is kept for saying how it ended.
    At least 1. */
 int64_t action_time(const struct action_ctx *ctx, int64_t wanted_ms);

@@ -341,12 +341,7 @@ static bool done_already(const struct action_ctx *ctx, bool *ret, char *why, siz
 
 static bool lock(const struct action_ctx *ctx, int *ret_fd, struct err *err)
 {
-    char *path = arena_printf(ctx->arena, "%s/switchover.%s.lock", ctx->state_dir, ctx->service->name);
-    if (!file_mkdirs(ctx->state_dir, 0700, err))
-        return false;
-    if (file_lock(path, ret_fd, err))
-        return true;
-    return err->code == ERR_REFUSED ? err_set(err, ERR_REFUSED, "a switchover or failback of service \"%s\" is under way", ctx->service->name) : false;
+    return action_lock(ctx, "switchover", arena_printf(ctx->arena, "a switchover or failback of service \"%s\" is under way", ctx->service->name), ret_fd, err);
 }
 
 static bool run(const struct action_ctx *ctx, enum outcome *ret_outcome, char *ret_text, struct err *err)

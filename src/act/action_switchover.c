@@ -673,12 +673,7 @@ static bool done_already(const struct action_ctx *ctx, bool *ret, char *why, siz
 
 static bool lock(const struct action_ctx *ctx, int *ret_fd, struct err *err)
 {
-    char *path = arena_printf(ctx->arena, "%s/switchover.%s.lock", ctx->state_dir, ctx->service->name);
-    if (!file_mkdirs(ctx->state_dir, 0700, err))
-        return false;
-    if (file_lock(path, ret_fd, err))
-        return true;
-    return err->code == ERR_REFUSED ? err_set(err, ERR_REFUSED, "a switchover of service \"%s\" is under way", ctx->service->name) : false;
+    return action_lock(ctx, "switchover", arena_printf(ctx->arena, "a switchover of service \"%s\" is under way", ctx->service->name), ret_fd, err);
 }
 
 /* Killed before the old primary was stopped: nothing has happened yet, and nothing is to happen when it may not be begun any more. */

@@ -216,13 +216,7 @@ static bool undo(const struct action_ctx *ctx, const struct traffic_ops *ops, ch
 /* One at a time: a person and a playbook that move the users at the same moment would each undo the other's half. */
 static bool lock(const struct action_ctx *ctx, int *ret_fd, struct err *err)
 {
-    char *path = arena_printf(ctx->arena, "%s/traffic.%s.lock", ctx->state_dir, ctx->service->name);
-    if (!file_mkdirs(ctx->state_dir, 0700, err))
-        return false;
-    if (file_lock(path, ret_fd, err))
-        return true;
-    return err->code == ERR_REFUSED ? err_set(err, ERR_REFUSED, "somebody else moves the users of service \"%s\" at this moment", ctx->service->name)
-                                    : false;
+    return action_lock(ctx, "traffic", arena_printf(ctx->arena, "somebody else moves the users of service \"%s\" at this moment", ctx->service->name), ret_fd, err);
 }
 
 static bool run(const struct action_ctx *ctx, enum outcome *ret_outcome, char *ret_text, struct err *err)
