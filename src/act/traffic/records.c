@@ -155,8 +155,16 @@ static struct ns_records wanted_at(const struct action_ctx *ctx, const struct re
     return records_wanted(ctx->arena, zone->conf, site->name, zone->ttl);
 }
 
-bool records_read_back(const struct action_ctx *ctx, const struct records_zone *zone, const struct site **ret, struct err *err)
+static struct records_zone zone_of(const struct action_ctx *ctx)
 {
+    struct records_zone ret;
+    traffic_driver(ctx->service->traffic.driver)->zone(ctx, &ret);
+    return ret;
+}
+
+bool records_read_back(const struct action_ctx *ctx, const struct site **ret, struct err *err)
+{
+    const struct records_zone z = zone_of(ctx), *zone = &z;
     struct ns_records now;
     if (!zone->look(ctx, &now, err))
         return false;
@@ -171,8 +179,9 @@ bool records_read_back(const struct action_ctx *ctx, const struct records_zone *
                    now.n ? arena_printf(ctx->arena, "\"%s\" is \"%s\"", now.p[0].name, now.p[0].value) : "there are no such records");
 }
 
-bool records_seen(const struct action_ctx *ctx, const struct records_zone *zone, bool taken, const struct ns_records *will, struct err *err)
+bool records_seen(const struct action_ctx *ctx, bool taken, const struct ns_records *will, struct err *err)
 {
+    const struct records_zone z = zone_of(ctx), *zone = &z;
     struct ns_records now;
     struct err unread = {0};
     if (!zone->look(ctx, &now, taken ? err : &unread))
@@ -228,8 +237,9 @@ static void tell_resolvers(const struct action_ctx *ctx, const struct records_zo
     }
 }
 
-bool records_describe(const struct action_ctx *ctx, const struct records_zone *zone, const struct site *site, struct buf *out, struct err *err)
+bool records_describe(const struct action_ctx *ctx, const struct site *site, struct buf *out, struct err *err)
 {
+    const struct records_zone z = zone_of(ctx), *zone = &z;
     struct ns_records now, wanted = wanted_at(ctx, zone, site);
     if (!zone->look(ctx, &now, err))
         return err_prefix(err, "before any change");
@@ -248,8 +258,9 @@ bool records_describe(const struct action_ctx *ctx, const struct records_zone *z
 
 /* ---- changing ---- */
 
-bool records_point(const struct action_ctx *ctx, const struct records_zone *zone, const struct site *site, struct err *err)
+bool records_point(const struct action_ctx *ctx, const struct site *site, struct err *err)
 {
+    const struct records_zone z = zone_of(ctx), *zone = &z;
     struct ns_records now, wanted = wanted_at(ctx, zone, site);
     if (!zone->look(ctx, &now, err) || !memory_keep(ctx, site, records_print(ctx->arena, &now), err))
         return false;
@@ -272,8 +283,9 @@ bool records_point(const struct action_ctx *ctx, const struct records_zone *zone
     return true;
 }
 
-bool records_put_back(const struct action_ctx *ctx, const struct records_zone *zone, struct err *err)
+bool records_put_back(const struct action_ctx *ctx, struct err *err)
 {
+    const struct records_zone z = zone_of(ctx), *zone = &z;
     struct str text;
     struct ns_records now, before;
     return memory_text(ctx, &text, err) && read_records(ctx->arena, text, &before, err) && zone->look(ctx, &now, err) &&
@@ -281,8 +293,9 @@ bool records_put_back(const struct action_ctx *ctx, const struct records_zone *z
 }
 
 /* What a resolver fetched a moment before the switch it may hold for the TTL of then. */
-int64_t records_arrive_within(const struct action_ctx *ctx, const struct records_zone *zone)
+int64_t records_arrive_within(const struct action_ctx *ctx)
 {
+    const struct records_zone z = zone_of(ctx), *zone = &z;
     struct str text;
     struct ns_records before;
     struct err err = {0};
@@ -292,8 +305,9 @@ int64_t records_arrive_within(const struct action_ctx *ctx, const struct records
     return MIN_OF((int64_t)held, (int64_t)TTL_MOST_S) * MS_SECOND + SETTLE_MS;
 }
 
-bool records_prepare(const struct action_ctx *ctx, const struct records_zone *zone, char *ret_text, struct err *err)
+bool records_prepare(const struct action_ctx *ctx, char *ret_text, struct err *err)
 {
+    const struct records_zone z = zone_of(ctx), *zone = &z;
     struct ns_records now, will;
     uint32_t old, held = held_when_written(zone);
     if (!zone->look(ctx, &now, err))

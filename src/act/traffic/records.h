@@ -49,12 +49,12 @@ bool records_equal(const struct ns_records *a, const struct ns_records *b);
 bool records_alike(const struct ns_records *a, const struct ns_records *b); /* their TTLs too */
 char *records_print(struct arena *arena, const struct ns_records *records);
 /* After a change: does `will` stand there? A change that was not taken and stands there all the same was carried out. */
-MUST_USE bool records_seen(const struct action_ctx *ctx, const struct records_zone *zone, bool taken, const struct ns_records *will, struct err *err);
+MUST_USE bool records_seen(const struct action_ctx *ctx, bool taken, const struct ns_records *will, struct err *err);
 
-/* For the tables of drivers. */
-MUST_USE bool records_read_back(const struct action_ctx *ctx, const struct records_zone *zone, const struct site **ret, struct err *err);
-MUST_USE bool records_describe(const struct action_ctx *ctx, const struct records_zone *zone, const struct site *site, struct buf *out, struct err *err);
-MUST_USE bool records_point(const struct action_ctx *ctx, const struct records_zone *zone, const struct site *site, struct err *err);
-MUST_USE bool records_put_back(const struct action_ctx *ctx, const struct records_zone *zone, struct err *err);
-int64_t records_arrive_within(const struct action_ctx *ctx, const struct records_zone *zone);
-MUST_USE bool records_prepare(const struct action_ctx *ctx, const struct records_zone *zone, char *ret_text, struct err *err);
+/* For the tables of drivers; the zone is what `zone` of the service's driver says. */
+MUST_USE bool records_read_back(const struct action_ctx *ctx, const struct site **ret, struct err *err);
+MUST_USE bool records_describe(const struct action_ctx *ctx, const struct site *site, struct buf *out, struct err *err);
+MUST_USE bool records_point(const struct action_ctx *ctx, const struct site *site, struct err *err);
+MUST_USE bool records_put_back(const struct action_ctx *ctx, struct err *err);
+int64_t records_arrive_within(const struct action_ctx *ctx);
+MUST_USE bool records_prepare(const struct action_ctx *ctx, char *ret_text, struct err *err);

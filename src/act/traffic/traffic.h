@@ -3,6 +3,8 @@
 #pragma once
 #include "act/action.h"
 
+struct records_zone;
+
 /* A driver keeps the state before a switch where put_back finds it, also when it is another process that asks. Its configuration is
    ctx->service->traffic. All calls may block; `err` is never NULL. */
 struct traffic_ops {
@@ -30,6 +32,8 @@ struct traffic_ops {
     void (*commands)(struct arena *arena, const struct service *service, const struct site *to, struct buf *out);
     /* Optional. How long after a switch the last user may still arrive at the old site (caches); without it TRAFFIC_ARRIVES_MS. */
     int64_t (*arrives_within)(const struct action_ctx *ctx);
+    /* Mandatory where the functions above are those of records.h. The zone, as they reach it. */
+    void (*zone)(const struct action_ctx *ctx, struct records_zone *ret);
     /* Optional. What makes a later switch quicker and moves nobody now; *ret_text as of action_ops.run. */
     bool (*prepare)(const struct action_ctx *ctx, char *ret_text, struct err *err);
 };

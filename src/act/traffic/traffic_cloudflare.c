@@ -162,15 +162,6 @@ static uint32_t held(uint32_t ttl)
 
 /* ---- changing ---- */
 
-static bool change(const struct action_ctx *ctx, const struct ns_records *was, const struct ns_records *will, struct err *err);
-
-static struct records_zone zone_of(const struct action_ctx *ctx)
-{
-    const struct cloudflare_options *o = options_of(ctx);
-    return (struct records_zone){.conf = &o->records, .who = "Cloudflare", .ttl = o->proxied ? TTL_PROXIED : (uint32_t)(o->records.ttl_ms / MS_SECOND),
-                                 .held = held, .look = look, .change = change};
-}
-
 /* Cloudflare writes names without the dot at their end. */
 static void put_name(struct jsonout *j, const char *key, const char *name)
 {
@@ -254,7 +245,6 @@ static bool write_batch(struct arena *arena, const struct numbered *now, const s
 
 static bool change(const struct action_ctx *ctx, const struct ns_records *was, const struct ns_records *will, struct err *err)
 {
-    const struct records_zone zone = zone_of(ctx);
     SCOPED(buf_done) struct buf body = {.max = BATCH_MAX};
     const struct json *root;
     struct numbered now;
@@ -269,47 +259,23 @@ static bool change(const struct action_ctx *ctx, const struct ns_records *was, c
     const struct cloud_request request = {.method = "POST", .path = arena_printf(ctx->arena, "/zones/%s/dns_records/batch", options_of(ctx)->zone_id),
                                           .query = "", .body = buf_str(&body), .content_type = "application/json"};
     bool taken = ask(ctx, &request, &root, err);
-    return records_seen(ctx, &zone, taken, will, err);
+    return records_seen(ctx, taken, will, err);
 }
 
 /* ---- the driver ---- */
 
-static bool read_back(const struct action_ctx *ctx, const struct site **ret, struct err *err)
+static void zone(const struct action_ctx *ctx, struct records_zone *ret)
 {
-    const struct records_zone zone = zone_of(ctx);
-    return records_read_back(ctx, &zone, ret, err);
+    const struct cloudflare_options *o = options_of(ctx);
+    *ret = (struct records_zone){.conf = &o->records, .who = "Cloudflare", .ttl = o->proxied ? TTL_PROXIED : (uint32_t)(o->records.ttl_ms / MS_SECOND),
+                                 .held = held, .look = look, .change = change};
 }
 
 static bool describe(const struct action_ctx *ctx, const struct site *site, struct buf *out, struct err *err)
 {
-    const struct records_zone zone = zone_of(ctx);
-    if (!records_describe(ctx, &zone, site, out, err))
+    if (!records_describe(ctx, site, out, err))
         return false;
     return !options_of(ctx)->proxied || buf_puts(out, "the records are proxied: resolvers hold addresses of Cloudflare, which itself goes to the site\n");
-}
-
-static bool point(const struct action_ctx *ctx, const struct site *site, struct err *err)
-{
-    const struct records_zone zone = zone_of(ctx);
-    return records_point(ctx, &zone, site, err);
-}
-
-static bool put_back(const struct action_ctx *ctx, struct err *err)
-{
-    const struct records_zone zone = zone_of(ctx);
-    return records_put_back(ctx, &zone, err);
-}
-
-static int64_t arrives_within(const struct action_ctx *ctx)
-{
-    const struct records_zone zone = zone_of(ctx);
-    return records_arrive_within(ctx, &zone);
-}
-
-static bool prepare(const struct action_ctx *ctx, char *ret_text, struct err *err)
-{
-    const struct records_zone zone = zone_of(ctx);
-    return records_prepare(ctx, &zone, ret_text, err);
 }
 
 static bool valid(const struct traffic_conf *conf, const struct service *service, struct err *err)
@@ -353,12 +319,13 @@ const struct traffic_ops traffic_cloudflare = {
     .options = options,
     .options_size = sizeof(struct cloudflare_options),
     .valid = valid,
-    .read_back = read_back,
+    .read_back = records_read_back,
     .describe = describe,
-    .point = point,
+    .point = records_point,
     .can_put_back = memory_known,
-    .put_back = put_back,
+    .put_back = records_put_back,
     .forget = memory_forget,
-    .arrives_within = arrives_within,
-    .prepare = prepare,
+    .arrives_within = records_arrive_within,
+    .zone = zone,
+    .prepare = records_prepare,
 };

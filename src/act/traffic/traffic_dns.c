@@ -72,19 +72,9 @@ static bool serial(const struct action_ctx *ctx, uint32_t *ret, struct err *err)
 
 /* The answer to an update that was carried out may get lost, and the same update sent again is refused then, since what it wants to find
    is there no more. So what stands there decides. */
-static bool change(const struct action_ctx *ctx, const struct ns_records *was, const struct ns_records *will, struct err *err);
-
-static struct records_zone zone_of(const struct action_ctx *ctx)
-{
-    const struct dns_options *o = options_of(ctx);
-    return (struct records_zone){.conf = &o->records, .who = arena_printf(ctx->arena, "DNS server \"%s\"", o->server),
-                                 .ttl = (uint32_t)(o->records.ttl_ms / MS_SECOND), .look = look, .change = change};
-}
-
 static bool change(const struct action_ctx *ctx, const struct ns_records *was, const struct ns_records *will, struct err *err)
 {
     const struct dns_options *o = options_of(ctx);
-    const struct records_zone zone = zone_of(ctx);
     struct ns_change c = {.zone = ns_name(ctx->arena, o->zone), .was = was, .will = will};
     uint32_t before = 0, after = 0;
     char *secret = NULL;
@@ -94,7 +84,7 @@ static bool change(const struct action_ctx *ctx, const struct ns_records *was, c
     const struct ns_key key = {o->key, algorithms[o->algorithm], secret};
     bool taken = ns_update(ctx->arena, o->server, &key, &c, action_time(ctx, UPDATE_MS), err);
     secret_wipe(secret);
-    if (!records_seen(ctx, &zone, taken, will, err) || !serial(ctx, &after, err))
+    if (!records_seen(ctx, taken, will, err) || !serial(ctx, &after, err))
         return false;
     if (!records_equal(was, will) && (int32_t)(after - before) <= 0)
         return err_set(err, ERR_FAILED, "the serial of zone \"%s\" did not advance (%u, then %u): other servers would not fetch the change", o->zone, before,
@@ -105,47 +95,23 @@ static bool change(const struct action_ctx *ctx, const struct ns_records *was, c
 
 /* ---- the driver ---- */
 
-static bool read_back(const struct action_ctx *ctx, const struct site **ret, struct err *err)
+static void zone(const struct action_ctx *ctx, struct records_zone *ret)
 {
-    const struct records_zone zone = zone_of(ctx);
-    return records_read_back(ctx, &zone, ret, err);
+    const struct dns_options *o = options_of(ctx);
+    *ret = (struct records_zone){.conf = &o->records, .who = arena_printf(ctx->arena, "DNS server \"%s\"", o->server),
+                                 .ttl = (uint32_t)(o->records.ttl_ms / MS_SECOND), .look = look, .change = change};
 }
 
 static bool describe(const struct action_ctx *ctx, const struct site *site, struct buf *out, struct err *err)
 {
     const struct dns_options *o = options_of(ctx);
-    const struct records_zone zone = zone_of(ctx);
     uint32_t number;
     char *secret = NULL;
     if (!serial(ctx, &number, err) || !secret_read(ctx->arena, &o->secret, &secret, err))
         return err_prefix(err, "before any change");
     secret_wipe(secret);
     buf_printf(out, "zone %s has serial %u\n", o->zone, number);
-    return records_describe(ctx, &zone, site, out, err);
-}
-
-static bool point(const struct action_ctx *ctx, const struct site *site, struct err *err)
-{
-    const struct records_zone zone = zone_of(ctx);
-    return records_point(ctx, &zone, site, err);
-}
-
-static bool put_back(const struct action_ctx *ctx, struct err *err)
-{
-    const struct records_zone zone = zone_of(ctx);
-    return records_put_back(ctx, &zone, err);
-}
-
-static int64_t arrives_within(const struct action_ctx *ctx)
-{
-    const struct records_zone zone = zone_of(ctx);
-    return records_arrive_within(ctx, &zone);
-}
-
-static bool prepare(const struct action_ctx *ctx, char *ret_text, struct err *err)
-{
-    const struct records_zone zone = zone_of(ctx);
-    return records_prepare(ctx, &zone, ret_text, err);
+    return records_describe(ctx, site, out, err);
 }
 
 static bool valid(const struct traffic_conf *conf, const struct service *service, struct err *err)
@@ -192,12 +158,13 @@ const struct traffic_ops traffic_dns = {
     .options = options,
     .options_size = sizeof(struct dns_options),
     .valid = valid,
-    .read_back = read_back,
+    .read_back = records_read_back,
     .describe = describe,
-    .point = point,
+    .point = records_point,
     .can_put_back = memory_known,
-    .put_back = put_back,
+    .put_back = records_put_back,
     .forget = memory_forget,
-    .arrives_within = arrives_within,
-    .prepare = prepare,
+    .arrives_within = records_arrive_within,
+    .zone = zone,
+    .prepare = records_prepare,
 };

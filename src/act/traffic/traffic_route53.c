@@ -112,14 +112,6 @@ static bool look(const struct action_ctx *ctx, struct ns_records *ret, struct er
 
 /* ---- changing ---- */
 
-static bool change(const struct action_ctx *ctx, const struct ns_records *was, const struct ns_records *will, struct err *err);
-
-static struct records_zone zone_of(const struct action_ctx *ctx)
-{
-    const struct route53_options *o = options_of(ctx);
-    return (struct records_zone){.conf = &o->records, .who = "Route 53", .ttl = (uint32_t)(o->records.ttl_ms / MS_SECOND), .look = look, .change = change};
-}
-
 static struct ns_records of_set(struct arena *arena, const struct ns_records *all, const struct ns_set *set)
 {
     struct ns_records ret = {0};
@@ -192,7 +184,6 @@ static bool await_sync(const struct action_ctx *ctx, struct str info, struct err
 
 static bool change(const struct action_ctx *ctx, const struct ns_records *was, const struct ns_records *will, struct err *err)
 {
-    const struct records_zone zone = zone_of(ctx);
     SCOPED(buf_done) struct buf body = {.max = XML_MAX};
     struct str answer, info;
     if (!write_batch(ctx, was, will, &body))
@@ -206,45 +197,15 @@ static bool change(const struct action_ctx *ctx, const struct ns_records *was, c
         err_hint(err, "the records are not what they were a moment ago: somebody else changes them too");
     if (taken && !xml_next(&answer, "ChangeInfo", &info))
         return err_set(err, ERR_PROTOCOL, "Route 53 took the change without naming it");
-    return (!taken || await_sync(ctx, info, err)) && records_seen(ctx, &zone, taken, will, err);
+    return (!taken || await_sync(ctx, info, err)) && records_seen(ctx, taken, will, err);
 }
 
 /* ---- the driver ---- */
 
-static bool read_back(const struct action_ctx *ctx, const struct site **ret, struct err *err)
+static void zone(const struct action_ctx *ctx, struct records_zone *ret)
 {
-    const struct records_zone zone = zone_of(ctx);
-    return records_read_back(ctx, &zone, ret, err);
-}
-
-static bool describe(const struct action_ctx *ctx, const struct site *site, struct buf *out, struct err *err)
-{
-    const struct records_zone zone = zone_of(ctx);
-    return records_describe(ctx, &zone, site, out, err);
-}
-
-static bool point(const struct action_ctx *ctx, const struct site *site, struct err *err)
-{
-    const struct records_zone zone = zone_of(ctx);
-    return records_point(ctx, &zone, site, err);
-}
-
-static bool put_back(const struct action_ctx *ctx, struct err *err)
-{
-    const struct records_zone zone = zone_of(ctx);
-    return records_put_back(ctx, &zone, err);
-}
-
-static int64_t arrives_within(const struct action_ctx *ctx)
-{
-    const struct records_zone zone = zone_of(ctx);
-    return records_arrive_within(ctx, &zone);
-}
-
-static bool prepare(const struct action_ctx *ctx, char *ret_text, struct err *err)
-{
-    const struct records_zone zone = zone_of(ctx);
-    return records_prepare(ctx, &zone, ret_text, err);
+    const struct route53_options *o = options_of(ctx);
+    *ret = (struct records_zone){.conf = &o->records, .who = "Route 53", .ttl = (uint32_t)(o->records.ttl_ms / MS_SECOND), .look = look, .change = change};
 }
 
 static bool valid(const struct traffic_conf *conf, const struct service *service, struct err *err)
@@ -290,12 +251,13 @@ const struct traffic_ops traffic_route53 = {
     .options = options,
     .options_size = sizeof(struct route53_options),
     .valid = valid,
-    .read_back = read_back,
-    .describe = describe,
-    .point = point,
+    .read_back = records_read_back,
+    .describe = records_describe,
+    .point = records_point,
     .can_put_back = memory_known,
-    .put_back = put_back,
+    .put_back = records_put_back,
     .forget = memory_forget,
-    .arrives_within = arrives_within,
-    .prepare = prepare,
+    .arrives_within = records_arrive_within,
+    .zone = zone,
+    .prepare = records_prepare,
 };
