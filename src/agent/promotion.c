@@ -51,8 +51,9 @@ static void on_ordered(void *arg, const struct pgprobe_outcome *o, size_t count)
     a->promotion = NULL;
     const struct pgprobe_outcome *last = &o[count - 1];
     bool done = count == 2 && last->ok && last->reached;
-    /* "recovery is not in progress": it was told before, and is done. */
-    a->promote_again_ms = clock_boot_ms() + (done ? ORDER_MS : AGAIN_MS);
+    /* Told again until it shows, as PostgreSQL may have taken the order and gone to sleep for `wal_retrieve_retry_interval` all the same: then it is the
+       signal of the next one that wakes it. "recovery is not in progress": it was told before, and is done. */
+    a->promote_again_ms = clock_boot_ms() + AGAIN_MS;
     gauge_soon(a);
     if (done || same(last->sqlstate, "55000"))
         return;
