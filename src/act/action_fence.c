@@ -7,8 +7,9 @@
 
 #include "base/banned.h"
 
-enum { SESSION_MS = 2 * MS_SECOND, WRITE_MS = 2 * MS_SECOND, PORT_MS = 2 * MS_SECOND, REFUSED_WITHIN_MS = 10 * MS_SECOND,
-       SESSION_DEAD_WITHIN_MS = 5 * MS_SECOND, LOOK_EVERY_MS = 100 };
+enum { PATIENCE_MS = 2 * MS_SECOND, WRITE_MS = 2 * MS_SECOND, REFUSED_WITHIN_MS = 10 * MS_SECOND,
+       SESSION_DEAD_WITHIN_MS = 5 * MS_SECOND, LOOK_EVERY_MS = 100,
+       SILENT_MS = 300 };
 
 /* A write wherever the role may log in; it leaves nothing behind. */
 static const char a_write[] = "create temporary table bascule_fence (written timestamptz)";
@@ -71,10 +72,10 @@ static void session_close(struct session *s)
     pg_close(&s->pg);
 }
 
-static void open_session(const struct action_ctx *ctx, const struct site *site, struct session *ret)
+static void open_session(const struct action_ctx *ctx, const struct site *site, int64_t patience_ms, struct session *ret)
 {
     struct err err = {0};
-    if (!pg_open(&site->database.at, NULL, action_time(ctx, SESSION_MS), &ret->pg, &err))
+    if (!pg_open(&site->database.at, NULL, action_time(ctx, patience_ms), &ret->pg, &err))
         COPY_TO(ret->why_not, err.message);
 }
 
@@ -117,6 +118,7 @@ struct port {
     const struct action_ctx *ctx;
     const struct site *site;
     bool powered_off; /* silence will do */
+    int64_t patience_ms;
     char say[256];
 };
 
@@ -124,7 +126,7 @@ static bool port_refuses(void *arg, struct err *err)
 {
     struct port *p = arg;
     bool refuses;
-    if (!fence_port_refuses(&p->site->database.at, action_time(p->ctx, PORT_MS), &refuses, p->say, sizeof(p->say), err))
+    if (!fence_port_refuses(&p->site->database.at, action_time(p->ctx, p->patience_ms), &refuses, p->say, sizeof(p->say), err))
         return false;
     if (p->powered_off && !strstr(p->say, "still takes connections"))
         return true;
@@ -156,7 +158,7 @@ static bool found_fenced(const struct action_ctx *ctx, const struct site *site, 
 {
     struct err why = {0};
     bool stopped = false;
-    *port = (struct port){.ctx = ctx, .site = site, .powered_off = fence->powers_off};
+    *port = (struct port){.ctx = ctx, .site = site, .powered_off = fence->powers_off, .patience_ms = PATIENCE_MS};
     return fence->stopped(ctx, site, &stopped, evidence, FENCE_EVIDENCE_SIZE, &why) && stopped && port_refuses(port, &why);
 }
 
@@ -200,18 +202,18 @@ static bool stop_by_any(const struct action_ctx *ctx, const struct site *site, c
 }
 
 /* The certificate as `certificate`, and the name of who gave it. *ret_stopped is false when nothing could be stopped. */
-static bool certify(const struct action_ctx *ctx, const struct site *site, const struct fence_ops *const *fences, size_t n, char *certificate, size_t size,
-                    const char **ret_by, bool *ret_stopped, struct err *err)
+static bool certify(const struct action_ctx *ctx, const struct site *site, const struct fence_ops *const *fences, size_t n, int64_t patience_ms,
+                    char *certificate, size_t size, const char **ret_by, bool *ret_stopped, struct err *err)
 {
     struct session session SCOPED(session_close) = {0};
     const struct fence_ops *fence = NULL;
     char evidence[FENCE_EVIDENCE_SIZE] = "", write[400];
     report_progress(ctx->report, 0, 0, "opening a session with %s", site->name);
-    open_session(ctx, site, &session);
+    open_session(ctx, site, patience_ms, &session);
     *ret_stopped = stop_by_any(ctx, site, fences, n, evidence, &fence, err);
     if (!*ret_stopped)
         return false;
-    struct port port = {.ctx = ctx, .site = site, .powered_off = fence->powers_off};
+    struct port port = {.ctx = ctx, .site = site, .powered_off = fence->powers_off, .patience_ms = patience_ms};
     if (!prove_session_dead(ctx, site, &session, fence->powers_off, write, sizeof(write), err) ||
         !action_wait(ctx, REFUSED_WITHIN_MS, LOOK_EVERY_MS, port_refuses, &port, err))
         return err_hint(err, "is what was stopped the database that listens at the address of \"%s\"? it was stopped: %s", site->name, evidence);
@@ -237,7 +239,7 @@ bool fence_has_others(const struct action_ctx *ctx, const struct site *site)
     return choose(ctx, site, fences, &n, &err) && others_of(fences, n) > 0;
 }
 
-bool fence_by_others(const struct action_ctx *ctx, const struct site *site, char *evidence, size_t size, struct err *err)
+bool fence_by_others(const struct action_ctx *ctx, const struct site *site, bool silent, char *evidence, size_t size, struct err *err)
 {
     const struct fence_ops *fences[FENCES_MAX];
     size_t n;
@@ -246,7 +248,9 @@ bool fence_by_others(const struct action_ctx *ctx, const struct site *site, char
     if (!choose(ctx, site, fences, &n, err))
         return false;
     n = others_of(fences, n);
-    return n ? certify(ctx, site, fences, n, evidence, size, &by, &stopped, err) : err_set(err, ERR_CONFIG, "site \"%s\" has no other fence", site->name);
+    if (!n)
+        return err_set(err, ERR_CONFIG, "site \"%s\" has no other fence", site->name);
+    return certify(ctx, site, fences, n, silent ? SILENT_MS : PATIENCE_MS, evidence, size, &by, &stopped, err);
 }
 
 static bool run(const struct action_ctx *ctx, enum outcome *ret_outcome, char *ret_text, struct err *err)
@@ -261,7 +265,7 @@ static bool run(const struct action_ctx *ctx, enum outcome *ret_outcome, char *r
         return false;
     if (!choose(ctx, site, fences, &n, err))
         return blocked(ctx, site, err, ret_outcome, ret_text);
-    if (!certify(ctx, site, fences, n, certificate, sizeof(certificate), &by, &stopped, err))
+    if (!certify(ctx, site, fences, n, PATIENCE_MS, certificate, sizeof(certificate), &by, &stopped, err))
         return !stopped && err->code == ERR_UNAVAILABLE ? blocked(ctx, site, err, ret_outcome, ret_text) : false;
     report_fact(ctx->report, "fence.certificate", "by %s: %s", by, certificate);
     *ret_outcome = OUTCOME_SUCCESS;

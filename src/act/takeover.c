@@ -19,8 +19,8 @@
 
 #include "base/banned.h"
 
-enum { ASK_MS = 2000, GRACE_MS = 500, FREEZE_MS = 15000, ORDER_MS = 2000, STOP_MS = 3000, OTHERS_AFTER_MS = 300, TURN_MS = 10, TELL_EVERY_MS = 200,
-       LOOK_MS = 250, WATCH_MS = 10 * 1000, RENEWALS_MISSED = 2, LOST_MS = 500, PROMOTED_MS = 2 * MS_MINUTE, PROOF_MAX = 600 };
+enum { ASK_MS = 2000, GRACE_MS = 500, LAPSED_GRACE_MS = 200, FREEZE_MS = 15000, ORDER_MS = 2000, STOP_MS = 3000, OTHERS_AFTER_MS = 300, TURN_MS = 10,
+       TELL_EVERY_MS = 200, LOOK_MS = 250, WATCH_MS = 10 * 1000, LOST_MS = 500, PROMOTED_MS = 2 * MS_MINUTE, PROOF_MAX = 600 };
 
 /* ---- what all of them say ---- */
 
@@ -43,14 +43,22 @@ static void hear(struct takeover_member *m)
         m->answers = agent_said(m->asked, &m->said, NULL);
 }
 
+/* The candidate sees in etcd that the lease is renewed no more. */
+static bool has_lapsed(const struct takeover *t)
+{
+    return t->me->said.other_seen_ms > failover_missed_ms(&t->ctx->service->failover);
+}
+
 /* The two that matter are waited for; of them the old one, which may be cut off, for a moment only. */
 static void ask_all(struct takeover *t)
 {
-    int64_t until = clock_boot_ms() + GRACE_MS;
+    int64_t began = clock_boot_ms(), until;
     for (size_t i = 0; i < t->member_count; i++)
         t->members[i].asked = agentlink_ask(t->link, t->members[i].site, "/v1/state", action_time(t->ctx, ASK_MS));
     while (!t->me->asked->over && agentlink_turn(t->link, TURN_MS))
         ;
+    hear(t->me);
+    until = began + (t->me->answers && has_lapsed(t) ? LAPSED_GRACE_MS : GRACE_MS);
     for (bool all = false; !all && clock_boot_ms() < until;) {
         all = true;
         for (size_t i = 0; i < t->member_count; i++)
@@ -126,8 +134,7 @@ static bool is_alive_in_etcd(struct takeover *t)
 {
     struct err err = {0};
     const struct epoch_lease *lease;
-    int64_t seen = t->me->said.other_seen_ms;
-    if (seen < 0 || seen > RENEWALS_MISSED * t->ctx->service->failover.renew_ms || !epoch_read(t->ctx, &t->epoch, &err))
+    if (t->me->said.other_seen_ms < 0 || has_lapsed(t) || !epoch_read(t->ctx, &t->epoch, &err))
         return false;
     lease = epoch_lease(&t->epoch, t->from->name);
     return same(t->epoch.site, t->from->name) && lease && lease->epoch == t->epoch.number && same(lease->pg, "primary");
@@ -315,7 +322,7 @@ static void fence_here(const struct takeover *t, int fd)
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     ctx.arena = arena;
     ctx.report = report_quiet();
-    bool ok = fence_by_others(&ctx, t->from, evidence, sizeof(evidence), &err);
+    bool ok = fence_by_others(&ctx, t->from, t->old && !t->old->answers, evidence, sizeof(evidence), &err);
     const char *text = ok ? evidence : err.message;
     (void)!write(fd, ok ? "+" : "-", 1);
     (void)!write(fd, text, MIN_OF(strlen(text), (size_t)PROOF_MAX - 1));
@@ -420,8 +427,9 @@ static void seek(struct wait *w)
     struct takeover *t = w->t;
     hear_stop(w);
     hear_others(w);
-    bool late = w->stop_heard || !w->stop || clock_boot_ms() - w->began_ms >= OTHERS_AFTER_MS;
-    if (w->has_others && !w->others.begun && !w->certified && late)
+    bool hopeless = w->stop_heard || !w->stop || !t->old->answers; /* it will say nothing, or nothing more */
+    bool late = clock_boot_ms() - w->began_ms >= OTHERS_AFTER_MS;
+    if (w->has_others && !w->others.begun && !w->certified && (hopeless || late))
         others_begin(t, &w->others);
 }
 

@@ -90,8 +90,10 @@ static void put_state(const struct agent *a, struct buf *out)
     json_object(&j);
     json_put_int(&j, "valid_ms", a->hold ? hold_valid_ms(a->hold) : 0);
     json_put_text(&j, "by", a->hold ? hold_by(a->hold) : "none");
-    if (a->hold)
+    if (a->hold) {
         json_put_int(&j, "other_seen_ms_ago", hold_other_seen_ms(a->hold));
+        json_put_int(&j, "looked_ms_ago", hold_looked_ms(a->hold));
+    }
     json_object_end(&j);
     json_put_int(&j, "timeline", g->timeline);
     json_put_text(&j, "lsn", g->lsn);

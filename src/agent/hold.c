@@ -56,7 +56,7 @@ struct hold {
     /* What this site did in which epoch, on disk before it does it. */
     int64_t wrote, certified;
     struct etcd_call *look;
-    int64_t looked_ms;
+    int64_t looked_ms, read_ms; /* when it was asked last, and when it last answered; 0: never */
     /* This site's lease. */
     struct lease_holder holder;
     bool holding, adopted;
@@ -436,6 +436,7 @@ static void on_looked(void *arg, enum etcd_outcome outcome, const struct etcd_an
     h->look = NULL;
     if (outcome != ETCD_ANSWERED || answer->result_count == 0)
         return;
+    h->read_ms = clock_boot_ms();
     const struct etcd_value *epoch = etcd_answer_value(answer, 0);
     if (epoch)
         take_epoch(h, epoch);
@@ -639,6 +640,11 @@ int64_t hold_certified(const struct hold *h)
 int64_t hold_other_seen_ms(const struct hold *h)
 {
     return lease_seen_ms(&h->waiter);
+}
+
+int64_t hold_looked_ms(const struct hold *h)
+{
+    return h->read_ms ? clock_boot_ms() - h->read_ms : -1;
 }
 
 /* ---- taking over ---- */

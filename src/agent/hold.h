@@ -38,6 +38,7 @@ int64_t hold_certified(const struct hold *hold); /* newest epoch in which it wil
 
 /* How long ago another site was first seen to have renewed its lease, no more than one has to wait for it; -1: none was seen to. */
 int64_t hold_other_seen_ms(const struct hold *hold);
+int64_t hold_looked_ms(const struct hold *hold); /* how long ago etcd was last read; -1: never */
 
 /* ---- taking over ---- */
 

@@ -107,6 +107,12 @@ int64_t failover_waits_ms(const struct failover_conf *failover)
     return failover->ttl_ms + (failover->ttl_ms * failover->drift + PERCENT - 1) / PERCENT + failover->guard_ms;
 }
 
+int64_t failover_missed_ms(const struct failover_conf *failover)
+{
+    enum { MISSED = 2 };
+    return MISSED * failover->renew_ms;
+}
+
 int failover_watchdog_s(const struct failover_conf *failover, int64_t answer_ms)
 {
     enum { LOOKS_MS = 100, MOST_S = 60 };

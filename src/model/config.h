@@ -392,6 +392,8 @@ bool site_lives_by_lease(const struct config *config, const struct service *serv
 int64_t failover_stops_within_ms(const struct failover_conf *failover);
 /* By the clock of whoever waits: so long after it first saw the last renewal, another site may be promoted. */
 int64_t failover_waits_ms(const struct failover_conf *failover);
+/* Renewals are missing, and not one of them late: so long without a newer one. */
+int64_t failover_missed_ms(const struct failover_conf *failover);
 /* What a watchdog counts, in the whole seconds that it knows: so many that it may still be fed when an answer came as late as may be, and
    bites within ttl of the last renewal. 0: ttl is too short for one. */
 int failover_watchdog_s(const struct failover_conf *failover, int64_t answer_ms);

@@ -5,12 +5,14 @@
 #include "io/http.h"
 #include "io/json.h"
 #include "observe/drivers.h"
+#include "observe/witness.h"
 
-enum { BODY_MOST = 64 * 1024, OK = 200 };
+enum { BODY_MOST = 64 * 1024, OK = 200, OVERDUE_MS = 250 };
 
 struct agent_check {
     struct check check; /* first */
     struct http_request *request;
+    struct witness *witness; /* while its answer is awaited */
     bool known;         /* serial is that of the newest answer; else the next is asked for at once */
     int64_t serial;
 };
@@ -93,6 +95,22 @@ static void unreached(struct agent_check *self, const char *why)
     check_report(&self->check, VERDICT_UNKNOWN, "the agent of site \"%s\" does not answer: %s; unreachable is not dead", self->check.site->name, why);
 }
 
+static void forget_run(struct agent_check *self)
+{
+    http_cancel(&self->request);
+    witness_stop(&self->witness);
+    self->known = false;
+}
+
+/* Seen from two sides, so it is more than silence. */
+static void on_lapse(void *arg, const struct site *by, int64_t unseen_ms)
+{
+    struct agent_check *self = arg;
+    forget_run(self);
+    check_report(&self->check, VERDICT_DOWN, "the agent of site \"%s\" does not answer, and the agent of site \"%s\" has seen no renewal of its lease for %s: its host is off, frozen or cut off",
+                 self->check.site->name, by->name, duration_say(self->check.arena, unseen_ms));
+}
+
 static void on_answer(void *arg, const struct http_response *response, const struct err *err)
 {
     struct agent_check *self = arg;
@@ -102,6 +120,7 @@ static void on_answer(void *arg, const struct http_response *response, const str
     enum meaning meaning;
     int64_t serial;
     self->request = NULL;
+    witness_stop(&self->witness);
     if (!response) {
         unreached(self, err->message);
         return;
@@ -147,15 +166,15 @@ static void start(struct check *check)
         .connect_ms = check->conf->timeout_ms + MS_SECOND,
         .max_body = BODY_MOST,
     };
-    if (!http_start(check->env->http, &spec, on_answer, self, &self->request, &err))
+    if (http_start(check->env->http, &spec, on_answer, self, &self->request, &err))
+        self->witness = witness_call(check, wait_ms + OVERDUE_MS, on_lapse, self);
+    else
         check_report(check, VERDICT_UNKNOWN, "%s", err.message);
 }
 
 static void cancel(struct check *check)
 {
-    struct agent_check *self = CONTAINER_OF(check, struct agent_check, check);
-    http_cancel(&self->request);
-    self->known = false;
+    forget_run(CONTAINER_OF(check, struct agent_check, check));
 }
 
 static bool way_may_be_lost(const struct check *check UNUSED)

@@ -28,8 +28,9 @@ struct fence_ops {
 
 extern const struct fence_ops *const fence_list[]; /* ended by NULL, tried in this order; one line each in fences.c */
 
-/* By those that rest neither on agents nor on etcd: stopped, and proven, as the action does it. ERR_CONFIG: there is none. */
-MUST_USE bool fence_by_others(const struct action_ctx *ctx, const struct site *site, char *evidence, size_t size, struct err *err);
+/* By those that rest neither on agents nor on etcd: stopped, and proven, as the action does it. ERR_CONFIG: there is none.
+   `silent`: nothing there answered a moment ago, so its database is waited for no longer than a moment, before and after. */
+MUST_USE bool fence_by_others(const struct action_ctx *ctx, const struct site *site, bool silent, char *evidence, size_t size, struct err *err);
 bool fence_has_others(const struct action_ctx *ctx, const struct site *site);
 
 /* ---- evidence that no fence brings itself ---- */

@@ -63,7 +63,7 @@ static void crashes(struct fake_server *server, int fd)
 
 struct scene {
     struct bench *b;
-    struct fake_server *server;
+    struct fake_server *server, *witness;
     struct check_conf *conf;
 };
 static struct scene s;
@@ -84,6 +84,7 @@ static int tear_down(void **state)
     (void)state;
     bench_close(&s.b);
     fake_server_free(&s.server);
+    fake_server_free(&s.witness);
     return 0;
 }
 
@@ -164,6 +165,44 @@ static void unreachable_is_not_dead(void **state)
     assert_result(bench_once(s.b), VERDICT_UNKNOWN, "which may be unreachable rather than ill");
 }
 
+#define SEEN(named, looked, unseen) \
+    "{\"serial\":1,\"site\":\"dr\",\"pg\":\"standby\",\"named\":\"" named "\",\"lease\":{\"looked_ms_ago\":" #looked ",\"other_seen_ms_ago\":" #unseen "}}"
+
+/* Two renewals of 500 ms may be missing without a meaning. */
+static void silence_that_another_sees_too_is_more_than_silence(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *witness; /* NULL: nobody else has an agent */
+        enum verdict_state verdict;
+        const char *words;
+    } rows[] = {
+        {SEEN("production", 100, 1001), VERDICT_DOWN, "does not answer, and the agent of site \"dr\" has seen no renewal of its lease for 1.0 s: its host is off, frozen or cut off"},
+        {SEEN("production", 100, 1000), VERDICT_UNKNOWN, "unreachable rather than ill"}, /* one may be late */
+        {SEEN("production", 500, 3000), VERDICT_UNKNOWN, "unreachable rather than ill"}, /* it does not read etcd either */
+        {SEEN("production", -1, 3000), VERDICT_UNKNOWN, "unreachable rather than ill"},
+        {SEEN("production", 100, -1), VERDICT_UNKNOWN, "unreachable rather than ill"}, /* there never was a lease */
+        {SEEN("dr", 100, 3000), VERDICT_UNKNOWN, "unreachable rather than ill"}, /* a standby's silence is nothing but that */
+        {"{}", VERDICT_UNKNOWN, "unreachable rather than ill"},
+        {"no JSON", VERDICT_UNKNOWN, "unreachable rather than ill"},
+        {NULL, VERDICT_UNKNOWN, "unreachable rather than ill"},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        set_up(NULL, NULL);
+        s.conf->timeout_ms = rows[i].verdict == VERDICT_DOWN ? 30 * MS_SECOND : 600;
+        s.b->service->failover.renew_ms = 500;
+        if (rows[i].witness) {
+            s.witness = fake_server_new(says_always, rows[i].witness);
+            s.b->service->sites.p[1].agent.url = arena_printf(s.b->arena, "http://%s:%d", s.witness->address, s.witness->port);
+        }
+        const struct result *r = bench_once(s.b);
+        assert_result(r, rows[i].verdict, rows[i].words);
+        assert_false(r->certain); /* the next look must say the same */
+        if (i + 1 < COUNT_OF(rows))
+            tear_down(state);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -171,6 +210,7 @@ int main(void)
         cmocka_unit_test_teardown(news_is_known_at_once, tear_down),
         cmocka_unit_test_teardown(one_that_lets_nobody_wait_is_not_asked_all_the_time, tear_down),
         cmocka_unit_test_teardown(unreachable_is_not_dead, tear_down),
+        cmocka_unit_test_teardown(silence_that_another_sees_too_is_more_than_silence, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
