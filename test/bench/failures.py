@@ -12,12 +12,12 @@ from typing import Callable
 MEASURE = pathlib.Path(__file__).resolve().parent / "failover" / "measure.py"
 # fault, settings, replication, target of the median in seconds
 WANTED = (("restart", "default", "async", 0.7), ("crash", "default", "async", 1.0), ("crash", "default", "sync", 1.0), ("cut", "default", "sync", 5.0),
-          ("cut", "default", "async", 5.0), ("cut", "tuned", "sync", 3.0), ("switchover", "default", "async", 1.0))
+          ("cut", "default", "async", 5.0), ("cut", "fenced", "sync", 3.0), ("cut", "tuned", "sync", 3.0), ("switchover", "default", "async", 1.0))
 
 
 def failover(build: pathlib.Path, say: Callable[[str, str, str, bool], None], rounds: int) -> None:
     for fault, settings, repl, target in WANTED:
-        words = ["--rounds", str(rounds), "--build", str(build)] + ["--tuned"] * (settings == "tuned") + ["--sync"] * (repl == "sync")
+        words = ["--rounds", str(rounds), "--build", str(build)] + ["--" + settings] * (settings != "default") + ["--sync"] * (repl == "sync")
         done = subprocess.run([sys.executable, str(MEASURE), fault, *words], capture_output=True, text=True, stdin=subprocess.DEVNULL)
         runs = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
         what = f"{fault}, {settings} settings, {repl}"

@@ -21,7 +21,7 @@ sys.path.insert(0, str(ROOT / "lab"))
 from drive import find_program, row_of  # noqa: E402
 from network import Machine, Network  # noqa: E402
 from procs import Proc, all_pids, command_line, identify, send, stat_fields, wait_until  # noqa: E402
-from pair import AGENT_PORT, ACCESS, SITES, bascule_yaml, postgresql_conf, primary_conninfo, write_playbook  # noqa: E402
+from pair import AGENT_PORT, ACCESS, SITES, bascule_yaml, postgresql_conf, primary_conninfo, write_playbooks  # noqa: E402
 from wire import Lost, NotPromised, Refused, Session  # noqa: E402
 
 BIN = Path("/usr/lib/postgresql/15/bin")
@@ -33,7 +33,7 @@ READY_S = 60
 
 class Cluster:
     def __init__(self, build: Path, folder: Path, *, sync: bool = False, failover: Optional[dict[str, str]] = None, restarts: int = 3,
-                 clocks: bool = False) -> None:
+                 clocks: bool = False, fenced: bool = False) -> None:
         self.program, self.folder, self.sync, self.clocks = find_program(build), folder, sync, clocks
         self.net = Network(folder, NUMBERS)
         self.running: dict[str, subprocess.Popen] = {}
@@ -41,12 +41,13 @@ class Cluster:
         (folder / "token").write_text("a secret of the members")
         os.chmod(folder / "token", 0o600)
         addresses = {name: machine.address for name, machine in self.net.machines.items()}
-        write_playbook(folder)
+        write_playbooks(folder)
         for name in (*DATA, "c1"):
             state = folder / name / "state"
             state.mkdir(mode=0o700)
             (state / "users").write_text("production\n")
-            (folder / name / "bascule.yaml").write_text(bascule_yaml(folder, state, addresses, sync=sync, failover=failover, restarts=restarts))
+            (folder / name / "bascule.yaml").write_text(bascule_yaml(folder, state, addresses, sync=sync, failover=failover, restarts=restarts,
+                                                                                      fenced=fenced))
 
     def __getitem__(self, name: str) -> Machine:
         return self.net[name]

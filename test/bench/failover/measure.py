@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """How long a client cannot write when the primary is lost, what it loses, and whether two servers ever took writes.
 
-    measure.py [FAULT ...] [--rounds N] [--tuned] [--sync] [--build DIR] [--keep]      one line of JSON a run
+    measure.py [FAULT ...] [--rounds N] [--tuned] [--sync] [--fenced] [--build DIR] [--keep]      one line of JSON a run
 """
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Callable, Optional
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from clients import Client, Verdict, judge, outage, promised_to, stored_rows  # noqa: E402
+from clients import Client, Promise, Verdict, judge, outage, promised_to, stored_rows  # noqa: E402
 from cluster import DATA, ROOT, SITES, Cluster  # noqa: E402
 from network import be_alone  # noqa: E402
 from procs import send, wait_until  # noqa: E402
@@ -88,22 +88,26 @@ def strike(cluster: Cluster, fault: str) -> tuple[float, Callable[[], None]]:
 
         return moment, wake
     moment = time.monotonic()
-    done = cluster.command("switchover", "dr")
+    done = cluster.command("switchover", "--to", "dr")
     if done.returncode:
         raise RuntimeError(f"bascule switchover: exit {done.returncode}\n{done.stdout}{done.stderr}")
     return moment, lambda: None
 
 
-def settled(watched: Watched, moment: float) -> bool:
+def silence_of(watched: Watched, fault: str, moment: float) -> Optional[tuple[float, Promise, Promise]]:
+    """What was ordered asks a lot before it begins; what is broken is broken at once."""
+    return outage(watched.client.promises, moment, LONGEST_S if fault == "switchover" else 1.0)
+
+
+def settled(watched: Watched, fault: str, moment: float) -> bool:
     """Promises again, for a while, after the silence; or none was."""
-    promises = watched.client.promises
-    newest, silence = watched.client.newest, outage(promises, moment)
+    newest, silence = watched.client.newest, silence_of(watched, fault, moment)
     return bool(newest and silence and newest.given - max(silence[2].given, moment) > AFTER_S)
 
 
-def one(build: Path, fault: str, *, sync: bool, tuned: bool, told: bool = False, keep: bool = False) -> dict:
+def one(build: Path, fault: str, *, sync: bool, tuned: bool, fenced: bool = False, told: bool = False, keep: bool = False) -> dict:
     folder = Path(tempfile.mkdtemp(prefix="bascule-failover."))
-    cluster = Cluster(build, folder, sync=sync, failover=TUNED if tuned else None)
+    cluster = Cluster(build, folder, sync=sync, failover=TUNED if tuned else None, fenced=fenced)
     watched: Optional[Watched] = None
     try:
         cluster.up()
@@ -116,10 +120,12 @@ def one(build: Path, fault: str, *, sync: bool, tuned: bool, told: bool = False,
             cluster.move("n2")
         came_back = True
         try:
-            wait_until("promises after the fault", LONGEST_S, lambda: settled(watched, moment))
+            wait_until("promises after the fault", LONGEST_S, lambda: settled(watched, fault, moment))
         except AssertionError:
             came_back = False
         heal()
+        if cluster.running["n1"].poll() is not None:
+            cluster.start("n1")  # its power is back
         time.sleep(AFTER_S)  # what does the old primary do when it may again?
         watched.stop()
         if fault in COUNTED:
@@ -127,10 +133,10 @@ def one(build: Path, fault: str, *, sync: bool, tuned: bool, told: bool = False,
                 wait_until("the loss to be counted", COUNTED_S, lambda: reported(cluster) is not None)
             except AssertionError:
                 pass
-        silence = outage(watched.client.promises, moment)
+        silence = silence_of(watched, fault, moment)
         primary, verdict = watched.judge()
         old = [p.given - moment for c in watched.all for p in c.promises if p.node == "n1" and p.timeline == 1]
-        return {"fault": fault, "settings": "tuned" if tuned else "default", "repl": "sync" if sync else "async",
+        return {"fault": fault, "settings": ("tuned" if tuned else "default") + ", fenced" * fenced, "repl": "sync" if sync else "async",
                 "outage": round(silence[0], 3) if came_back and silence else None, "from": silence[1].node if silence else "n1", "to": primary,
                 "promised": verdict.promised, "lost": len(verdict.lost), "in_doubt": watched.in_doubt, "reported": reported(cluster), "lost_by": verdict.lost_by_node, "two_writers": len(verdict.doubled),
                 "late": verdict.late, "two_writers_say": verdict.doubled[:2], "old_last": round(max(old), 2), "load": os.getloadavg()[0]}
@@ -168,6 +174,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--tuned", action="store_true")
     parser.add_argument("--sync", action="store_true")
+    parser.add_argument("--fenced", action="store_true", help="each machine has a power supply that can be told to switch it off")
     parser.add_argument("--told", action="store_true", help="the other site is told to take over at once, as a person would")
     parser.add_argument("--keep", action="store_true", help="leave folder and logs")
     parser.add_argument("--build", type=Path, default=ROOT / "build")
@@ -177,7 +184,8 @@ def main() -> int:
     rows = []
     for fault in options.faults or ORDINARY:
         for _ in range(options.rounds):
-            rows.append(one(options.build.resolve(), fault, sync=options.sync, tuned=options.tuned, told=options.told, keep=options.keep))
+            rows.append(one(options.build.resolve(), fault, sync=options.sync, tuned=options.tuned, fenced=options.fenced, told=options.told,
+                            keep=options.keep))
             print(json.dumps(rows[-1]), flush=True)
     print("\n" + table(rows), file=sys.stderr)
     return 1 if any(r["two_writers"] or (r["lost"] and r["repl"] == "sync") or is_wrong(r) for r in rows) else 0

@@ -34,7 +34,7 @@ services:
       - {{id: production.database, type: postgres, site: production, interval: {often}, timeout: {patience}, fall: 2, rise: 2, connect_timeout: {patience}, read_timeout: {patience}, write: false}}
       - {{id: dr.database, type: postgres, site: dr, interval: {often}, timeout: {patience}, fall: 2, rise: 2, connect_timeout: {patience}, read_timeout: {patience}, write: false}}
     traffic: {{driver: command, identify: {{path: /, json: site}}, show: [/usr/bin/cat, {state}/users], switch: [/bin/sh, {folder}/users.sh, {state}/users]}}
-    playbooks: [{folder}/lost.yaml]
+    playbooks: [{folder}/lost.yaml, {folder}/switchover.yaml]
     severities: [{{name: P1, rto: 15m, stages: [{{name: alert, after: 0s, notify: ops}}]}}]
 """
 SITE = """
@@ -42,6 +42,8 @@ SITE = """
         role: {role}
         agent: {{listen: "{address}:{port}", token: {{file: {folder}/token}}, restarts: {restarts}}}
         database: {{host: {address}, port: 5432, dbname: postgres, user: postgres, sslmode: disable, data_directory: {folder}/{node}/data}}"""
+FENCE = """
+        fences: [{{type: command, off: [/bin/sh, {folder}/power.sh, {node}, "off"], status: [/bin/sh, {folder}/power.sh, {node}, status]}}]"""
 
 # What bascule's own playbook primary-lost does, without an application and without a public address: the clients of a measurement ask both servers.
 PLAYBOOK = """
@@ -77,7 +79,24 @@ steps:
     budget: 1m
     then: {success: end, failure: fail, expiry: fail}
 """
+SWITCHOVER = """
+playbook: switchover
+title: {en: Planned switchover, fr: Bascule planifiée}
+severity: P1
+steps:
+  - id: switchover
+    title: {en: Switch over, fr: Basculer}
+    do: switchover standby
+    budget: 2m
+    then: {success: end, failure: fail, expiry: fail}
+"""
 USERS = 'echo "$2" >"$1"\n'
+# The power supply of a machine, which its network has no part in: it ends whatever runs there. It speaks as programs of fence-agents do.
+POWER = """case $2 in
+    off) ip netns pids "$1" | xargs -r kill -9 ;;
+    status) if [ -n "$(ip netns pids "$1")" ]; then echo Status: ON; exit 0; else echo Status: OFF; exit 2; fi ;;
+esac
+"""
 
 CONFIGURATION = """
 listen_addresses = '*'
@@ -93,9 +112,9 @@ ACCESS = "host all all {subnet}.0/24 trust\nhost replication all {subnet}.0/24 t
 
 
 def bascule_yaml(folder: Path, state: Path, addresses: dict[str, str], *, sync: bool = False, failover: dict[str, str] | None = None,
-                 restarts: int = 3) -> str:
+                 restarts: int = 3, fenced: bool = False) -> str:
     """`addresses`: of the machines, by name; those that begin with e are etcd's."""
-    sites = "".join(SITE.format(name=name, role=name, node=node, address=addresses[node], port=AGENT_PORT, folder=folder, restarts=restarts) for node, name in SITES.items())
+    sites = "".join((SITE + FENCE * fenced).format(name=name, role=name, node=node, address=addresses[node], port=AGENT_PORT, folder=folder, restarts=restarts) for node, name in SITES.items())
     etcd = ", ".join(f'"http://{address}:2379"' for node, address in addresses.items() if node.startswith("e"))
     tuned = (failover or {}).get("ttl") == TUNED["ttl"]
     words = {"cool_down": "0s", **(failover or {})}  # one run is one failover, but a soak has many
@@ -103,9 +122,11 @@ def bascule_yaml(folder: Path, state: Path, addresses: dict[str, str], *, sync: 
                        controller=addresses["c1"], timeout="300ms" if tuned else "700ms", folder=folder, often="200ms" if tuned else "500ms", patience="400ms" if tuned else "1s")
 
 
-def write_playbook(folder: Path) -> None:
+def write_playbooks(folder: Path) -> None:
     (folder / "lost.yaml").write_text(PLAYBOOK)
+    (folder / "switchover.yaml").write_text(SWITCHOVER)
     (folder / "users.sh").write_text(USERS)
+    (folder / "power.sh").write_text(POWER)
 
 
 def postgresql_conf(node: str, folder: Path) -> str:
@@ -132,7 +153,7 @@ def main() -> None:
     elif options.server:
         print(postgresql_conf(options.server, options.folder), end="")
     else:
-        write_playbook(options.folder)
+        write_playbooks(options.folder)
         options.state.mkdir(mode=0o700, exist_ok=True)
         (options.state / "users").write_text("production\n")
         addresses = dict(word.split("=", 1) for word in options.machines)
