@@ -334,6 +334,33 @@ static void the_budget_of_the_month_counts_other_incidents(void **state)
     assert_contains(buf_text(&out), "30 days to its end | 26.6 %, by 2 incident(s) lasting 11 min 31 s in all");
 }
 
+/* An estimate until it is counted, also after the end of the incident; and what cannot be counted is not nothing. */
+static void what_a_promotion_lost_is_told_as_it_is_known(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        const char *name, *value, *en, *fr;
+        int64_t transactions;
+    } steps[] = {
+        {"promote.parted", "production 1 0/3000148", "an estimate of the promotion, until its log is read: 0 bytes are lost", "estimation faite à la promotion", -1},
+        {"loss.unknown", "its log was not read", "is **unknown**, and cannot be counted any more: its log was not read", "est **inconnu**", -1},
+        {"loss.transactions", "43", "is **unknown**", "est **inconnu**", 43},
+        {"loss.bytes", "8192", "counted in its own log: **43 transactions**, 8192 bytes", "**43 transactions**, 8192 octets", 43},
+    };
+    played(f);
+    script_row(f, 9 * MS_HOUR, (struct record){.kind = EVENT_FACT, .incident = 1, .subject = "promote.loss", .who = "1.promote.4", .text = "0 bytes are lost of what was known"});
+    for (size_t i = 0; i < COUNT_OF(steps); i++) {
+        struct err err = {0};
+        SCOPED(buf_done) struct buf en = {.max = OUT_MAX}, fr = {.max = OUT_MAX};
+        script_row(f, 9 * MS_HOUR, (struct record){.kind = EVENT_FACT, .incident = 1, .subject = steps[i].name, .who = "upkeep.loss-akig.1", .text = steps[i].value});
+        assert_true(story_report(f->journal, script_config(f->arena), 1, LANGUAGE_EN, &en, &err));
+        assert_true(story_report(f->journal, script_config(f->arena), 1, LANGUAGE_FR, &fr, &err));
+        assert_contains(buf_text(&en), steps[i].en);
+        assert_contains(buf_text(&fr), steps[i].fr);
+        assert_int_equal(read_story(f, 1).lost_transactions, steps[i].transactions);
+    }
+}
+
 static void the_json_is_json(void **state)
 {
     struct fixture *f = *state;
@@ -375,6 +402,7 @@ int main(void)
         TEST(a_report_of_an_open_incident_says_unknown),
         TEST(every_citation_leads_to_a_row),
         TEST(the_budget_of_the_month_counts_other_incidents),
+        TEST(what_a_promotion_lost_is_told_as_it_is_known),
         TEST(the_json_is_json),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
