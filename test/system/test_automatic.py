@@ -74,7 +74,7 @@ def test_a_host_that_is_cut_off_ends_its_primary_and_the_lease_proves_it(make_ba
     faults.uncut(lab)
     wait_until("its agent to hear of the epoch", 30, lambda: agent_state(lab.state, "production")["epoch"] == 2)
     assert not lab.postmaster("production") and agent_state(lab.state, "production")["pg"] == "quarantined"
-    told = bascule.await_row(60, "fact", subject="loss.transactions")
+    told = bascule.await_row(120, "fact", subject="loss.transactions")
     assert told["incident"] == 1 and int(told["text"]) >= counted.lost_by_site.get("production", 0), "though the incident is over"
     report = bascule.ok("incident", "report", "1")
     assert f"counted in its own log: **{told['text']} transactions**" in report and "an estimate of the promotion" not in report

@@ -246,6 +246,9 @@ def test_what_an_isolated_primary_promised_until_its_end_is_counted_too(pair: St
     pair.config.write_text(pair.config.read_text().replace("dbname: postgres, user: postgres", "dbname: postgres, user: watcher"))
     wait_until("the role to arrive", 30, lambda: pair.two.sql("select to_regrole('watcher') is not null") == "t")
     session, first = Session(pair.one), First(pair.two)
+    stop_receiving(pair)  # else what it wrote may still arrive, from the buffers between the two
+    before = len(session.promised)
+    wait_until("promises that arrive nowhere", 30, lambda: len(session.promised) > before + 20)
     assert pair.one.process
     pair.one.process.send_signal(signal.SIGSTOP)
     out = pair.ok("promote", "dr")
