@@ -36,6 +36,7 @@ bool epoch_parse(struct str text, struct epoch *ret, struct err *err)
         *e.by = 0;
     if (!json_integer(json_get(body, "wall_ms"), &e.wall_ms))
         e.wall_ms = 0;
+    e.told = lsn_parse(str_of(json_string(json_get(body, "told"))), &e.told_lsn);
     *ret = e;
     return true;
 }
@@ -134,29 +135,32 @@ bool epoch_read(const struct action_ctx *ctx, struct epoch *ret, struct err *err
 }
 
 /* Unlike any other, so that one whose answer was lost is known again. */
-static const char *next_text(const struct action_ctx *ctx, const struct epoch *seen, const char *site, const char *by)
+static const char *text_of(const struct action_ctx *ctx, const struct epoch *e)
 {
     SCOPED(buf_done) struct buf out = {.max = TEXT_MAX};
     struct jsonout j = jsonout(&out);
     json_object(&j);
-    json_put_int(&j, "epoch", seen->number + 1);
-    json_put_text(&j, "site", site);
-    json_put_text(&j, "from", seen->site);
-    json_put_text(&j, "by", by);
+    json_put_int(&j, "epoch", e->number);
+    json_put_text(&j, "site", e->site);
+    json_put_text(&j, "from", e->from);
+    if (e->told)
+        json_put_text(&j, "told", lsn_print(ctx->arena, e->told_lsn));
+    json_put_text(&j, "by", e->by);
     json_put_int(&j, "wall_ms", clock_wall_ms());
     json_object_end(&j);
     return arena_strdup(ctx->arena, buf_text(&out));
 }
 
-bool epoch_move(const struct action_ctx *ctx, const struct epoch *seen, const char *site, struct epoch *ret, bool *ret_moved, struct err *err)
+/* Only when nobody has written it since `seen` was read. */
+static bool write_next(const struct action_ctx *ctx, const struct epoch *seen, struct epoch *next, struct epoch *ret, bool *ret_ours, struct err *err)
 {
     SCOPED(etcd_close) struct etcd *etcd = NULL;
     struct keys keys = keys_of(ctx);
     char boot[64];
     clock_boot_id(boot, sizeof(boot));
-    const char *by = arena_printf(ctx->arena, "%s, run %s, %.8s-%" PRId64, same(ctx->run, "manual") ? "a person" : "a controller", ctx->run ? ctx->run : "manual", boot, clock_boot_ms());
+    snprintf(next->by, sizeof(next->by), "%s, run %s, %.8s-%" PRId64, same(ctx->run, "manual") ? "a person" : "a controller", ctx->run ? ctx->run : "manual", boot, clock_boot_ms());
     struct etcd_compare unchanged = {.key = keys.epoch, .what = ETCD_MOD_REVISION, .number = seen->revision};
-    struct etcd_op put = {.kind = ETCD_PUT, .key = keys.epoch, .value = str_of(next_text(ctx, seen, site, by))};
+    struct etcd_op put = {.kind = ETCD_PUT, .key = keys.epoch, .value = str_of(text_of(ctx, next))};
     struct etcd_request request = {.kind = ETCD_TXN, .compares = &unchanged, .compare_count = 1, .ops = &put, .op_count = 1};
     if (!open_etcd(ctx, &etcd, err))
         return false;
@@ -171,9 +175,25 @@ bool epoch_move(const struct action_ctx *ctx, const struct epoch *seen, const ch
         /* Whatever it said, what stands there now counts: an answer may be lost, and a change arrive a moment later. */
         if (!read_with(etcd, ctx, ret, err))
             continue;
-        *ret_moved = same(ret->by, by);
-        if (*ret_moved || ret->revision != seen->revision)
+        *ret_ours = same(ret->by, next->by);
+        if (*ret_ours || ret->revision != seen->revision)
             return true;
     }
     return err->code ? false : err_set(err, ERR_UNAVAILABLE, "etcd does not move the epoch");
+}
+
+bool epoch_move(const struct action_ctx *ctx, const struct epoch *seen, const char *site, const uint64_t *told, struct epoch *ret, bool *ret_moved, struct err *err)
+{
+    struct epoch next = {.number = seen->number + 1, .told = told != NULL, .told_lsn = told ? *told : 0};
+    COPY_TO(next.site, site);
+    COPY_TO(next.from, seen->site);
+    return write_next(ctx, seen, &next, ret, ret_moved, err);
+}
+
+bool epoch_tell(const struct action_ctx *ctx, const struct epoch *seen, uint64_t told, struct epoch *ret, bool *ret_told, struct err *err)
+{
+    struct epoch next = {.number = seen->number, .told = true, .told_lsn = told};
+    COPY_TO(next.site, seen->site);
+    COPY_TO(next.from, seen->from);
+    return write_next(ctx, seen, &next, ret, ret_told, err);
 }

@@ -16,6 +16,8 @@ struct epoch {
     char site[EPOCH_NAME_SIZE];     /* that may write */
     char from[EPOCH_NAME_SIZE];     /* that the epoch before named; "": not known */
     char by[256];
+    bool told;                      /* this tells it to take over: all that a promotion looks at before was looked at, and it had received */
+    uint64_t told_lsn;              /* up to here; 0: it is not asked for */
     int64_t wall_ms;
     struct epoch_lease leases[EPOCH_LEASES_MAX];
     size_t lease_count;
@@ -23,9 +25,12 @@ struct epoch {
 
 /* ERR_UNAVAILABLE: etcd does not answer, so nobody can be promoted and nothing is known. */
 MUST_USE bool epoch_read(const struct action_ctx *ctx, struct epoch *ret, struct err *err);
-/* Names `site` from now on, in the next number. When somebody else was first, `ret` is what they wrote, *ret_moved is false, and nothing
+/* Names `site` from now on, in the next number. With `told`, what it has received (0: that does not matter), its agent takes over by that alone, whatever
+   becomes of us. When somebody else was first, `ret` is what they wrote, *ret_moved is false, and nothing
    was changed; also when they named the same site. An answer that was lost is found out by reading again. */
-MUST_USE bool epoch_move(const struct action_ctx *ctx, const struct epoch *seen, const char *site, struct epoch *ret, bool *ret_moved, struct err *err);
+MUST_USE bool epoch_move(const struct action_ctx *ctx, const struct epoch *seen, const char *site, const uint64_t *told, struct epoch *ret, bool *ret_moved, struct err *err);
+/* The same number, written anew, to tell the site that it names. */
+MUST_USE bool epoch_tell(const struct action_ctx *ctx, const struct epoch *seen, uint64_t told, struct epoch *ret, bool *ret_told, struct err *err);
 const struct epoch_lease *epoch_lease(const struct epoch *epoch, const char *site); /* NULL: it never had one */
 /* Would a certificate that `from` was stopped count for the epoch that follows this one? Only when it had begun to write in this one:
    whoever had not was waiting for another still. A person and a fence that cuts the power do not know; this does. */

@@ -274,14 +274,18 @@ bool takeover_lost(struct takeover *t, int64_t timeline, uint64_t fork, struct p
 
 /* ---- the epoch ---- */
 
+/* All that may speak against it was looked at before. From here on the candidate's agent goes on by itself, should we end: the epoch tells it.
+   A fence moved it without telling anybody. */
 static bool move(struct takeover *t, struct err *err)
 {
     struct epoch seen = t->epoch;
+    uint64_t told = is_standby(t->me) ? received_of(t->me) : 0;
     bool mine = false;
-    if (t->moved)
+    if (t->moved && seen.told)
         return true;
-    report_fact(t->ctx->report, "promote.revoking", "epoch %" PRId64 " of site \"%s\"", seen.number, seen.site);
-    if (!epoch_move(t->ctx, &seen, t->to->name, &t->epoch, &mine, err))
+    if (!t->moved)
+        report_fact(t->ctx->report, "promote.revoking", "epoch %" PRId64 " of site \"%s\"", seen.number, seen.site);
+    if (!(t->moved ? epoch_tell(t->ctx, &seen, told, &t->epoch, &mine, err) : epoch_move(t->ctx, &seen, t->to->name, &told, &t->epoch, &mine, err)))
         return false;
     if (!same(t->epoch.site, t->to->name))
         return err_set(err, ERR_REFUSED, "epoch %" PRId64 " names site \"%s\" by now, by %s", t->epoch.number, t->epoch.site, t->epoch.by);

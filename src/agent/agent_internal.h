@@ -156,6 +156,7 @@ void lost_end(struct agent *a);
 MUST_USE bool promotion_mark(struct agent *a, int64_t epoch, struct err *err);
 void promotion_unmark(struct agent *a); /* PostgreSQL has ended, or is a primary that everybody can see */
 void promotion_go(struct agent *a); /* tells it, and again when that failed */
+void promotion_settle(struct agent *a, bool commits); /* it is a primary, and that tried to commit */
 void promotion_end(struct agent *a);
 const char *promotion_phase(const struct agent *a); /* "none", "waiting", "lease", "promoting", "done" */
 

@@ -119,6 +119,8 @@ static void on_probed(void *arg, const struct pgprobe_outcome *o, size_t count)
         missed(a, AGENT_STALLED, "commits nothing", &o[WRITE].err);
     else
         well(a);
+    if (g->read_ok && !g->recovery && count > WRITE)
+        promotion_settle(a, g->write_ok);
     next_probe(a);
 }
 

@@ -12,6 +12,7 @@
 #include "io/etcd.h"
 #include "io/json.h"
 #include "io/signature.h"
+#include "io/standing.h"
 #include "sys/clock.h"
 #include "sys/file.h"
 #include "sys/log.h"
@@ -53,6 +54,10 @@ struct hold {
     /* What is known of the epoch. */
     int64_t epoch, epoch_revision; /* revision 0: etcd has not told it to this process yet */
     char named[HOLD_NAME_SIZE], from[HOLD_NAME_SIZE]; /* by the newest word of etcd: the site that the epoch before named */
+    bool tells;               /* the epoch itself tells the site that it names to take over, */
+    uint64_t told_lsn;        /* which had received so much */
+    int64_t declined;         /* epoch that told this site in vain, and that is said */
+    bool alone;               /* nobody else has told it, and it has not committed yet */
     /* What this site did in which epoch, on disk before it does it. */
     int64_t wrote, certified;
     struct etcd_call *look;
@@ -81,6 +86,7 @@ struct hold {
 };
 
 static void consider(struct hold *h);
+static void take_over_as_named(struct hold *h, const struct etcd_result *leases);
 
 static bool names_us(const struct hold *h)
 {
@@ -225,6 +231,7 @@ static void learn(struct hold *h, int64_t epoch, const char *named, int64_t revi
         return;
     log_line(LOG_INFO, "epoch %" PRId64 " names site \"%s\"", epoch, named);
     h->epoch = epoch;
+    h->tells = h->alone = false;
     COPY_TO(h->named, named);
     if (!write_named(h, &err))
         log_err(LOG_WARNING, &err);
@@ -291,8 +298,10 @@ static void take_epoch(struct hold *h, const struct etcd_value *v)
         return;
     }
     learn(h, epoch, site, v->mod_revision);
-    if (epoch == h->epoch)
-        COPY_TO(h->from, json_string(json_get(body, "from")) ? json_string(json_get(body, "from")) : "");
+    if (epoch != h->epoch || v->mod_revision != h->epoch_revision)
+        return; /* a newer one is known */
+    COPY_TO(h->from, json_string(json_get(body, "from")) ? json_string(json_get(body, "from")) : "");
+    h->tells = lsn_parse(str_of(json_string(json_get(body, "told"))), &h->told_lsn);
 }
 
 static void on_renewed(void *arg, enum etcd_outcome outcome, const struct etcd_answer *answer, const struct err *err UNUSED)
@@ -442,6 +451,8 @@ static void on_looked(void *arg, enum etcd_outcome outcome, const struct etcd_an
         take_epoch(h, epoch);
     if (answer->result_count > 1)
         take_leases(h, &answer->results[1]);
+    if (answer->result_count > 1 && epoch && epoch->mod_revision == h->epoch_revision)
+        take_over_as_named(h, &answer->results[1]);
     consider(h);
 }
 
@@ -680,16 +691,10 @@ static struct others read_others(const struct hold *h, const struct etcd_result 
     return o;
 }
 
-/* What etcd says in one answer: the epoch, and the newest renewals that it left. */
-static bool begin_taking_over(struct hold *h, const struct etcd_answer *answer, struct err *err)
+/* `leases` are the newest renewals that the epoch left, as etcd told them together with it. */
+static bool intend(struct hold *h, const struct etcd_result *leases, struct err *err)
 {
-    const struct etcd_value *value = etcd_answer_value(answer, 0);
-    if (!value || answer->result_count < 2)
-        return err_set(err, ERR_REFUSED, "there is no epoch in etcd");
-    take_epoch(h, value);
-    if (h->epoch != h->told.epoch || !names_us(h))
-        return err_set(err, ERR_REFUSED, "epoch %" PRId64 " names site \"%s\"", h->epoch, h->named);
-    struct others o = read_others(h, &answer->results[1]);
+    struct others o = read_others(h, leases);
     if (h->certified >= h->epoch)
         return err_set(err, ERR_REFUSED, "this site has given its word that it does not write in epoch %" PRId64 " again", h->epoch);
     /* Data that does not follow anybody is the newest only when nobody else held a lease since it was written. */
@@ -702,6 +707,48 @@ static bool begin_taking_over(struct hold *h, const struct etcd_answer *answer, 
         lease_revoked(&h->waiter, clock_boot_ms(), o.revision, o.revision ? o.armed : h->waiter.armed);
         log_line(LOG_INFO, "told to take over epoch=%" PRId64 " from=%s", h->epoch, h->from);
     }
+    return true;
+}
+
+/* A standby that was made anew from something older would lose what nobody has weighed. */
+static bool has_received(const struct hold *h, uint64_t wanted)
+{
+    const struct gauge *g = &h->agent->gauge;
+    uint64_t received = 0, replayed = 0;
+    if (!wanted)
+        return true;
+    bool known = lsn_parse(str_of(g->received), &received);
+    known = lsn_parse(str_of(g->replayed), &replayed) || known;
+    return known && MAX_OF(received, replayed) >= wanted;
+}
+
+/* Whoever moved the epoch had looked at all that may speak against it before, and may have ended before it could tell us. So the epoch
+   does: what is left to wait for, a certificate apart, is counted here anyway. */
+static void take_over_as_named(struct hold *h, const struct etcd_result *leases)
+{
+    struct err err = {0};
+    if (!h->tells || !names_us(h) || h->wrote == h->epoch || h->intent == h->epoch || h->declined == h->epoch || !has_received(h, h->told_lsn))
+        return;
+    if (!intend(h, leases, &err)) {
+        h->declined = h->epoch;
+        log_err(LOG_WARNING, &err);
+    }
+    h->alone = h->intent == h->epoch;
+    agent_told(h->agent);
+}
+
+/* What etcd says in one answer: the epoch, and the newest renewals that it left. */
+static bool begin_taking_over(struct hold *h, const struct etcd_answer *answer, struct err *err)
+{
+    const struct etcd_value *value = etcd_answer_value(answer, 0);
+    if (!value || answer->result_count < 2)
+        return err_set(err, ERR_REFUSED, "there is no epoch in etcd");
+    take_epoch(h, value);
+    if (h->epoch != h->told.epoch || !names_us(h))
+        return err_set(err, ERR_REFUSED, "epoch %" PRId64 " names site \"%s\"", h->epoch, h->named);
+    if (!intend(h, &answer->results[1], err))
+        return false;
+    h->alone = false;
     for (size_t i = 0; i < h->told.count; i++) {
         const struct hold_certificate *c = &h->told.certificates[i];
         bool counts = c->epoch == h->epoch - 1 && same(c->site, h->from);
@@ -750,6 +797,16 @@ int64_t hold_intent(const struct hold *h, int64_t *ret_in_ms)
 {
     *ret_in_ms = h->intent ? lease_promote_in_ms(&h->waiter) : TIME_NEVER;
     return h->intent;
+}
+
+bool hold_is_alone(const struct hold *h)
+{
+    return h->alone && h->wrote == h->epoch;
+}
+
+void hold_settled(struct hold *h)
+{
+    h->alone = false;
 }
 
 bool hold_certify(struct hold *h, int64_t *ret_epoch, struct err *err)

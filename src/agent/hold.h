@@ -49,6 +49,9 @@ typedef void hold_told_fn(void *arg, const struct err *err);
 MUST_USE bool hold_take_over(struct hold *hold, int64_t epoch, const struct hold_certificate *certificates, size_t count, hold_told_fn *told, void *arg, struct err *err);
 /* Epoch that it was told to begin to write in; 0: none. `ret_in_ms`: at the earliest, TIME_NEVER: not without a certificate. */
 int64_t hold_intent(const struct hold *hold, int64_t *ret_in_ms);
+/* It took over by the word of the epoch: nobody has told it, so nobody looks to its first commits, until it is settled. */
+bool hold_is_alone(const struct hold *hold);
+void hold_settled(struct hold *hold);
 /* PostgreSQL has ended, and proof of it is about to be given: this site never writes again in the newest epoch in which it may have.
    That epoch, 0 when there is none. */
 MUST_USE bool hold_certify(struct hold *hold, int64_t *ret_epoch, struct err *err);

@@ -74,6 +74,36 @@ void promotion_go(struct agent *a)
     pgprobe_start(a->loop, a->dns, &a->promotion_spec, on_ordered, a, &a->promotion);
 }
 
+static void on_settled(void *arg, const struct pgprobe_outcome *o, size_t count)
+{
+    struct agent *a = arg;
+    const struct pgprobe_outcome *last = &o[count - 1];
+    a->promotion = NULL;
+    if (last->ok && !o[count - 2].skipped)
+        log_line(LOG_WARNING, "synchronous_standby_names is empty now: nobody is there to answer");
+    if (!last->ok && !same(a->promote_why, last->err.message))
+        log_err(LOG_WARNING, &last->err);
+    COPY_TO(a->promote_why, last->ok ? "" : last->err.message);
+}
+
+/* Its first commits wait for a standby that is the old primary, or nobody. Who told it to take over sees to that; where nobody is left who did, we do. */
+void promotion_settle(struct agent *a, bool commits)
+{
+    static const struct pgprobe_step steps[] = {
+        {.name = "synchronous standbys", .timeout_ms = ORDER_MS,
+         .sql = "select case when pg_catalog.current_setting('synchronous_standby_names') = '' or exists "
+                "(select from pg_catalog.pg_stat_replication where sync_state in ('sync', 'quorum')) then 'skip' else 'none' end"},
+        {.name = "setting", .sql = "alter system set synchronous_standby_names = ''", .timeout_ms = ORDER_MS, .skip_when = "skip"},
+        {.name = "reload", .sql = "select pg_catalog.pg_reload_conf()::text", .timeout_ms = ORDER_MS},
+    };
+    if (commits && a->hold)
+        hold_settled(a->hold);
+    if (a->promotion || !a->hold || !hold_is_alone(a->hold))
+        return;
+    a->promotion_spec = (struct pgprobe_spec){.target = &a->spec->site->database.at, .connect_timeout_ms = CONNECT_MS, .steps = steps, .step_count = COUNT_OF(steps)};
+    pgprobe_start(a->loop, a->dns, &a->promotion_spec, on_settled, a, &a->promotion);
+}
+
 const char *promotion_phase(const struct agent *a)
 {
     int64_t in_ms, epoch = a->hold ? hold_intent(a->hold, &in_ms) : 0;

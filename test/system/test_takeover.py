@@ -2,6 +2,7 @@
 Everywhere the same must hold: the last promise of the old primary came before the first of the new one."""
 from __future__ import annotations
 
+import base64
 import json
 import os
 import pwd
@@ -10,6 +11,8 @@ import signal
 import subprocess
 import threading
 import time
+import urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Iterator
 
@@ -17,7 +20,7 @@ import pytest
 
 from procs import wait_until
 from test_agent import BIN, Agent
-from test_lease import CONFIGURATION, Pair
+from test_lease import CONFIGURATION, Pair, lease_by
 
 WAIT_S = 3.23  # ttl, drift and guard
 REPLICATION = "    replication: {user: postgres, max_loss: 16}\n    sites:\n"
@@ -351,6 +354,84 @@ def test_one_that_is_killed_on_its_way_is_finished_by_the_next(pair: Streaming) 
     pair.ok("promote", "dr")
     pair.took_over()
     assert session.over() < first.commit()
+
+
+class Between:
+    """Stands between a command and etcd, and kills the command in the moment in which etcd has written an epoch: it never hears of it, and tells nobody."""
+
+    def __init__(self, pair: Streaming) -> None:
+        self.etcd = f"http://{pair.etcd.address}:2379"
+        self.command: subprocess.Popen | None = None
+        self.key = base64.b64encode(b"/bascule/akig/epoch").decode()
+        between = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                with urllib.request.urlopen(urllib.request.Request(between.etcd + self.path, data=body), timeout=10) as answer:
+                    said = answer.read()
+                if between.moves(body) and json.loads(said).get("succeeded") and between.command:
+                    between.command.kill()
+                    between.command.wait(30)
+                    return
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(said)))
+                self.end_headers()
+                self.wfile.write(said)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        text = pair.config.read_text()
+        assert self.etcd in text
+        pair.config.write_text(text.replace(self.etcd, f"http://127.0.0.1:{self.server.server_address[1]}"))
+
+    def moves(self, body: bytes) -> bool:
+        puts = [op.get("request_put", {}) for op in json.loads(body).get("success", [])]
+        return any(put.get("key") == self.key for put in puts)
+
+    def killed(self, command: list[str]) -> bool:
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as self.command:
+            return self.command.wait(60) == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("before", ["nothing", "fence", "sync"])
+def test_one_that_is_killed_as_the_epoch_moves_is_finished_by_the_agent(pair: Streaming, before: str) -> None:
+    """Nobody tells the candidate's agent, and nobody runs anything again: the epoch tells it. A fence moves the epoch too, and tells nobody."""
+    pair.run(sync=before == "sync")
+    session, first = Session(pair.one), First(pair.two)
+    assert pair.one.process
+    pair.one.process.send_signal(signal.SIGSTOP)
+    if before == "fence":
+        pair.ok("fence", "production")
+        assert "told" not in pair.epoch() and pair.two.state()["takeover"]["epoch"] == 0 and pair.two.sql("select pg_is_in_recovery()") == "t"
+    between = Between(pair)
+    assert between.killed(pair.command("promote", "dr"))
+    began = time.monotonic()
+    assert pair.epoch()["epoch"] == 2 and "told" in pair.epoch()
+    assert session.over() < first.commit(), "two wrote at the same time"
+    print(f"after {before}: first commit {first.commit() - began:.2f} s after the command was killed")
+    pair.took_over()
+    if before == "sync":
+        assert pair.two.sql("show synchronous_standby_names") == "", "nobody is there to wait for"
+        stored = {int(n) for n in pair.two.sql("select n from by_session").split()}
+        assert [n for n, _ in session.promised if n not in stored] == []
+
+
+def test_an_epoch_tells_nobody_who_has_less_than_was_weighed(pair: Streaming) -> None:
+    pair.run()
+    session, first = Session(pair.one), First(pair.two)
+    epoch = {"epoch": 2, "site": "dr", "from": "production", "by": "a test"}
+    pair.etcd.ask("kv/put", key="/bascule/akig/epoch", value=json.dumps({**epoch, "told": "FF/0"}))
+    wait_until("its agent to hold a lease in that epoch", 30, lambda: pair.two.state()["epoch"] == 2 and lease_by(pair.two, "etcd"))
+    held = pair.etcd.get("/bascule/akig/lease/dr")["serial"]
+    wait_until("it to have renewed that for longer than it has to wait", 60, lambda: pair.etcd.get("/bascule/akig/lease/dr")["serial"] > held + 8)
+    assert pair.two.state()["takeover"]["epoch"] == 0 and pair.two.sql("select pg_is_in_recovery()") == "t"
+    pair.etcd.ask("kv/put", key="/bascule/akig/epoch", value=json.dumps({**epoch, "told": "0/1"}))
+    assert session.over() < first.commit()
+    pair.took_over()
 
 
 def test_an_agent_that_dies_on_its_way_is_told_again(pair: Streaming) -> None:

@@ -82,7 +82,7 @@ static bool stop(const struct action_ctx *ctx, const struct site *site, char *ev
         return err_set(err, ERR_UNAVAILABLE, "site \"%s\" has no lease after which it surely ends", site->name);
     if (same(e.site, site->name)) {
         report_fact(ctx->report, "fence.epoch", "moving epoch %" PRId64 " from \"%s\" to \"%s\"", e.number, site->name, to->name);
-        if (!epoch_move(ctx, &e, to->name, &e, &moved, err))
+        if (!epoch_move(ctx, &e, to->name, NULL, &e, &moved, err))
             return false;
     }
     if (same(e.site, site->name))

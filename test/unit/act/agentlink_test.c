@@ -213,7 +213,9 @@ static void an_epoch_is_read_or_refused(void **state)
     assert_true(epoch_parse(STR("{\"epoch\":7,\"site\":\"dr\",\"from\":\"production\",\"by\":\"ana\",\"wall_ms\":5}"), &e, &err));
     assert_true(e.number == 7 && same(e.site, "dr") && same(e.from, "production") && same(e.by, "ana") && e.wall_ms == 5);
     assert_true(epoch_parse(STR("{\"epoch\":1,\"site\":\"production\"}"), &e, &err));
-    assert_true(!*e.from && !*e.by);
+    assert_true(!*e.from && !*e.by && !e.told);
+    assert_true(epoch_parse(STR("{\"epoch\":2,\"site\":\"dr\",\"told\":\"1/A0\"}"), &e, &err) && e.told && e.told_lsn == 0x1000000A0);
+    assert_true(epoch_parse(STR("{\"epoch\":2,\"site\":\"dr\",\"told\":true}"), &e, &err) && !e.told); /* what is not understood tells nobody */
     for (size_t i = 0; i < COUNT_OF(bad); i++)
         if (epoch_parse(str_of(bad[i]), &e, &err))
             fail_msg("read: %s", bad[i]);
