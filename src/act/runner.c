@@ -479,13 +479,6 @@ void runner_cancel(struct runner *r, const char *name)
         begin_stop(run, CANCELLED);
 }
 
-void runner_cancel_all(struct runner *r)
-{
-    for (size_t i = 0; i < r->n; i++)
-        if (r->runs[i]->stopping == GOES_ON)
-            begin_stop(r->runs[i], CANCELLED);
-}
-
 void runner_remove(struct runner *r, const char *name)
 {
     SCOPED(arena_close) struct arena *a = arena_open();

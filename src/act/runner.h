@@ -33,5 +33,4 @@ MUST_USE bool runner_put_aside(struct runner *runner, const char *run, struct er
 /* Removes what an ended run left in `run_dir`; nothing happens while it runs. */
 void runner_remove(struct runner *runner, const char *run);
 void runner_cancel(struct runner *runner, const char *run); /* TERM to its process group, KILL in 2 s; `ended` follows */
-void runner_cancel_all(struct runner *runner);
 size_t runner_running(const struct runner *runner);

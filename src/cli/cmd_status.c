@@ -3,6 +3,7 @@
 
 #include "base/jsonout.h"
 #include "cli/pause.h"
+#include "cli/person.h"
 #include "cli/proven.h"
 #include "observe/observe.h"
 
@@ -99,8 +100,63 @@ static void print_pause(const struct cli *cli, const struct service *service, co
                    moment_minute(cli->arena, pause->until_wall_ms), pause->who, pause->why, service->name);
 }
 
+/* ---- who leads ---- */
+
+enum { LEAD_NOT_KNOWN, LEAD_ELSEWHERE, LEAD_HERE, LEAD_ALONE }; /* the first three as the journal numbers them; alone: there is no etcd, or no controller here */
+
+struct lead {
+    const struct cli *cli;
+    const struct service *service;
+    int64_t standing;
+    const char *who;
+};
+
+static bool take_row(void *arg, const struct record *record)
+{
+    struct lead *lead = arg;
+    if (!record->is_order && record->kind == EVENT_STARTED)
+        lead->standing = LEAD_ALONE;
+    if (record->is_order || record->kind != EVENT_LEADER || !same(record->service, lead->service->name))
+        return true;
+    lead->standing = record->number;
+    lead->who = arena_strdup(lead->cli->arena, record->text);
+    return true;
+}
+
+static bool lead_read(const struct cli *cli, const struct service *service, struct lead *ret, struct err *err)
+{
+    SCOPED(journal_close) struct journal *journal = NULL;
+    *ret = (struct lead){cli, service, LEAD_ALONE, ""};
+    if (!controller_runs(cli))
+        return true;
+    return journal_open(cli->config->state_dir, JOURNAL_READ, true, &journal, err) ? journal_read(journal, 0, 0, take_row, ret, err) : err->code == ERR_NOT_FOUND;
+}
+
+static void print_lead(const struct cli *cli, const struct lead *lead, struct buf *out)
+{
+    if (lead->standing == LEAD_ELSEWHERE)
+        buf_printf(out, _("%s[!]%s another controller leads, %s: the one here watches, and acts when that is gone\n"), cli_yellow(cli), cli_plain(cli), lead->who);
+    else if (lead->standing == LEAD_NOT_KNOWN)
+        buf_printf(out, _("%s[!]%s it is not known which controller leads, since etcd does not answer: nothing is begun until it does\n"), cli_yellow(cli), cli_plain(cli));
+}
+
+static void put_lead(struct jsonout *j, const struct lead *lead)
+{
+    json_key(j, "leader");
+    if (lead->standing == LEAD_ALONE) {
+        json_null(j);
+        return;
+    }
+    json_object(j);
+    json_put_bool(j, "here", lead->standing == LEAD_HERE);
+    json_put_text(j, "who", lead->standing == LEAD_NOT_KNOWN ? "" : lead->who);
+    json_object_end(j);
+}
+
+/* ---- all of it ---- */
+
 static void print_text(const struct cli *cli, const struct service *service, const struct survey *survey, const struct ways *ways, const struct pause *pause,
-                       struct buf *out)
+                       const struct lead *lead, struct buf *out)
 {
     int critical = 0, warnings = 0;
     for (size_t i = 0; i < service->checks.n; i++) /* in the configuration's order, not that of arrival */
@@ -113,6 +169,7 @@ static void print_text(const struct cli *cli, const struct service *service, con
     }
     print_ways(cli, ways, out);
     print_pause(cli, service, pause, out);
+    print_lead(cli, lead, out);
     if (survey->results.n == 0)
         buf_printf(out, "%s[?]%s %s\n", cli_yellow(cli), cli_plain(cli), _("no check is configured here: nothing is known"));
     else if (critical || warnings)
@@ -152,7 +209,7 @@ static void put_pause(const struct cli *cli, struct jsonout *j, const struct pau
 }
 
 static void print_json(const struct cli *cli, const struct service *service, const struct survey *survey, const struct ways *ways, const struct pause *pause,
-                       struct buf *out)
+                       const struct lead *lead, struct buf *out)
 {
     static const char *const words[] = {"ok", "critical", "warning"};
     struct jsonout j = jsonout(out);
@@ -174,6 +231,7 @@ static void print_json(const struct cli *cli, const struct service *service, con
     json_array_end(&j);
     put_ways(&j, ways);
     put_pause(cli, &j, pause);
+    put_lead(&j, lead);
     json_object_end(&j);
     buf_putc(out, '\n');
 }
@@ -195,12 +253,15 @@ static int look_once(struct cli *cli, const struct service *service, const char 
     struct pause pause = {0};
     if (!site && !pause_read(cli, service, &pause, &err))
         fprintf(stderr, "bascule: %s\n", err.message);
+    struct lead lead = {.standing = LEAD_ALONE};
+    if (!site && !lead_read(cli, service, &lead, &err))
+        fprintf(stderr, "bascule: %s\n", err.message);
     if (clear)
         buf_puts(&out, "\033[H\033[J");
     if (cli->json)
-        print_json(cli, service, &survey, &ways, &pause, &out);
+        print_json(cli, service, &survey, &ways, &pause, &lead, &out);
     else
-        print_text(cli, service, &survey, &ways, &pause, &out);
+        print_text(cli, service, &survey, &ways, &pause, &lead, &out);
     int printed = cli_print(&out);
     if (printed)
         return printed;

@@ -94,9 +94,22 @@ static bool take_alerts(struct alerts *a, const struct intake_row *rows, size_t 
     return true;
 }
 
+/* Alerts are the business of who leads; whoever sends them says them again, there or here. */
+static bool is_ours(const struct alerts *a, const struct intake_row *rows, size_t count, struct err *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        const char *other = rows[i].record.kind == EVENT_ALERT ? daemon_led_by(a->d, rows[i].record.service) : NULL;
+        if (other)
+            return err_set(err, ERR_UNAVAILABLE, "another controller leads: %s", other);
+    }
+    return true;
+}
+
 static bool take(void *arg, const struct intake_row *rows, size_t count, struct err *err)
 {
     struct alerts *a = arg;
+    if (!is_ours(a, rows, count, err))
+        return false;
     for (size_t begin = 0, end; begin < count; begin = end) {
         for (end = begin; end < count && rows[end].record.kind == EVENT_ALERT; end++)
             continue;

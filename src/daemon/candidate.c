@@ -14,15 +14,10 @@ void candidate_lease(struct candidate *c, int64_t lease, int64_t sent_ms, int64_
     c->until_ms = MAX_OF(c->until_ms, sent_ms + ttl_ms - ttl_ms / 10);
 }
 
-void candidate_saw(struct candidate *c, const int64_t *oldest, size_t count)
+void candidate_saw(struct candidate *c, int64_t holder)
 {
-    bool all = count > 0, other = false;
-    for (size_t i = 0; i < count; i++) {
-        all = all && c->lease != 0 && oldest[i] == c->lease;
-        other = other || (oldest[i] != 0 && oldest[i] != c->lease);
-    }
-    c->first = all;
-    c->behind = other;
+    c->first = holder != 0 && holder == c->lease;
+    c->behind = holder != 0 && holder != c->lease;
 }
 
 enum standing candidate_standing(const struct candidate *c, int64_t now_ms)

@@ -1,5 +1,5 @@
-/* daemon/candidate.h -- May this controller lead? Each candidate holds a key that goes with its lease, and the oldest key leads. Pure:
-   no clock, no I/O; times are CLOCK_BOOTTIME of this machine, so a freeze or a suspend ends a lead, and never prolongs it. */
+/* daemon/candidate.h -- May this controller lead a service? One key stands for the lead and goes with the lease of whoever put it there when
+   there was none. Pure: no clock, no I/O; times are CLOCK_BOOTTIME of this machine, so a freeze or a suspend ends a lead, and never prolongs it. */
 #pragma once
 #include "base/base.h"
 
@@ -7,7 +7,7 @@
 struct candidate {
     int64_t lease;         /* ours in etcd; 0: none */
     int64_t until_ms;      /* it surely lasts until then */
-    bool first, behind;    /* ours was seen to be the oldest key of every service; another's is older */
+    bool first, behind;    /* the key was seen to go with ours; with another's */
 };
 
 enum standing {
@@ -17,8 +17,8 @@ enum standing {
     STANDING_MAX,
 };
 
-/* etcd granted or renewed the lease when asked at `sent_ms`; 0 s: it is over, and our keys with it. */
+/* etcd granted or renewed the lease when asked at `sent_ms`; 0 s: it is over, and our key with it. */
 void candidate_lease(struct candidate *c, int64_t lease, int64_t sent_ms, int64_t ttl_s);
-/* The lease of the oldest key of each service; 0: it has none. While ours lasts, what was once the oldest stays the oldest. */
-void candidate_saw(struct candidate *c, const int64_t *oldest, size_t count);
+/* The lease that the key goes with; 0: there is no key. While ours lasts, a key that went with it once still does. */
+void candidate_saw(struct candidate *c, int64_t holder);
 enum standing candidate_standing(const struct candidate *c, int64_t now_ms);

@@ -222,12 +222,14 @@ static void add_objective(const struct daemon *d, struct arena *arena, int64_t i
 
 void daemon_start_run(struct daemon *d, const char *service, int64_t incident, const char *run, const char *words, int64_t budget_ms)
 {
-    if (!daemon_may_act(d)) {
+    SCOPED(arena_close) struct arena *arena = arena_open();
+    if (!daemon_may_act(d, service)) {
+        const char *other = daemon_led_by(d, service);
         feed_about_run(d, EVENT_OUTCOME, run, OUTCOME_BLOCKED, run,
-                       "not begun: etcd does not answer, so it is not known whether another controller leads, and two must not act; when it answers: bascule incident retry");
+                       other ? arena_printf(arena, "not begun: another controller leads, %s; what is to be done is said there", other)
+                             : "not begun: etcd does not answer, so it is not known whether another controller leads, and two must not act; when it answers: bascule incident retry");
         return;
     }
-    SCOPED(arena_close) struct arena *arena = arena_open();
     struct strs action = {0}, argv = {0};
     struct err err = {0};
     int pid;

@@ -8,7 +8,7 @@
 #include "sys/file.h"
 #include "sys/log.h"
 
-enum { JOURNAL_LOOK_MS = 50, QUIET_MS = 200, DNS_TIMEOUT_MS = 1200, RUNS_END_MS = 5000 };
+enum { JOURNAL_LOOK_MS = 50, QUIET_MS = 200, DNS_TIMEOUT_MS = 1200 };
 
 /* ---- results and verdicts in ---- */
 
@@ -178,7 +178,7 @@ static bool open_stages(struct daemon *d, struct err *err)
 
 static void close_stages(struct daemon *d)
 {
-    leader_close(&d->leader);
+    daemon_lead_end(d);
     alerts_close(d->alerts);
     pulse_close(d->pulse);
     observe_close(&d->observe);
@@ -221,42 +221,22 @@ static void begin(struct daemon *d)
     log_line(LOG_INFO, "watching %zu checks; state in \"%s\"", observe_count(d->observe), d->config->state_dir);
 }
 
-/* Another controller leads: what ours began ends before this life does. TERM was sent; KILL follows in 2 s. */
-static void let_runs_end(struct daemon *d)
+int daemon_run(const struct daemon_spec *spec)
 {
-    int64_t until = clock_boot_ms() + RUNS_END_MS;
-    while (runner_running(d->runner) && clock_boot_ms() < until)
-        loop_once(d->loop, true);
-}
-
-/* True: another controller leads, so there is another life after this one's end. */
-static bool live(const struct daemon_spec *spec, int *ret_status)
-{
-    struct daemon d = {.spec = spec, .config = spec->config, .arena = arena_open(), .lock_fd = -1, .said_standing = STANDING_MAX};
+    struct daemon d = {.spec = spec, .config = spec->config, .arena = arena_open(), .lock_fd = -1};
     d.orders.arena = d.arena;
     struct err err = {0};
-    /* What a person starts by hand waits for nobody. */
-    if ((!spec->only_playbook && !leader_wait(d.arena, d.config, &d.leader, &err)) || !open_stages(&d, &err) || !daemon_replay(&d, &err)) {
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files is an error of the write that meets it */
+    if (!open_stages(&d, &err) || !daemon_replay(&d, &err)) {
         log_err(LOG_ERROR, &err);
         d.exit_status = err_exit_status(err.code);
     } else {
         begin(&d);
         if (!d.stopping)
             loop_run(d.loop);
-        if (d.behind)
-            let_runs_end(&d);
     }
-    *ret_status = d.exit_status;
+    int status = d.exit_status;
     close_stages(&d);
-    return d.behind;
-}
-
-int daemon_run(const struct daemon_spec *spec)
-{
-    int status = 0;
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files is an error of the write that meets it */
-    while (live(spec, &status))
-        ;
     return status;
 }

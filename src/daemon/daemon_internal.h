@@ -75,7 +75,7 @@ struct daemon {
     struct upkeep *upkeep;
     struct alerts *alerts;
     struct pulse *pulse;
-    struct leader *leader;     /* NULL: there is nobody else */
+    struct lead *leads;        /* of each service; NULL: there is nobody else */
     struct pages *pages;       /* NULL: the configuration names none */
     struct loop_timer *decide_timer, *judge_timer, *journal_timer, *upkeep_timer;
     struct loop_signal *on_term, *on_int;
@@ -98,8 +98,7 @@ struct daemon {
     int exit_status;
     bool carrying;             /* orders are being carried out: what is fed meanwhile is written down, and decided upon afterwards */
     bool on_reserve;           /* the disk is full, and people were told */
-    bool behind;               /* another controller leads: this life ends, and the next one waits for its turn */
-    enum standing said_standing; /* written down last */
+    bool replayed;             /* what the last life left is known */
     bool stopping;             /* nothing more is fed or carried out */
 };
 
@@ -121,10 +120,14 @@ void daemon_forget_facts(struct daemon *d, const char *run); /* of a run of no i
 bool daemon_knows_fact(const struct daemon *d, int64_t incident, const char *run, const char *name, const char *value);
 struct message_facts daemon_facts(const struct daemon *d, struct arena *arena, const struct incident *incident, enum language language);
 
-/* lead.c: only who leads carries commands out. */
-bool daemon_may_act(const struct daemon *d);
+/* lead.c: only who leads a service carries commands out there. */
+bool daemon_may_act(const struct daemon *d, const char *service);
+const char *daemon_led_by(const struct daemon *d, const char *service); /* another controller, "" when not known which; NULL: none */
+bool daemon_only_waits(const struct daemon *d); /* others lead all services */
+/* Waits until etcd has answered, for some seconds at most. */
 MUST_USE bool daemon_lead_begin(struct daemon *d, struct err *err);
-void daemon_lead_say(struct daemon *d); /* who leads now, when that is news */
+void daemon_lead_say(struct daemon *d); /* who leads now, where that is news */
+void daemon_lead_end(struct daemon *d);
 
 /* measure.c: what later messages need to know of what has happened. Fed alike by life and by replay. */
 void daemon_measure_order(struct daemon *d, const struct record *order);

@@ -1,61 +1,159 @@
-/* daemon/lead.c -- What the lead means to this controller. Who leads acts. While nobody can say who does, it watches, decides and tells,
-   but begins no command and stops those that run; when another leads, this life ends and the next one waits. */
+/* daemon/lead.c -- What the lead of a service means to this controller. Who leads acts. While nobody can say who does, it watches, decides and
+   tells, but begins no command and stops those that run. While another leads, it watches, and no more. */
 #include "daemon/daemon_internal.h"
 #include "sys/log.h"
 
-bool daemon_may_act(const struct daemon *d)
+enum { PATIENCE_MS = 5000 }; /* with etcd, at the start: then somebody has to watch */
+
+struct lead {
+    struct daemon *d;
+    size_t service;
+    struct leader *leader;
+    /* As it was written down last. */
+    enum standing standing;
+    char other[MODEL_ID_SIZE], active[MODEL_ID_SIZE];
+};
+
+static enum standing standing_of(const struct daemon *d, size_t service)
 {
-    return leader_standing(d->leader) == STANDING_LEADS;
+    return d->leads && service < d->config->services.n ? leader_standing(d->leads[service].leader) : STANDING_LEADS;
 }
 
-static void write_down(struct daemon *d, enum standing standing, size_t service)
+/* "": the only one, as everywhere; past the last: no such service, which nobody leads. */
+static size_t index_of(const struct daemon *d, const char *name)
 {
-    const struct site *ours = decide_active(d->decide, (int)service);
-    const char *theirs = standing == STANDING_LEADS ? leader_active(d->leader, service) : NULL;
-    struct event event = {.kind = EVENT_LEADER, .number = standing};
-    COPY_TO(event.service, d->config->services.p[service].name);
+    const struct service *service = config_service(d->config, *name ? name : NULL);
+    return service ? (size_t)(service - d->config->services.p) : d->config->services.n;
+}
+
+bool daemon_may_act(const struct daemon *d, const char *service)
+{
+    return standing_of(d, index_of(d, service)) == STANDING_LEADS;
+}
+
+const char *daemon_led_by(const struct daemon *d, const char *service)
+{
+    size_t i = index_of(d, service);
+    return standing_of(d, i) == STANDING_BEHIND ? leader_other(d->leads[i].leader) : NULL;
+}
+
+bool daemon_only_waits(const struct daemon *d)
+{
+    size_t waits = 0;
+    for (size_t i = 0; i < d->config->services.n; i++)
+        waits += standing_of(d, i) == STANDING_BEHIND;
+    return waits && waits == d->config->services.n;
+}
+
+/* ---- what changes ---- */
+
+static void stop_commands(const struct daemon *d, size_t service)
+{
+    for (size_t i = 0; i < decide_incidents(d->decide); i++) {
+        const struct incident *incident = decide_incident_at(d->decide, i);
+        const struct frame *top = incident->depth ? &incident->frames[incident->depth - 1] : NULL;
+        if ((size_t)incident->service == service && top && top->phase == STEP_RUNNING)
+            runner_cancel(d->runner, top->run);
+    }
+    upkeep_stop(d->upkeep, (int)service);
+}
+
+static void write_down(const struct lead *lead)
+{
+    struct daemon *d = lead->d;
+    const struct site *ours = decide_active(d->decide, (int)lead->service);
+    struct event event = {.kind = EVENT_LEADER, .number = lead->standing};
+    COPY_TO(event.service, d->config->services.p[lead->service].name);
     COPY_TO(event.who, "bascule");
-    COPY_TO(event.text, standing == STANDING_BEHIND ? leader_other(d->leader) : leader_who(d->leader));
-    if (theirs && !same(theirs, ours ? ours->name : NULL))
-        COPY_TO(event.subject, theirs);
+    COPY_TO(event.text, lead->standing == STANDING_BEHIND ? lead->other : leader_who(lead->leader));
+    if (!same(lead->active, ours ? ours->name : ""))
+        COPY_TO(event.subject, lead->active);
     daemon_feed(d, &event, NULL);
+}
+
+static void log_it(const struct lead *lead)
+{
+    const char *service = lead->d->config->services.p[lead->service].name;
+    if (lead->standing == STANDING_LEADS)
+        log_line(LOG_INFO, "this controller leads service=%s", service);
+    else if (lead->standing == STANDING_BEHIND)
+        log_line(LOG_INFO, "another controller leads, %s: this one watches and waits service=%s", *lead->other ? lead->other : "of which nothing more is known", service);
+    else
+        log_line(LOG_WARNING, "it is not known which controller leads: this one watches and tells, and begins nothing service=%s", service);
+}
+
+/* What another leader wrote of the users is listened to as long as it leads, and once more when the lead comes to us. */
+static void say(struct lead *lead)
+{
+    struct daemon *d = lead->d;
+    enum standing standing = leader_standing(lead->leader), before = lead->standing;
+    bool behind = standing == STANDING_BEHIND;
+    const char *other = behind ? leader_other(lead->leader) : "", *active = standing == STANDING_UNKNOWN ? "" : leader_active(lead->leader);
+    if (d->stopping || (standing == before && !(behind && !(same(other, lead->other) && same(active, lead->active)))))
+        return;
+    bool news = standing != before || !same(other, lead->other);
+    lead->standing = standing;
+    COPY_TO(lead->other, other);
+    COPY_TO(lead->active, active);
+    if (standing != STANDING_LEADS)
+        stop_commands(d, lead->service);
+    write_down(lead);
+    if (news)
+        log_it(lead);
 }
 
 void daemon_lead_say(struct daemon *d)
 {
-    enum standing standing = leader_standing(d->leader);
-    if (!d->leader || standing == d->said_standing || d->stopping)
-        return;
-    d->said_standing = standing;
-    if (standing != STANDING_LEADS)
-        runner_cancel_all(d->runner);
-    for (size_t i = 0; i < d->config->services.n; i++)
-        write_down(d, standing, i);
-    if (standing == STANDING_UNKNOWN)
-        log_line(LOG_WARNING, "it is not known which controller leads: this one watches and tells, and begins nothing");
-    else
-        log_line(LOG_INFO, standing == STANDING_LEADS ? "this controller leads" : "another controller leads: this one steps back");
-    if (standing == STANDING_BEHIND) {
-        d->behind = d->stopping = true;
-        loop_stop(d->loop);
-    }
+    for (size_t i = 0; d->leads && i < d->config->services.n; i++)
+        say(&d->leads[i]);
 }
+
+/* ---- beginning ---- */
 
 static void on_look(void *arg)
 {
-    daemon_lead_say(arg);
-    daemon_wake(arg);
+    struct lead *lead = arg;
+    if (!lead->d->replayed)
+        return;
+    say(lead);
+    daemon_wake(lead->d);
 }
 
-static const char *active_site(void *arg, size_t service)
+static const char *active_site(void *arg)
 {
-    const struct daemon *d = arg;
-    const struct site *site = decide_active(d->decide, (int)service);
+    const struct lead *lead = arg;
+    const struct site *site = lead->d->replayed ? decide_active(lead->d->decide, (int)lead->service) : NULL;
     return site ? site->name : NULL;
+}
+
+/* A controller that comes back at once goes on where it was, so it is to know whether it leads before it looks at what it left. */
+static void wait_for_etcd(struct daemon *d)
+{
+    int64_t until = clock_boot_ms() + PATIENCE_MS;
+    for (size_t i = 0; i < d->config->services.n; i++)
+        while (standing_of(d, i) == STANDING_UNKNOWN && clock_boot_ms() < until)
+            loop_once(d->loop, true);
 }
 
 bool daemon_lead_begin(struct daemon *d, struct err *err)
 {
-    struct leader_callbacks callbacks = {.look = on_look, .active = active_site, .arg = d};
-    return leader_begin(d->leader, d->loop, d->http, &callbacks, err);
+    size_t n = d->config->services.n;
+    if (!d->config->etcd.endpoints.n || d->spec->only_playbook) /* what a person starts by hand waits for nobody */
+        return true;
+    d->leads = arena_array(d->arena, struct lead, n);
+    for (size_t i = 0; i < n; i++) {
+        struct lead *lead = &d->leads[i];
+        struct leader_callbacks callbacks = {.look = on_look, .active = active_site, .arg = lead};
+        *lead = (struct lead){.d = d, .service = i, .standing = STANDING_MAX};
+        if (!leader_open(d->arena, d->config, &d->config->services.p[i], d->loop, d->http, &callbacks, &lead->leader, err))
+            return false;
+    }
+    wait_for_etcd(d);
+    return true;
+}
+
+void daemon_lead_end(struct daemon *d)
+{
+    for (size_t i = 0; d->leads && i < d->config->services.n; i++)
+        leader_close(&d->leads[i].leader);
 }

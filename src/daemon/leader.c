@@ -1,5 +1,5 @@
-/* daemon/leader.c -- A round every two seconds: the lease is renewed, our keys are put when they are not there, and the oldest of all are
-   looked at. Under PREFIX/SERVICE: controller/LEASE goes with its lease; active names the site that serves the users. */
+/* daemon/leader.c -- A round every second: the lease is renewed, the key is put when there is none, else it is looked at. Beside it,
+   PREFIX/SERVICE/active names the site that serves the users. */
 #include "daemon/leader.h"
 
 #include <inttypes.h>
@@ -13,34 +13,25 @@
 #include "sys/file.h"
 #include "sys/log.h"
 
-enum { TTL_S = 10, EVERY_MS = 2000, PATIENCE_MS = 5000, CALL_MS = 2000, NAME_SIZE = 96, DNS_MS = 1200, SERVICES_MAX = ETCD_OPS_MAX / 3 };
+enum { TTL_S = 8, EVERY_MS = 1000, CALL_MS = 2000, NAME_SIZE = 96 };
 
 struct leader {
     const struct config *config;
-    struct arena *arena;
+    const char *service;
     struct etcd *etcd;
-    struct loop *loop;
     struct loop_timer *timer, *end_timer;
     struct leader_callbacks callbacks;
     struct candidate candidate;
+    const char *key, *active_key;
     const char *path;              /* where our lease is kept, for the next life */
     char who[NAME_SIZE], other[NAME_SIZE];
-    char (*active)[MODEL_ID_SIZE]; /* of each service, as it is in etcd */
+    char active[MODEL_ID_SIZE];    /* as it is in etcd */
+    int64_t led;                   /* lease with which we led: nobody else has since, as long as it is the same */
     bool failing;                  /* said already */
     int64_t answered_ms;           /* when etcd last did; at first when it was first asked */
 };
 
 /* ---- what is written and read ---- */
-
-static const char *key_of(const struct leader *l, struct arena *arena, size_t service, const char *rest)
-{
-    return arena_printf(arena, "%s/%s/%s", l->config->etcd.prefix, l->config->services.p[service].name, rest);
-}
-
-static const char *own_key(const struct leader *l, struct arena *arena, size_t service)
-{
-    return key_of(l, arena, service, arena_printf(arena, "controller/%016" PRIx64, (uint64_t)l->candidate.lease));
-}
 
 static struct str said_by(const struct leader *l, struct arena *arena, const char *site)
 {
@@ -94,8 +85,7 @@ static void end_round(struct leader *l)
     loop_timer_set(l->timer, now + EVERY_MS);
     if (l->candidate.lease && l->candidate.until_ms > now)
         loop_timer_set(l->end_timer, l->candidate.until_ms);
-    if (l->callbacks.look)
-        l->callbacks.look(l->callbacks.arg);
+    l->callbacks.look(l->callbacks.arg);
 }
 
 static void failed(struct leader *l, const struct err *err)
@@ -104,7 +94,7 @@ static void failed(struct leader *l, const struct err *err)
         log_err(LOG_WARNING, err);
     l->failing = true;
     if (clock_boot_ms() - l->answered_ms > TTL_S * MS_SECOND) /* who led then need not lead, or live, any more */
-        candidate_saw(&l->candidate, NULL, 0);
+        candidate_saw(&l->candidate, 0);
     end_round(l);
 }
 
@@ -130,19 +120,14 @@ static void on_published(void *arg, enum etcd_outcome outcome, const struct etcd
 static bool publish(struct leader *l)
 {
     SCOPED(arena_close) struct arena *arena = arena_open();
-    struct etcd_op *ops = arena_array(arena, struct etcd_op, l->config->services.n);
-    size_t n = 0;
-    for (size_t i = 0; i < l->config->services.n && l->callbacks.active; i++) {
-        const char *site = l->callbacks.active(l->callbacks.arg, i);
-        if (!site || same(site, l->active[i]))
-            continue;
-        COPY_TO(l->active[i], site);
-        ops[n++] = (struct etcd_op){.kind = ETCD_PUT, .key = key_of(l, arena, i, "active"), .value = said_by(l, arena, site)};
-    }
-    struct etcd_compare mine = {.key = own_key(l, arena, 0), .what = ETCD_CREATE_REVISION, .relation = '>'};
-    if (n)
-        ask(l, &(struct etcd_request){.compares = &mine, .compare_count = 1, .ops = ops, .op_count = n}, on_published);
-    return n > 0;
+    const char *site = l->callbacks.active(l->callbacks.arg);
+    if (!site || same(site, l->active))
+        return false;
+    COPY_TO(l->active, site);
+    struct etcd_compare mine = {.key = l->key, .what = ETCD_LEASE, .number = l->candidate.lease};
+    struct etcd_op put = {.kind = ETCD_PUT, .key = l->active_key, .value = said_by(l, arena, site)};
+    ask(l, &(struct etcd_request){.compares = &mine, .compare_count = 1, .ops = &put, .op_count = 1}, on_published);
+    return true;
 }
 
 static void on_looked(void *arg, enum etcd_outcome outcome, const struct etcd_answer *answer, const struct err *err)
@@ -152,40 +137,30 @@ static void on_looked(void *arg, enum etcd_outcome outcome, const struct etcd_an
         failed(l, err);
         return;
     }
-    size_t count = l->config->services.n, first = answer->succeeded ? count : 0; /* the puts come before */
-    SCOPED(arena_close) struct arena *arena = arena_open();
-    int64_t *oldest = arena_array(arena, int64_t, count);
-    l->other[0] = 0;
-    for (size_t i = 0; i < count; i++) {
-        const struct etcd_value *key = etcd_answer_value(answer, first + 2 * i), *active = etcd_answer_value(answer, first + 2 * i + 1);
-        oldest[i] = key ? key->lease : 0;
-        if (key && key->lease != l->candidate.lease)
-            read_text(key, "by", l->other, sizeof(l->other));
-        read_text(active, "site", l->active[i], sizeof(l->active[i]));
-    }
+    /* Where the key was not there, it is ours now. */
+    const struct etcd_value *key = answer->succeeded ? NULL : etcd_answer_value(answer, 0);
+    int64_t holder = answer->succeeded ? l->candidate.lease : key ? key->lease : 0;
+    read_text(holder == l->candidate.lease ? NULL : key, "by", l->other, sizeof(l->other));
+    read_text(etcd_answer_value(answer, 1), "site", l->active, sizeof(l->active));
     if (l->failing)
-        log_line(LOG_INFO, "etcd answers again");
+        log_line(LOG_INFO, "etcd answers again service=%s", l->service);
     l->failing = false;
     l->answered_ms = clock_boot_ms();
-    enum standing before = leader_standing(l);
-    candidate_saw(&l->candidate, oldest, count);
-    bool leads = leader_standing(l) == STANDING_LEADS && before == STANDING_LEADS; /* at first, what the last leader wrote is listened to */
-    if (!leads || !publish(l))
+    candidate_saw(&l->candidate, holder);
+    bool leads = leader_standing(l) == STANDING_LEADS, again = leads && l->led == l->candidate.lease;
+    if (leads)
+        l->led = l->candidate.lease;
+    if (!again || !publish(l)) /* at first, what the last leader wrote is listened to */
         end_round(l);
 }
 
 static void look(struct leader *l)
 {
     SCOPED(arena_close) struct arena *arena = arena_open();
-    size_t count = l->config->services.n;
-    struct etcd_op *ops = arena_array(arena, struct etcd_op, 3 * count), *gets = ops + count;
-    for (size_t i = 0; i < count; i++) {
-        ops[i] = (struct etcd_op){.kind = ETCD_PUT, .key = own_key(l, arena, i), .value = said_by(l, arena, NULL), .lease = l->candidate.lease};
-        gets[2 * i] = (struct etcd_op){.kind = ETCD_GET, .key = key_of(l, arena, i, "controller/"), .prefix = true, .oldest_first = true, .limit = 1};
-        gets[2 * i + 1] = (struct etcd_op){.kind = ETCD_GET, .key = key_of(l, arena, i, "active")};
-    }
-    struct etcd_compare absent = {.key = own_key(l, arena, 0), .what = ETCD_CREATE_REVISION};
-    ask(l, &(struct etcd_request){.compares = &absent, .compare_count = 1, .ops = ops, .op_count = 3 * count, .otherwise = gets, .otherwise_count = 2 * count}, on_looked);
+    struct etcd_op take[] = {{.kind = ETCD_PUT, .key = l->key, .value = said_by(l, arena, NULL), .lease = l->candidate.lease}, {.kind = ETCD_GET, .key = l->active_key}};
+    struct etcd_op get[] = {{.kind = ETCD_GET, .key = l->key}, {.kind = ETCD_GET, .key = l->active_key}};
+    struct etcd_compare absent = {.key = l->key, .what = ETCD_CREATE_REVISION};
+    ask(l, &(struct etcd_request){.compares = &absent, .compare_count = 1, .ops = take, .op_count = COUNT_OF(take), .otherwise = get, .otherwise_count = COUNT_OF(get)}, on_looked);
 }
 
 static void on_leased(void *arg, enum etcd_outcome outcome, const struct etcd_answer *answer, const struct err *err)
@@ -216,15 +191,15 @@ static void begin_round(void *arg)
 static void on_end(void *arg)
 {
     struct leader *l = arg;
-    if (l->callbacks.look)
-        l->callbacks.look(l->callbacks.arg);
+    l->callbacks.look(l->callbacks.arg);
 }
 
 /* ---- opening ---- */
 
-static bool attach(struct leader *l, struct loop *loop, struct http *http, struct err *err)
+bool leader_open(struct arena *arena, const struct config *config, const struct service *service, struct loop *loop, struct http *http,
+                 const struct leader_callbacks *callbacks, struct leader **ret, struct err *err)
 {
-    const struct etcd_conf *conf = &l->config->etcd;
+    const struct etcd_conf *conf = &config->etcd;
     struct etcd_spec spec = {
         .endpoints = conf->endpoints.p,
         .endpoint_count = conf->endpoints.n,
@@ -235,88 +210,38 @@ static bool attach(struct leader *l, struct loop *loop, struct http *http, struc
         .password = conf->password,
         .timeout_ms = conf->timeout_ms,
     };
-    if (!etcd_open(&spec, http, &l->etcd, err))
-        return false;
-    l->loop = loop;
-    l->timer = loop_timer_new(loop, begin_round, l);
-    l->end_timer = loop_timer_new(loop, on_end, l);
-    loop_timer_set(l->timer, clock_boot_ms());
-    return true;
-}
-
-static void detach(struct leader *l)
-{
-    etcd_close(&l->etcd);
-    loop_timer_free(&l->timer);
-    loop_timer_free(&l->end_timer);
-}
-
-/* False: another leads, and has to be waited for. */
-static bool may_start(const struct leader *l)
-{
-    enum standing standing = leader_standing(l);
-    return standing == STANDING_LEADS || (standing == STANDING_UNKNOWN && clock_boot_ms() - l->answered_ms > PATIENCE_MS);
-}
-
-static void wait_for_turn(struct leader *l)
-{
-    char said[NAME_SIZE] = "";
-    for (bool waited = false; !may_start(l);) {
-        loop_once(l->loop, true);
-        if (leader_standing(l) != STANDING_BEHIND || (waited && same(said, l->other)))
-            continue;
-        COPY_TO(said, l->other);
-        log_line(LOG_INFO, "another controller leads, %s; this one waits", *l->other ? l->other : "of which nothing more is known");
-        waited = true;
-    }
-}
-
-bool leader_wait(struct arena *arena, const struct config *config, struct leader **ret, struct err *err)
-{
-    *ret = NULL;
-    if (!config->etcd.endpoints.n)
-        return true;
-    if (config->services.n > SERVICES_MAX)
-        return err_set(err, ERR_CONFIG, "%zu services are more than the %d that etcd takes in one transaction", config->services.n, SERVICES_MAX);
     char host[64] = "";
     gethostname(host, sizeof(host) - 1);
     struct leader *l = arena_new(arena, struct leader);
-    *l = (struct leader){.config = config, .arena = arena, .answered_ms = clock_boot_ms()};
-    l->path = file_join(arena, config->state_dir, "etcd.lease");
-    l->active = arena_alloc(arena, sizeof(*l->active) * MAX_OF(config->services.n, 1));
+    *l = (struct leader){.config = config, .service = service->name, .callbacks = *callbacks, .answered_ms = clock_boot_ms()};
+    l->key = arena_printf(arena, "%s/%s/leader", conf->prefix, service->name);
+    l->active_key = arena_printf(arena, "%s/%s/active", conf->prefix, service->name);
+    l->path = file_join(arena, config->state_dir, arena_printf(arena, "%s.leader", service->name));
     snprintf(l->who, sizeof(l->who), "process %d on %s", (int)getpid(), host);
-    SCOPED(loop_close) struct loop *loop = loop_open();
-    SCOPED(dns_close) struct dns *dns = dns_open(loop, DNS_MS);
-    SCOPED(http_close) struct http *http = http_open(loop, dns);
-    if (!file_mkdirs(config->state_dir, 0700, err) || !attach(l, loop, http, err))
+    if (!etcd_open(&spec, http, &l->etcd, err))
         return false;
-    wait_for_turn(l);
-    detach(l);
+    l->timer = loop_timer_new(loop, begin_round, l);
+    l->end_timer = loop_timer_new(loop, on_end, l);
+    loop_timer_set(l->timer, clock_boot_ms());
     *ret = l;
     return true;
 }
 
-bool leader_begin(struct leader *l, struct loop *loop, struct http *http, const struct leader_callbacks *callbacks, struct err *err)
-{
-    if (!l)
-        return true;
-    l->callbacks = *callbacks;
-    return attach(l, loop, http, err);
-}
-
 void leader_close(struct leader **leader)
 {
-    if (leader && *leader)
-        detach(*leader);
-    if (leader)
-        *leader = NULL;
+    if (!*leader)
+        return;
+    etcd_close(&(*leader)->etcd);
+    loop_timer_free(&(*leader)->timer);
+    loop_timer_free(&(*leader)->end_timer);
+    *leader = NULL;
 }
 
 /* ---- asking ---- */
 
 enum standing leader_standing(const struct leader *l)
 {
-    return l ? candidate_standing(&l->candidate, clock_boot_ms()) : STANDING_LEADS;
+    return candidate_standing(&l->candidate, clock_boot_ms());
 }
 
 const char *leader_who(const struct leader *l)
@@ -329,7 +254,7 @@ const char *leader_other(const struct leader *l)
     return l->other;
 }
 
-const char *leader_active(const struct leader *l, size_t service)
+const char *leader_active(const struct leader *l)
 {
-    return l && l->active[service][0] ? l->active[service] : NULL;
+    return l->active;
 }

@@ -14,7 +14,7 @@ enum {
     STUCK_MS = 5000,       /* likewise for a message whose turn it is */
     TIMEOUT_MS = 10 * 1000,
     ANSWER_MAX = 64 * 1024,
-    BODY_MAX = 1024,
+    BODY_MAX = 16 * 1024,
 };
 
 struct pulse {
@@ -54,6 +54,19 @@ static int64_t clocks_late_ms(const struct pulse *p)
     return MAX_OF(late, overdue_ms(p->d, judge_next_ms(p->d->judge)));
 }
 
+static void put_leads(const struct daemon *d, struct jsonout *j)
+{
+    if (!d->leads)
+        return;
+    json_key(j, "leads");
+    json_object(j);
+    for (size_t i = 0; i < d->config->services.n; i++) {
+        const char *service = d->config->services.p[i].name, *other = daemon_led_by(d, service);
+        json_put_text(j, service, other ? other : daemon_may_act(d, service) ? "this controller" : "not known");
+    }
+    json_object_end(j);
+}
+
 bool pulse_health(struct pulse *p, struct buf *json)
 {
     int64_t late = clocks_late_ms(p), stuck = outbox_overdue_ms(p->d->outbox);
@@ -69,6 +82,7 @@ bool pulse_health(struct pulse *p, struct buf *json)
     json_put_text(&j, "listening", deaf ? "not possible" : "ok");
     json_put_int(&j, "last_record", p->d->last_seq);
     json_put_int(&j, "alerts_firing", (int64_t)decide_alerts(p->d->decide));
+    put_leads(p->d, &j);
     json_put_int(&j, "messages_waiting", (int64_t)outbox_pending(p->d->outbox));
     json_object_end(&j);
     return well;
@@ -142,7 +156,7 @@ static void on_send(void *arg)
     if (!well && !p->ill)
         log_line(LOG_ERROR, "no heartbeat is sent: %s", buf_text(&body));
     p->ill = !well;
-    if (well && !p->request && !send_beat(p, buf_str(&body), &err))
+    if (well && !p->request && !daemon_only_waits(p->d) && !send_beat(p, buf_str(&body), &err))
         note_failure(p, err.message);
 }
 

@@ -132,7 +132,7 @@ static void resume_run(struct daemon *d, const struct incident *incident, const 
     switch (runner_adopt(d->runner, run, left, &line)) {
     case RUNNER_RUNNING:
         log_line(LOG_INFO, "run \"%s\" still goes on and is followed again", run);
-        if (stopping || !daemon_may_act(d))
+        if (stopping || !daemon_may_act(d, service->name))
             runner_cancel(d->runner, run);
         return;
     case RUNNER_ENDED:
@@ -183,8 +183,11 @@ static void resume_runs(struct replay *r)
     for (size_t i = 0; i < r->running.n; i++) {
         const struct incident *then = &r->running.p[i], *now = decide_incident(r->d->decide, then->id);
         const struct frame *frame = &then->frames[then->depth - 1];
+        struct report_line line;
         if (now && now->depth == then->depth && same(now->frames[now->depth - 1].run, frame->run))
             resume_run(r->d, then, frame, decide_stopping(r->d->decide, now));
+        else if (runner_adopt(r->d->runner, frame->run, 0, &line) == RUNNER_RUNNING) /* another controller leads by now */
+            runner_cancel(r->d->runner, frame->run);
     }
 }
 
@@ -220,6 +223,7 @@ bool daemon_replay(struct daemon *d, struct err *err)
     if (r.met < r.expected.n)
         daemon_carry_out(d, r.expected.p + r.met, r.expected.n - r.met);
     tell_start(d);
+    d->replayed = true;
     daemon_lead_say(d);
     resume_runs(&r);
     upkeep_resume(d->upkeep);

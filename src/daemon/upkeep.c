@@ -188,7 +188,7 @@ static bool is_silent(const struct upkeep *u, int service, const struct site *si
 /* The site that serves is backed up, wherever that is by now. Nothing is put where the users are, or may be in a moment. */
 static bool may_begin(const struct upkeep *u, const struct job *job)
 {
-    if (!daemon_may_act(u->d))
+    if (!daemon_may_act(u->d, u->d->config->services.p[job->service].name))
         return false;
     if (job->kind == UPKEEP_LOSS)
         return job->site && job->site->database.data_directory && !is_silent(u, job->service, job->site) &&
@@ -230,6 +230,13 @@ void upkeep_start_due(struct upkeep *u)
             start(u, &u->jobs.p[i], now);
 }
 
+void upkeep_stop(const struct upkeep *u, int service)
+{
+    for (size_t i = 0; i < u->jobs.n; i++)
+        if (u->jobs.p[i].service == service && u->jobs.p[i].when.running)
+            runner_cancel(u->d->runner, u->jobs.p[i].run);
+}
+
 /* ---- after a restart ---- */
 
 static void resume(struct upkeep *u, const struct job *job)
@@ -241,7 +248,7 @@ static void resume(struct upkeep *u, const struct job *job)
     switch (runner_adopt(u->d->runner, run, left, &line)) {
     case RUNNER_RUNNING:
         log_line(LOG_INFO, "run \"%s\" still goes on and is followed again", run);
-        if (!daemon_may_act(u->d))
+        if (!daemon_may_act(u->d, u->d->config->services.p[job->service].name))
             runner_cancel(u->d->runner, run);
         break;
     case RUNNER_ENDED:

@@ -15,6 +15,7 @@ void upkeep_event(struct upkeep *u, const struct event *event);
 void upkeep_resume(struct upkeep *u);
 int64_t upkeep_next_ms(const struct upkeep *u); /* core time; TIME_NEVER */
 void upkeep_start_due(struct upkeep *u);
+void upkeep_stop(const struct upkeep *u, int service); /* what runs of it */
 /* The service of a run of ours; NULL: it is none. */
 const char *upkeep_service(const struct upkeep *u, const char *run);
 /* The incident that what such a run measures belongs to, also long after its end; 0: none. */

@@ -73,6 +73,19 @@ static void end(struct decide *d, const struct alert *alert, const char *key)
         inc->quiet_since_ms = d->now_ms;
 }
 
+void alerts_forget(struct decide *d, const struct inc *inc)
+{
+    for (size_t i = 0; d->alerts && i < map_places(d->alerts); i++) {
+        const char *key;
+        const struct alert *alert = map_at(d->alerts, i, &key);
+        char copy[MAP_KEY_SIZE]; /* the key goes with its entry */
+        if (!alert || alert->incident != inc->pub.id)
+            continue;
+        COPY_TO(copy, key);
+        map_remove(d->alerts, copy);
+    }
+}
+
 static void begin(struct decide *d, struct svc *svc, const struct event *event)
 {
     struct inc *inc = place(d, svc, event);

@@ -96,7 +96,7 @@ static int64_t asked_at_ms(const struct inc *inc, const struct checklist_standin
 int64_t checklists_next_ms(const struct inc *inc)
 {
     int64_t next = TIME_NEVER;
-    if (!inc->lists || inc->pub.state == INCIDENT_REVIEWED || inc->reminders >= REMINDERS_MAX)
+    if (!inc->lists || inc->handed_over || inc->pub.state == INCIDENT_REVIEWED || inc->reminders >= REMINDERS_MAX)
         return next;
     for (size_t i = 0; i < inc->lists->n; i++)
         for (size_t k = 0; k < inc->lists->p[i].list->items.n; k++)

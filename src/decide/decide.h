@@ -20,7 +20,8 @@ struct decide *decide_open(struct arena *arena, const struct config *config);
    EVENT_TICK that gave no orders may be left out.
    EVENT_STARTED makes every verdict unknown until it is fed again, which the daemon does with the first results of its checks; until
    then, for 15 s at most, nothing is begun that changes something and that a recovery meanwhile would make needless.
-   EVENT_LEADER that names a site says where another controller left the users; one that names none leaves no trace.
+   EVENT_LEADER with number 1: another controller leads the service. What runs here is cancelled, its incidents end without a word to anybody,
+   and until the next one with another number (or EVENT_STARTED) none opens by itself. One that names a site says where it left the users.
    While a step is in STEP_CHECKING, a verdict is to be fed for every result of a check, turned or not: a postcondition counts only
    what was seen after its command was ordered.
    After ORDER_CANCEL the outcome of that run is still wanted: the step ends with it, or 5 s later. After a restart, a run that the

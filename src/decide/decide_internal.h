@@ -87,6 +87,7 @@ struct svc {
     int64_t paused_until_ms; /* 0: nobody ever paused it */
     int64_t failover_ms; /* the newest automatic failover began; TIME_NEVER: none */
     bool turned;  /* something changed by which a playbook may open */
+    bool behind;  /* another controller leads: none opens by itself */
     bool *fenced; /* per site: fenced, and neither started again nor made active since */
     bool *served; /* per site: users were sent there once, so that they may still be connected */
     struct known *known;
@@ -173,6 +174,7 @@ struct inc {
     bool relapsed;             /* the fault came back; the playbook may start again when its cause shows */
     bool was_well;             /* resolved_when has held since monitoring began */
     enum truth well;           /* resolved_when after the last event */
+    bool handed_over;          /* another controller leads: from here on nobody is told anything of it */
     bool acted;                /* a command that changes something has begun: the public hears of a cause that is known */
     bool public_stage;         /* the stage of the status page has come */
     int reminded;              /* of the message to the public: 1 that it is due, 2 that it is over */
@@ -221,6 +223,7 @@ bool openings(struct decide *d, struct svc *svc); /* opens what has come to hold
 /* ---- alerts.c ---- */
 
 void on_alert(struct decide *d, const struct event *event);
+void alerts_forget(struct decide *d, const struct inc *inc); /* told again, they open another */
 bool alerts_move(struct decide *d, struct inc *inc); /* all are over for long enough */
 int64_t alerts_next_ms(const struct decide *d, const struct inc *inc);
 
@@ -281,6 +284,7 @@ enum incident_on {
     ON_UPDATE_DUE, /* the clock of updates */
     ON_CLEARED,    /* it gathered alerts, and all have ended */
     ON_RESOLVE,    /* a person */
+    ON_HANDED_OVER, /* another controller leads */
     ON_REVIEW,     /* a person */
     ON_MAX
 };

@@ -44,14 +44,38 @@ static void on_started(struct decide *d, const struct event *event UNUSED)
         for (size_t k = 0; k < d->services[i].conf->checks.n; k++)
             d->services[i].known[k].state = VERDICT_UNKNOWN;
         d->services[i].turned = true;
+        d->services[i].behind = false; /* who leads now is told anew */
     }
 }
 
-/* While another controller led, it may have moved the users. */
+/* Whatever is under way goes on where the lead is, which opens incidents of its own. Notes of people stay where they wrote them. */
+static void hand_over(struct decide *d, const struct svc *svc)
+{
+    for (size_t i = 0; i < d->incidents.n; i++) {
+        struct inc *inc = d->incidents.p[i];
+        if (inc->pub.service != svc->index || !is_unresolved(inc) || (inc->pub.playbook == NOTHING && !inc->pub.of_alerts))
+            continue;
+        inc->handed_over = true;
+        inc->wanted = NOTHING;
+        engine_unwind(d, inc, OUTCOME_FAILURE, OUTCOME_FAILURE, "another controller leads");
+        alerts_forget(d, inc);
+        incident_walk(d, inc, ON_HANDED_OVER);
+    }
+}
+
+/* While another controller leads, it may move the users. */
 static void on_leader(struct decide *d, const struct event *event)
 {
+    enum { ANOTHER = 1 };
     struct svc *svc = svc_named(d, event->service);
-    const struct site *site = svc && *event->subject ? service_site(svc->conf, event->subject) : NULL;
+    if (!svc)
+        return;
+    bool behind = event->number == ANOTHER;
+    if (behind || svc->behind)
+        hand_over(d, svc);
+    svc->turned = svc->turned || behind != svc->behind;
+    svc->behind = behind;
+    const struct site *site = *event->subject ? service_site(svc->conf, event->subject) : NULL;
     if (!site)
         return;
     svc->active = (int)(site - svc->conf->sites.p);

@@ -69,12 +69,16 @@ struct inc *open_incident(struct decide *d, struct svc *svc, int playbook, enum 
     return inc;
 }
 
-/* Opens what has come to hold. One incident with a playbook at a time: two must not work on the same databases. What people opened
+/* Opens what has come to hold, also while another controller led. One incident with a playbook at a time: two must not work on the same databases. What people opened
    without one runs nothing, and must not keep a recovery from beginning. */
 bool openings(struct decide *d, struct svc *svc)
 {
     bool opened = false;
     for (size_t i = 0; i < svc->conf->playbooks.n; i++) {
+        if (svc->behind) {
+            svc->books[i].held = false;
+            continue;
+        }
         const struct playbook *playbook = &svc->conf->playbooks.p[i];
         struct book *book = &svc->books[i];
         bool holds = playbook->opens_when && truth_now(svc, playbook->opens_when) == TRUTH_YES;

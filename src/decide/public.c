@@ -133,6 +133,8 @@ static void remind(struct decide *d, struct inc *inc)
 
 void public_move(struct decide *d, struct inc *inc)
 {
+    if (inc->handed_over)
+        return;
     inc->acted = inc->acted || acts(d, inc);
     if (inc->pub.state >= INCIDENT_MONITORING)
         inc->said_phase = PUBLIC_INVESTIGATING; /* what a person knew before is overtaken, and must not hide a relapse */

@@ -15,6 +15,7 @@ const struct state_row state_rows[] = {
     {INCIDENT_OPEN, ON_UPDATE_DUE, NULL, INCIDENT_OPEN, NOTICE_UPDATE, "still open"},
     {INCIDENT_OPEN, ON_CLEARED, NULL, INCIDENT_RESOLVED, NOTICE_RESOLVED, "its alerts have ended and did not come back"},
     {INCIDENT_OPEN, ON_RESOLVE, NULL, INCIDENT_RESOLVED, NOTICE_RESOLVED, "a person resolved it"},
+    {INCIDENT_OPEN, ON_HANDED_OVER, NULL, INCIDENT_RESOLVED, NOTICE_MAX, "it ends here: another controller leads"},
 
     {INCIDENT_ACKNOWLEDGED, ON_UNACK, NULL, INCIDENT_OPEN, NOTICE_MAX, "nobody has it in hand any more"},
     {INCIDENT_ACKNOWLEDGED, ON_BEGIN, NULL, INCIDENT_MITIGATING, NOTICE_MAX, "the recovery begins"},
@@ -23,6 +24,7 @@ const struct state_row state_rows[] = {
     {INCIDENT_ACKNOWLEDGED, ON_UPDATE_DUE, NULL, INCIDENT_ACKNOWLEDGED, NOTICE_UPDATE, "still in the hands of a person"},
     {INCIDENT_ACKNOWLEDGED, ON_CLEARED, NULL, INCIDENT_RESOLVED, NOTICE_RESOLVED, "its alerts have ended and did not come back"},
     {INCIDENT_ACKNOWLEDGED, ON_RESOLVE, NULL, INCIDENT_RESOLVED, NOTICE_RESOLVED, "a person resolved it"},
+    {INCIDENT_ACKNOWLEDGED, ON_HANDED_OVER, NULL, INCIDENT_RESOLVED, NOTICE_MAX, "it ends here: another controller leads"},
 
     {INCIDENT_MITIGATING, ON_ACK, NULL, INCIDENT_MITIGATING, NOTICE_MAX, "a person has taken it while the recovery goes on"},
     {INCIDENT_MITIGATING, ON_MENDED, NULL, INCIDENT_MONITORING, NOTICE_MONITORING, "the playbook succeeded; the service is watched"},
@@ -30,6 +32,7 @@ const struct state_row state_rows[] = {
     {INCIDENT_MITIGATING, ON_UPDATE_DUE, NULL, INCIDENT_MITIGATING, NOTICE_UPDATE, "the recovery goes on"},
     {INCIDENT_MITIGATING, ON_CLEARED, NULL, INCIDENT_RESOLVED, NOTICE_RESOLVED, "its alerts have ended and did not come back"},
     {INCIDENT_MITIGATING, ON_RESOLVE, NULL, INCIDENT_RESOLVED, NOTICE_RESOLVED, "a person resolved it"},
+    {INCIDENT_MITIGATING, ON_HANDED_OVER, NULL, INCIDENT_RESOLVED, NOTICE_MAX, "it ends here: another controller leads"},
 
     {INCIDENT_MONITORING, ON_ACK, NULL, INCIDENT_MONITORING, NOTICE_MAX, "a person has taken it while the service is watched"},
     {INCIDENT_MONITORING, ON_BEGIN, NULL, INCIDENT_MITIGATING, NOTICE_MAX, "another recovery begins"},
@@ -38,6 +41,7 @@ const struct state_row state_rows[] = {
     {INCIDENT_MONITORING, ON_UPDATE_DUE, NULL, INCIDENT_MONITORING, NOTICE_UPDATE, "the service is watched"},
     {INCIDENT_MONITORING, ON_CLEARED, NULL, INCIDENT_RESOLVED, NOTICE_RESOLVED, "its alerts have ended and did not come back"},
     {INCIDENT_MONITORING, ON_RESOLVE, NULL, INCIDENT_RESOLVED, NOTICE_RESOLVED, "a person resolved it"},
+    {INCIDENT_MONITORING, ON_HANDED_OVER, NULL, INCIDENT_RESOLVED, NOTICE_MAX, "it ends here: another controller leads"},
 
     {INCIDENT_RESOLVED, ON_REVIEW, NULL, INCIDENT_REVIEWED, NOTICE_MAX, "a person has reviewed it"},
 };

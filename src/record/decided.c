@@ -16,6 +16,7 @@ static const struct text2 sentences[] = {
     {"its alerts have ended and did not come back", "ses alertes ont pris fin et ne sont pas revenues"},
     {"the service is not well", "le service ne va pas bien"},
     {"a person resolved it", "une personne l'a résolu"},
+    {"it ends here: another controller leads", "il se termine ici : un autre contrôleur dirige"},
     {"nobody has it in hand any more", "personne ne l'a plus en main"},
     {"a person has reviewed it", "une personne l'a revu"},
     {"still open", "toujours ouvert"},
