@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any, Iterator, Optional
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+import clusters  # noqa: E402
 import procs  # noqa: E402
 import settings  # noqa: E402
 import unit  # noqa: E402
@@ -418,32 +419,43 @@ class Builder:
             self.await_start(f"{site}-agent", child, lambda site=site, state=state: agent_state(self.state, site)["pg"] == state)
         procs.wait_until("the standby to be seen receiving", START_S, lambda: agent_state(self.state, "dr")["receiving"])
 
-    def start_site(self, site: str) -> None:
+    def make_cluster(self, site: str) -> None:
         """DR is not empty: it holds an older, smaller copy, as after its last restore test."""
-        home, db = self.folder / site, unit.load(self.folder, site, "db")
-        self.run_pg(["initdb", "-D", str(home / "data"), "-U", "postgres", "-A", "trust", "--no-sync", "--encoding=UTF8", "--locale=C.UTF-8"])
-        with open(home / "data" / "postgresql.conf", "a") as f:
-            f.write(settings.postgresql_conf(self.state, site))
-        (home / "data" / "pg_hba.conf").write_text(settings.PG_HBA)
-        db.start()
-        self.sql(site, "postgres", "-c", "CREATE ROLE bascule LOGIN SUPERUSER", "-c", "CREATE ROLE akig LOGIN",
-                 "-c", "CREATE DATABASE akig OWNER akig")
         rows = self.rows if site == "production" else max(self.rows // 10, 200)
-        self.sql(site, "akig", "-c", "SET ROLE akig", "-v", f"rows={rows}", "-f", str(SOURCE / "schema.sql"), "-f", str(SOURCE / "generate.sql"))
-        unit.load(self.folder, site, "api").start()
+
+        def fill(host: str) -> None:
+            self.psql(f"host={host} user=postgres dbname=postgres", "-c", "CREATE ROLE bascule LOGIN SUPERUSER", "-c", "CREATE ROLE akig LOGIN",
+                      "-c", "CREATE DATABASE akig OWNER akig")
+            self.psql(f"host={host} user=postgres dbname=akig", "-c", "SET ROLE akig", "-v", f"rows={rows}", "-f", str(SOURCE / "schema.sql"),
+                      "-f", str(SOURCE / "generate.sql"))
+
+        clusters.make(Path(self.pgbin), self.folder / site / "data", "--encoding=UTF8", "--locale=C.UTF-8", fill=fill, kind=f"lab {site} {rows}", lab=str(self.folder))
+
+    def configure(self, site: str, more: str = "") -> None:
+        data = self.folder / site / "data"
+        with open(data / "postgresql.conf", "a") as f:
+            f.write(settings.postgresql_conf(self.state, site) + more)
+        (data / "pg_hba.conf").write_text(settings.PG_HBA)
+
+    def start_site(self, site: str) -> None:
+        self.make_cluster(site)
+        self.configure(site)
+        for kind in ("db", "api"):
+            unit.load(self.folder, site, kind).start()
 
     def start_pair(self) -> None:
-        """Production, and DR as its standby: a base backup, and a slot so that nothing it needs is thrown away."""
-        self.start_site("production")
-        at, data = self.state["sites"]["production"], self.folder / "dr" / "data"
-        self.sql("production", "postgres", "-c", "SELECT pg_create_physical_replication_slot('dr', true)")
-        self.run_pg(["pg_basebackup", "-D", str(data), "-h", at["address"], "-p", str(at["pg_port"]), "-U", "postgres", "-X", "stream", "-S", "dr",
-                     "-c", "fast", "--no-sync"])
-        conf = (data / "postgresql.conf").read_text().replace(settings.postgresql_conf(self.state, "production"), "")
-        (data / "postgresql.conf").write_text(conf + settings.postgresql_conf(self.state, "dr") + settings.standby_conf(self.state))
+        """Production, and DR as its standby: a copy of it, and a slot so that nothing it needs is thrown away."""
+        data = self.folder / "dr" / "data"
+        self.make_cluster("production")
+        clusters.copy(self.folder / "production" / "data", data)
+        self.configure("production")
+        self.configure("dr", settings.standby_conf(self.state))
         (data / "standby.signal").touch()
         self.give(data / "standby.signal")
-        unit.load(self.folder, "dr", "db").start()
+        unit.load(self.folder, "production", "db").start()
+        self.sql("production", "postgres", "-c", "SELECT pg_create_physical_replication_slot('dr', true)")
+        for site, kind in (("production", "api"), ("dr", "db")):
+            unit.load(self.folder, site, kind).start()
         procs.wait_until("the standby to stream", START_S, lambda: self.ask("production", "SELECT state FROM pg_stat_replication") == "streaming")
         if self.standby == "sync":
             with open(self.folder / "production" / "data" / "postgresql.conf", "a") as f:
@@ -459,19 +471,14 @@ class Builder:
         done = subprocess.run([f"{self.state['pgbin']}/psql", "-XAtq", "-d", where, "-c", sql], capture_output=True, text=True)
         return done.stdout.strip()
 
-    def run_pg(self, argv: list[str]) -> None:
-        done = subprocess.run([f"{self.state['pgbin']}/{argv[0]}", *argv[1:]], cwd="/", capture_output=True, text=True, stdin=subprocess.DEVNULL,
-                              env={"PATH": f"{self.state['pgbin']}:/usr/bin:/bin", "LC_ALL": "C.UTF-8", "BASCULE_LAB": str(self.folder)},
-                              **unit.run_as(self.user))
-        if done.returncode != 0:
-            raise LabError(f"{argv[0]} failed: {done.stderr.strip() or done.stdout.strip()}")
-
     def sql(self, site: str, dbname: str, *arguments: str) -> None:
         at = self.state["sites"][site]
-        where = f"host={at['address']} port={at['pg_port']} user=postgres dbname={dbname}"
+        self.psql(f"host={at['address']} port={at['pg_port']} user=postgres dbname={dbname}", *arguments)
+
+    def psql(self, where: str, *arguments: str) -> None:
         done = subprocess.run([f"{self.state['pgbin']}/psql", "-Xq", "-v", "ON_ERROR_STOP=1", "-d", where, *arguments], capture_output=True, text=True)
         if done.returncode != 0:
-            raise LabError(f"psql on {site} failed: {done.stderr.strip()}")
+            raise LabError(f"psql: {done.stderr.strip()}")
 
 
 def host_net(net: str) -> str:

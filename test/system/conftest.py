@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 from typing import Callable, Iterator
 
@@ -13,10 +15,23 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "lab"))
+import clusters  # noqa: E402
 from lab import Lab  # noqa: E402
 from drive import Bascule, find_program  # noqa: E402
 
 ROWS = 5_000  # enough that every table has rows of every kind; a restore takes a second
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """One folder of data directories for all workers."""
+    if hasattr(config, "workerinput"):
+        return
+    folder = tempfile.mkdtemp(prefix="bascule-clusters-", dir="/tmp")
+    os.chmod(folder, 0o711)
+    if clusters.user():
+        shutil.chown(folder, clusters.user(), clusters.user())
+    os.environ["BASCULE_CLUSTERS"] = folder
+    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
 @pytest.fixture(scope="session")

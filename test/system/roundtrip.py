@@ -19,6 +19,7 @@ from typing import Iterable, Iterator, Optional
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "lab"))
+import clusters  # noqa: E402
 from lab import free_port, pg_bin  # noqa: E402
 from procs import wait_until  # noqa: E402
 
@@ -89,11 +90,14 @@ class Trip:
 
     def _start(self, more_conf: str, initdb: Iterable[str]) -> None:
         data = self.home / "data"
-        self._run([f"{self.bin}/initdb", "-D", str(data), "-U", "postgres", "-A", "trust", "--no-sync", *initdb], **_unprivileged())
+        self._make(data, initdb)
         with open(data / "postgresql.conf", "a") as conf:
             conf.write(CONF.format(address=self.address, port=self.port, more=more_conf))
         (data / "pg_hba.conf").write_text("host all all 127.0.0.0/8 trust\n")
         self.launch()
+
+    def _make(self, data: Path, initdb: Iterable[str]) -> None:
+        clusters.make(Path(self.bin), data, *initdb)
 
     def launch(self) -> None:
         data = self.home / "data"

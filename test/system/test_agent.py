@@ -20,6 +20,7 @@ from typing import Any, Iterator
 
 import pytest
 
+import clusters
 from procs import identify, send, wait_until
 
 BIN = Path("/usr/lib/postgresql/15/bin")
@@ -47,19 +48,23 @@ services:
 class Agent:
     """An agent with a server of its own."""
 
-    def __init__(self, program: Path) -> None:
+    def __init__(self, program: Path, like: Agent | None = None) -> None:
+        """`like`: with a copy of that one's data."""
         self.program = program
         self.site = "production"
         self.folder = Path(tempfile.mkdtemp(prefix="bascule-agent.", dir="/tmp"))
         self.data = self.folder / "data"
         self.address = "127.{}.{}.{}".format(*(1 + byte % 254 for byte in os.urandom(3)))
         self.process: subprocess.Popen | None = None
+        self.environment: dict[str, str] = {}
         user = pwd.getpwnam("postgres") if os.geteuid() == 0 else None
         if user:
             os.chmod(self.folder, 0o755)
             os.chown(self.folder, user.pw_uid, user.pw_gid)
-        subprocess.run([BIN / "initdb", "-D", self.data, "-A", "trust", "-U", "postgres", "--locale=C", "-E", "UTF8", "--no-sync"], check=True, capture_output=True,
-                       user=user and user.pw_uid, group=user and user.pw_gid, extra_groups=[] if user else None, cwd="/")
+        if like:
+            clusters.copy(like.data, self.data)
+        else:
+            clusters.make(BIN, self.data, "--locale=C", "-E", "UTF8")
         self.configure(f"listen_addresses = ''\nunix_socket_directories = '{self.folder}'\nfsync = off\nshared_buffers = 16MB\ndynamic_shared_memory_type = mmap\nautovacuum = off")
         (self.folder / "token").write_text(TOKEN)
         (self.folder / "token").chmod(0o600)
@@ -71,7 +76,8 @@ class Agent:
             file.write(line + "\n")
 
     def run(self) -> None:
-        self.process = subprocess.Popen([self.program, "-c", self.config, "agent", self.site], stderr=(self.folder / "agent.err").open("ab"), stdin=subprocess.DEVNULL)
+        self.process = subprocess.Popen([self.program, "-c", self.config, "agent", self.site], stderr=(self.folder / "agent.err").open("ab"), stdin=subprocess.DEVNULL,
+                                        env={**os.environ, **self.environment})
         wait_until("the agent to listen", 10, lambda: self.state() is not None)
 
     def end(self, how: int = signal.SIGTERM) -> None:

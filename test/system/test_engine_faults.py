@@ -15,9 +15,10 @@ import subprocess
 from pathlib import Path
 from typing import Iterable, Iterator, Optional
 
+import clusters
 import pytest
 from procs import wait_until
-from roundtrip import CONFIG, ROOT, Trip, items, unpacked
+from roundtrip import CONFIG, ROOT, Trip, _unprivileged, items, unpacked
 
 SEED = int(os.environ.get("BASCULE_SEED", "3"))
 FACTOR = int(os.environ.get("BASCULE_SWEEP", "1"))
@@ -356,12 +357,11 @@ class SmallShop(Shop):
 
     disk: Optional[Disk] = None
 
-    def _start(self, more_conf: str, initdb: Iterable[str]) -> None:
-        data = self.home / "data"
+    def _make(self, data: Path, initdb: Iterable[str]) -> None:
         data.mkdir(mode=0o700)
         shutil.chown(data, "postgres", "postgres")
         self.disk = Disk(data, "64m", "postgres")
-        super()._start(more_conf, (*initdb, f"--waldir={self.home}/wal"))
+        self._run([f"{self.bin}/initdb", "-D", str(data), *clusters.INITDB, *initdb, f"--waldir={self.home}/wal"], **_unprivileged())
 
     def down(self) -> None:
         self.stop_at_once()

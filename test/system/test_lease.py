@@ -75,12 +75,15 @@ class Pair:
     """A primary and a standby, each with its agent, and an etcd."""
 
     def __init__(self, program: Path) -> None:
-        self.one, self.two = Agent(program), Agent(program)
+        self.one = Agent(program)
+        self.two = Agent(program, like=self.one)
         self.etcd = Etcd(self.one.folder, "127.{}.{}.{}".format(*(1 + byte % 254 for byte in os.urandom(3))))
         for agent, name in ((self.one, "production"), (self.two, "dr")):
             agent.site = name
             agent.config.write_text(CONFIGURATION.format(state=agent.folder / "state", etcd=self.etcd.address, one=self.one, two=self.two))
-        (self.two.data / "standby.signal").touch()  # it follows nobody, but it would never write either
+        standby = self.two.data / "standby.signal"  # it follows nobody, but it would never write either
+        standby.touch()
+        os.chown(standby, self.two.data.stat().st_uid, self.two.data.stat().st_gid)
 
     def run(self) -> None:
         self.etcd.run()
