@@ -19,7 +19,7 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any, Optional
 
-from drive import row_of
+from drive import Journal
 from procs import wait_until
 
 MODES = ("ok", "500", "429", "slow", "never", "drop")
@@ -119,6 +119,7 @@ class Alarms:
         self.config = folder / "bascule.yaml"
         folder.mkdir(parents=True, exist_ok=True)
         self.write(**settings)
+        self.shown = Journal(folder / "state", [str(self.program), "-c", str(self.config)])
 
     def write(self, after: str = "0s", checks: Optional[list[dict]] = None, alerts: Optional[dict] = None, serve: Optional[dict] = None,
               **more: Any) -> None:
@@ -192,10 +193,7 @@ class Alarms:
         return self.request("GET", path, **headers)
 
     def rows(self, kind: str = "", **fields: Any) -> list[dict]:
-        done = self.run("journal", "show", "--json")
-        assert done.returncode == 0, done.stderr
-        rows = [row_of(line) for line in done.stdout.splitlines()]
-        return [r for r in rows if kind in ("", r["kind"]) and all(r[k] == v for k, v in fields.items())]
+        return self.shown.rows(kind, **fields)
 
 
 def firing(name: str, severity: str = "critical", status: str = "firing", **labels: str) -> dict:

@@ -10,6 +10,7 @@ import re
 import signal
 import subprocess
 import threading
+import time
 from pathlib import Path
 from typing import Any, Optional
 
@@ -36,6 +37,37 @@ def row_of(line: str) -> dict:
     return row
 
 
+class Journal:
+    """The rows of a journal as the program shows them; it is asked only when the files have changed since, for a test that waits for a row
+    looks many times a second."""
+
+    STILL_NS = 100_000_000  # a file that changed later than that before it was looked at may change again under the same time
+
+    def __init__(self, state: Path, argv: list[str], environment: Optional[dict[str, str]] = None) -> None:
+        self.files, self.argv, self.environment = (state / "journal.db", state / "journal.db-wal"), argv, environment
+        self.stamp: object = None
+        self.known: list[dict] = []
+
+    def _look(self) -> object:
+        """What changes with the files; None when they have just changed."""
+        found = [path.stat() for path in self.files if path.exists()]
+        if not found or time.time_ns() - max(at.st_mtime_ns for at in found) < self.STILL_NS:
+            return None
+        return [(at.st_ino, at.st_size, at.st_mtime_ns) for at in found]
+
+    def rows(self, kind: str = "", **fields: Any) -> list[dict]:
+        """All of them, or those of a kind and with such fields; none when there is no journal yet."""
+        try:
+            stamp = self._look()
+        except FileNotFoundError:  # the -wal goes with its last user
+            stamp = None
+        if stamp is None or stamp != self.stamp:
+            done = subprocess.run([*self.argv, "journal", "show", "--json"], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60, env=self.environment)
+            self.known = [row_of(line) for line in done.stdout.splitlines()] if done.returncode == 0 else []
+            self.stamp = stamp if done.returncode == 0 else None
+        return [r for r in self.known if kind in ("", r["kind"]) and all(r.get(k) == v for k, v in fields.items())]
+
+
 class Bascule:
     """The program with a lab's configuration."""
 
@@ -45,6 +77,7 @@ class Bascule:
         self.log = lab.folder / "serve.log"
         self.controller: Optional[subprocess.Popen] = None
         self.environment = {**os.environ, "LC_ALL": "C.UTF-8", "BASCULE_LAB": str(lab.folder)}
+        self.shown = Journal(lab.folder / "state", self.argv(), {**self.environment})
 
     def argv(self, *words: str) -> list[str]:
         return [str(self.program), "-c", str(self.lab.config), *words]
@@ -108,11 +141,10 @@ class Bascule:
 
     def journal(self, after: int = 0) -> list[dict]:
         """All rows; none when there is no journal yet."""
-        done = self.run("journal", "show", "--json", "--after", str(after))
-        return [row_of(line) for line in done.stdout.splitlines()] if done.returncode == 0 else []
+        return [r for r in self.shown.rows() if r["seq"] > after]
 
     def rows(self, kind: str, **fields: Any) -> list[dict]:
-        return [r for r in self.journal() if r["kind"] == kind and all(r.get(k) == v for k, v in fields.items())]
+        return self.shown.rows(kind, **fields)
 
     def await_row(self, seconds: float, kind: str, **fields: Any) -> dict:
         return wait_until(f"{kind} {fields} in the journal", seconds, lambda: self.running() and self.rows(kind, **fields))[0]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Callable, Iterable, NamedTuple, Optional, Sequence, TypeVar
 
 T = TypeVar("T")
-POLL_S = 0.02
+POLL_S, POLL_MOST_S = 0.02, 0.25
 
 
 class Proc(NamedTuple):
@@ -24,10 +24,12 @@ class Timeout(AssertionError):
 
 
 def wait_until(what: str, seconds: float, question: Callable[[], T]) -> T:
-    """The first truthy answer; Timeout, naming `what`, when there is none within `seconds`. An OSError counts as no answer."""
+    """The first truthy answer; Timeout, naming `what`, when there is none within `seconds`. An OSError counts as no answer. A question
+    that is dear to ask is asked less often: whoever waits leaves the machine to those who are waited for."""
     end = time.monotonic() + seconds
     last: object = None
     while True:
+        began = time.monotonic()
         try:
             answer = question()
             if answer:
@@ -35,9 +37,10 @@ def wait_until(what: str, seconds: float, question: Callable[[], T]) -> T:
             last = answer
         except (OSError, subprocess.SubprocessError) as error:
             last = error
-        if time.monotonic() > end:
+        now = time.monotonic()
+        if now > end:
             raise Timeout(f"waited {seconds:g} s for {what}; last: {last!r}")
-        time.sleep(POLL_S)
+        time.sleep(min(max(POLL_S, 2 * (now - began)), POLL_MOST_S))
 
 
 def stat_fields(pid: int) -> Optional[list[str]]:

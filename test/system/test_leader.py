@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Callable, Iterator, Optional
 
 import pytest
-from drive import row_of
+from drive import Journal
 from procs import wait_until
 
 LEADS, BEHIND, UNKNOWN = 2, 1, 0
@@ -79,6 +79,7 @@ class Controller:
         self.program, self.folder = program, folder
         self.process: Optional[subprocess.Popen] = None
         self.notices, self.log, self.config = folder / "notices.log", folder / "serve.log", folder / "bascule.yaml"
+        self.shown = Journal(folder / "state", [str(program), "-c", str(self.config)])
         folder.mkdir()
         (folder / "gone.yaml").write_text(PLAYBOOK)
         database = {"host": "127.0.0.1", "port": 1, "dbname": "a", "user": "a"}
@@ -104,9 +105,7 @@ class Controller:
             self.process = None
 
     def rows(self, kind: str) -> list[dict]:
-        done = subprocess.run([str(self.program), "-c", str(self.config), "journal", "show", "--json"], capture_output=True, text=True, timeout=30)
-        rows = [row_of(line) for line in done.stdout.splitlines()] if done.returncode == 0 else []
-        return [r for r in rows if r["kind"] == kind]
+        return self.shown.rows(kind)
 
     def standing(self, service: str = "akig") -> Optional[int]:
         rows = [r for r in self.rows("controller.leads") if r["service"] == service]

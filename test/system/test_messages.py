@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Callable, Iterator, Optional
 
 import pytest
+from drive import Journal
 from procs import wait_until
 
 SECRETS = ("db-seven.intern", "10.31.7.12", "SELECT ", "/usr/bin", "rack four", "postgresql@15", "akig-api@7")
@@ -31,6 +32,7 @@ class World:
                                                           {"name": "status-page", "after": "1s", "notify": ["ops"]}], **severity}
         self.restart = ["/usr/bin/touch", str(self.up)]
         self.more: dict = {}
+        self.shown = Journal(folder / "state", self.argv())
         self.up.touch()
         self.write()
 
@@ -82,9 +84,7 @@ class World:
             self.controller.wait(30)
 
     def rows(self, kind: str, **fields: object) -> list[dict]:
-        done = self.run("journal", "show", "--json")
-        rows = [json.loads(line) for line in done.stdout.splitlines()] if done.returncode == 0 else []
-        return [r for r in rows if r["kind"] == kind and all(r.get(k) == v for k, v in fields.items())]
+        return self.shown.rows(kind, **fields)
 
     def public(self) -> list[dict]:
         return self.rows("public")

@@ -12,6 +12,7 @@ from typing import Any, Callable, Iterator
 
 import pytest
 import services
+from drive import Journal
 from procs import wait_until
 from services import MailServer, Services, certificates
 
@@ -27,6 +28,7 @@ class Site:
         self.contacts: list[str] = []
         self.notify = "ops"
         self.controller: subprocess.Popen | None = None
+        self.shown = Journal(folder / "state", [str(program), "-c", str(folder / "bascule.yaml")])
         (folder / "state").mkdir()
 
     def secret(self, name: str, value: str) -> str:
@@ -94,8 +96,7 @@ channels:
             self.controller = None
 
     def rows(self, kind: str) -> list[dict]:
-        done = self.run("journal", "show", "--json")
-        return [row for row in map(json.loads, done.stdout.splitlines()) if row["kind"] == kind] if done.returncode == 0 else []
+        return self.shown.rows(kind)
 
     def delivered(self, *parts: str) -> list[dict]:
         return [row for row in self.rows("delivered") if all(part in row["subject"] for part in parts)]
