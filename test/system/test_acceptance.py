@@ -4,6 +4,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import struct
 import subprocess
 import time
 from pathlib import Path
@@ -15,6 +16,7 @@ from conftest import ROOT
 from procs import command_line, identify, send, wait_until
 from test_agent import BIN, Agent
 from test_lease import TTL_S, Pair, lease_by
+from test_takeover import First, Session, Streaming
 
 SOON_S = 30
 
@@ -30,6 +32,13 @@ def agent(program: Path) -> Iterator[Agent]:
 @pytest.fixture
 def pair(program: Path) -> Iterator[Pair]:
     made = Pair(program)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def streaming(program: Path) -> Iterator[Streaming]:
+    made = Streaming(program)
     yield made
     made.close()
 
@@ -194,6 +203,68 @@ def test_14_a_wall_clock_that_is_set_changes_no_lease(pair: Pair, build: Path, m
     until = time.monotonic() + 2 * TTL_S
     wait_until("two lives of a lease to pass", SOON_S, lambda: pair.one.postmaster == pid and pair.one.sql("select 1") == "1" and time.monotonic() > until)
     assert lease_by(pair.one, "etcd") and pair.one.state()["pg"] == "primary"
+
+
+class BootClock:
+    """The clock that counts suspend, as one agent and its sentinel read it."""
+
+    def __init__(self, agent: Agent, build: Path) -> None:
+        self.file = agent.folder / "boot-clock"
+        self.file.write_bytes(struct.pack("q", 0))
+        asan = ":".join(filter(None, (os.environ.get("ASAN_OPTIONS"), "verify_asan_link_order=0")))
+        agent.environment = {"LD_PRELOAD": str(next((build / "test").glob("*bootclock.so"))), "BOOT_CLOCK": str(self.file), "ASAN_OPTIONS": asan}
+
+    def jump(self, seconds: float) -> None:
+        with open(self.file, "r+b") as file:  # in one piece, and never shorter: it is mapped
+            file.write(struct.pack("q", int(seconds * 1000)))
+
+
+JUMPS = pytest.mark.parametrize("seconds", [-5, 600], ids=["back", "forth"])  # what is set by a clock that goes back waits as long
+
+
+@JUMPS
+def test_14_a_jump_of_the_clock_that_counts_suspend_ends_a_primary(pair: Pair, build: Path, seconds: float) -> None:
+    """By that clock its lease is over, or cannot be told any more; it is back with a new one."""
+    clock = BootClock(pair.one, build)
+    pair.run()
+    old = pair.one.postmaster
+    began = time.monotonic()
+    clock.jump(seconds)
+    wait_until("PostgreSQL to be ended", SOON_S, lambda: identify(old) is None)
+    print(f"ended {time.monotonic() - began:.2f} s after the jump")
+    told = pair.one.is_("primary", SOON_S)
+    assert pair.one.postmaster != old and lease_by(pair.one, "etcd") and 0 < told["lease"]["valid_ms"] <= 2500
+
+
+@JUMPS
+def test_14_such_a_jump_shortens_no_wait_of_a_takeover(streaming: Streaming, build: Path, seconds: float) -> None:
+    """What is left of the wait is never less than what was left before, but for the time that really passed."""
+    clock = BootClock(streaming.two, build)
+    streaming.run()
+    session, first = Session(streaming.one), First(streaming.two)
+    assert streaming.one.process
+    streaming.one.process.send_signal(signal.SIGSTOP)
+    with subprocess.Popen(streaming.command("promote", "dr"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as command:
+        left: list[tuple[float, float, int]] = []  # asked, answered, and what was left in ms
+
+        def waits() -> bool:
+            asked, told = time.monotonic(), streaming.two.state()["takeover"]
+            if told["phase"] == "waiting" and told["in_ms"] > 0:
+                left.append((asked, time.monotonic(), told["in_ms"]))
+            return told["phase"] not in ("none", "waiting")
+
+        wait_until("it to wait", SOON_S, lambda: waits() or left)
+        clock.jump(seconds)
+        wait_until("the wait to be over", 2 * SOON_S, waits)
+        over = time.monotonic()
+        out, _ = command.communicate(timeout=120)
+    assert command.returncode == 0, out
+    asked, _, before = left[0]
+    print(f"{before} ms were left before the jump, and it took {(over - asked) * 1000:.0f} ms; seen {len(left)} times")
+    assert all(before - ms <= (answered - asked) * 1000 + 10 for _, answered, ms in left), left
+    assert (over - asked) * 1000 + 10 >= before
+    assert session.over() < first.commit(), "two wrote at the same time"
+    streaming.took_over()
 
 
 # ---- the table ----
