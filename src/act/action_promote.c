@@ -8,6 +8,7 @@
 #include "act/lost.h"
 #include "act/patroni.h"
 #include "act/proof.h"
+#include "act/quorum.h"
 #include "act/slots.h"
 #include "act/takeover.h"
 #include "io/pg.h"
@@ -17,7 +18,7 @@
 #include "base/banned.h"
 
 enum { CONNECT_MS = 3 * MS_SECOND, QUESTION_MS = 3 * MS_SECOND, PORT_MS = 2 * MS_SECOND, SENDER_GONE_MS = 10 * MS_SECOND, REPLAY_MS = 30 * MS_MINUTE,
-       PROMOTED_MS = 2 * MS_MINUTE, WRITE_MS = 5 * MS_SECOND, LOOK_EVERY_MS = 50 };
+       PROMOTED_MS = 2 * MS_MINUTE, WRITE_MS = 5 * MS_SECOND, FOLLOWED_MS = 5 * MS_SECOND, LOOK_EVERY_MS = 50 };
 
 /* Commits, wherever the role may log in, and leaves nothing behind. */
 static const char a_write[] = "create temporary table bascule_promote (written timestamptz) on commit drop";
@@ -85,15 +86,16 @@ static bool look(struct promotion *p, struct err *err)
            standing_parse(pg_count(rows) ? pg_text(rows, 0, 0) : NULL, &p->now, err);
 }
 
-/* A file about another standby, or about one that was built anew since, says nothing about this one. */
 static void remember(struct promotion *p)
 {
     struct err why = {0};
-    p->remembered = standing_recall(p->ctx->arena, p->ctx->state_dir, p->ctx->service->name, &p->pair, &why);
-    if (!p->remembered)
+    p->remembered = standing_recall(p->ctx->arena, p->ctx->state_dir, p->ctx->service->name, p->w.site->name, &p->pair, &why);
+    if (!p->remembered) {
         COPY_TO(p->why_not, why.message);
-    else if (!same(p->pair.standby, p->w.site->name))
-        p->remembered = false, action_say(p->why_not, sizeof(p->why_not), "what was kept is about site \"%s\"", p->pair.standby);
+    } else if (p->now.recovery && p->now.timeline > p->pair.timeline) { /* it is older than the last promotion */
+        p->remembered = false;
+        action_say(p->why_not, sizeof(p->why_not), "what was kept is about timeline %lld, and it follows %lld", (long long)p->pair.timeline, (long long)p->now.timeline);
+    }
 }
 
 static bool by_lease(const struct promotion *p)
@@ -110,8 +112,6 @@ static bool is_fed_by_archive_only(const struct promotion *p)
 
 static bool open_promotion(struct promotion *p, struct err *err)
 {
-    if (!find_wanted(p->ctx, &p->w, err))
-        return false;
     if (!pg_open(&p->w.site->database.at, NULL, action_time(p->ctx, CONNECT_MS), &p->pg, err) || !look(p, err))
         return err_prefix(err, "the standby of site \"%s\"", p->w.site->name);
     remember(p);
@@ -280,15 +280,23 @@ static bool takes_writes(void *arg, struct err *err)
     return pg_exec(p->pg, p->ctx->arena, a_write, NULL, 0, action_time(p->ctx, WRITE_MS), NULL, err);
 }
 
+/* Are there as many standbys as its commits wait for? */
+static bool has_its_standbys(const struct promotion *p)
+{
+    struct quorum q;
+    struct err err = {0};
+    return quorum_parse(p->now.sync_names, &q, &err) ? p->now.in_sync >= q.acks : p->now.in_sync > 0;
+}
+
 /* Commits would wait for a standby that is the old primary, or nobody. */
 static bool wait_for_nobody(struct promotion *p, struct err *err)
 {
-    if (!*p->now.sync_names || p->now.in_sync)
+    if (has_its_standbys(p))
         return true;
     if (!pg_exec(p->pg, p->ctx->arena, "alter system set synchronous_standby_names = ''", NULL, 0, action_time(p->ctx, QUESTION_MS), NULL, err) ||
         !pg_exec(p->pg, p->ctx->arena, "select pg_catalog.pg_reload_conf()", NULL, 0, action_time(p->ctx, QUESTION_MS), NULL, err))
         return err_prefix(err, "its commits wait for \"%s\", and synchronous_standby_names could not be emptied", p->now.sync_names);
-    report_fact(p->ctx->report, "promote.synchronous", "synchronous_standby_names was \"%s\" and is empty now: nobody is there to answer",
+    report_fact(p->ctx->report, "promote.synchronous", "synchronous_standby_names was \"%s\" and is empty now: too few are there to answer",
                 p->now.sync_names);
     return true;
 }
@@ -533,20 +541,43 @@ static bool begin_again(struct promotion *p, struct takeover *t, enum outcome *r
     return true;
 }
 
-static bool commits_again(struct promotion *p, struct err *err)
+static bool is_followed(void *arg, struct err *err)
 {
-    return look(p, err) && wait_for_nobody(p, err) && action_wait(p->ctx, PROMOTED_MS, LOOK_EVERY_MS, takes_writes, p, err);
+    struct promotion *p = arg;
+    return look(p, err) && (has_its_standbys(p) || err_set(err, ERR_TIMEOUT, "too few standbys follow"));
+}
+
+/* The other standbys follow by themselves: they are waited for, for a moment, where commits shall go on waiting for them. */
+static bool commits_again(struct promotion *p, const struct takeover *t, struct err *err)
+{
+    struct err few = {0};
+    if (!look(p, err))
+        return false;
+    if (takeover_will_be_followed(t, p->now.sync_names) && !action_wait(p->ctx, FOLLOWED_MS, LOOK_EVERY_MS, is_followed, p, &few))
+        report_progress(p->ctx->report, 0, 0, "%s", few.message);
+    return wait_for_nobody(p, err) && action_wait(p->ctx, PROMOTED_MS, LOOK_EVERY_MS, takes_writes, p, err);
+}
+
+/* A commit may have been promised that none of those has which could be compared. */
+static bool blocked_by_votes(const struct promotion *p, const char *votes, enum outcome *ret_outcome, char *ret_text)
+{
+    *ret_outcome = OUTCOME_BLOCKED;
+    action_say(ret_text, MODEL_TEXT_SIZE, "site \"%s\" is not promoted: %s. To accept that something promised may be lost: %s", p->w.site->name, votes, accepting(p));
+    return true;
 }
 
 static bool take_over(struct promotion *p, struct takeover *t, enum outcome *ret_outcome, char *ret_text, struct err *err)
 {
     int64_t began_ms = clock_boot_ms();
-    report_progress(p->ctx->report, 0, 0, "making what %s receives stand still", p->w.site->name);
-    if (!can_be_promoted(p, err) || !nobody_else_writes(p, err) || !takeover_freeze(t, p->w.loss_by != NULL, err) || !look(p, err) || !is_of_that_primary(p, err))
+    char votes[600] = "";
+    if (!can_be_promoted(p, err) || !nobody_else_writes(p, err))
         return false;
     learn_more(p, t);
     struct standing before = p->now;
     struct loss loss = weigh(p);
+    enum takeover_votes counted = takeover_votes(t, p->remembered && p->pair.in_sync, votes, sizeof(votes));
+    if (counted == VOTES_MISSING && !p->w.loss_by && !(loss.exact && !loss.bytes))
+        return blocked_by_votes(p, votes, ret_outcome, ret_text);
     if (!loss_is_accepted(p, &loss))
         return blocked(p, &loss, ret_outcome, ret_text);
     p->point_ms = recovery_point(p, before.commit_ms);
@@ -559,9 +590,12 @@ static bool take_over(struct promotion *p, struct takeover *t, enum outcome *ret
         action_say(ret_text, MODEL_TEXT_SIZE, "site \"%s\" is not promoted: %s. Make sure that it is off, then: %s", p->w.site->name, err->message, certifying(p));
         return true;
     }
-    if (!commits_again(p, err))
+    if (!commits_again(p, t, err))
         return false;
     int64_t took_ms = clock_boot_ms() - began_ms;
+    if (counted != VOTES_NONE)
+        report_fact(p->ctx->report, "promote.votes", "%s", votes);
+    takeover_tell_others(t);
     find_fork(p, &before);
     loss = weigh_again(p, t, &before, &loss);
     report_fact(p->ctx->report, "promote.certain", "%s", t->how);
@@ -587,20 +621,22 @@ static bool left_alone(const struct promotion *p, const struct err *why, enum ou
 static bool run_by_lease(struct promotion *p, enum outcome *ret_outcome, char *ret_text, struct err *err)
 {
     struct takeover t SCOPED(takeover_close) = {0};
-    if (!takeover_open(p->ctx, p->w.site, p->w.fenced_by, &t, err))
+    bool choose = p->ctx->incident && !p->w.loss_by && p->ctx->service->sites.n > 2; /* a person who names a site means it; a playbook means the best */
+    if (!takeover_open(p->ctx, p->w.site, p->w.fenced_by, choose, &t, err))
         return false;
     if (!takeover_is_wanted(&t, err))
         return left_alone(p, err, ret_outcome, ret_text);
     if (takeover_is_return(&t) && !takeover_is_done(&t))
         return begin_again(p, &t, ret_outcome, ret_text, err);
-    if (!open_promotion(p, err))
-        return false;
     if (takeover_is_done(&t)) { /* somebody was stopped after the promotion and before its first write */
         *ret_outcome = OUTCOME_SUCCESS;
         action_say(ret_text, MODEL_TEXT_SIZE, "site \"%s\" is the primary of epoch %" PRId64 " already, and commits writes", p->w.site->name, t.epoch.number);
-        return commits_again(p, err);
+        return open_promotion(p, err) && commits_again(p, &t, err);
     }
-    bool ok = take_over(p, &t, ret_outcome, ret_text, err);
+    report_progress(p->ctx->report, 0, 0, "making what is received stand still");
+    bool ok = takeover_freeze(&t, p->w.loss_by != NULL, err);
+    p->w.site = t.to;
+    ok = ok && open_promotion(p, err) && take_over(p, &t, ret_outcome, ret_text, err);
     if (!ok || *ret_outcome == OUTCOME_BLOCKED)
         takeover_thaw(&t);
     return ok;
@@ -611,7 +647,7 @@ static bool run_by_lease(struct promotion *p, enum outcome *ret_outcome, char *r
 static bool describe_by_lease(struct promotion *p, struct buf *out, struct err *err)
 {
     struct takeover t SCOPED(takeover_close) = {0};
-    if (!takeover_open(p->ctx, p->w.site, p->w.fenced_by, &t, err) || !takeover_is_wanted(&t, err))
+    if (!takeover_open(p->ctx, p->w.site, p->w.fenced_by, false, &t, err) || !takeover_is_wanted(&t, err))
         return false;
     learn_more(p, &t);
     if (t.moved)
@@ -625,8 +661,10 @@ static bool describe_by_lease(struct promotion *p, struct buf *out, struct err *
 static bool describe(const struct action_ctx *ctx, struct buf *out, struct err *err)
 {
     struct promotion p SCOPED(promotion_done) = {.ctx = ctx};
+    if (!find_wanted(ctx, &p.w, err))
+        return false;
     if (patroni_manages(ctx->service))
-        return find_wanted(ctx, &p.w, err) && patroni_describe(ctx, p.w.site, PATRONI_FAILOVER, out, err);
+        return patroni_describe(ctx, p.w.site, PATRONI_FAILOVER, out, err);
     if (!open_promotion(&p, err) || !can_be_promoted(&p, err))
         return false;
     if (by_lease(&p) && !describe_by_lease(&p, out, err))
@@ -674,7 +712,7 @@ static bool done_already(const struct action_ctx *ctx, bool *ret, char *why, siz
             return false;
         if (!same(epoch.site, p.w.site->name)) /* the common answer, which asks no agent that may be silent */
             return true;
-        if (!takeover_open(ctx, p.w.site, NULL, &t, err))
+        if (!takeover_open(ctx, p.w.site, NULL, false, &t, err))
             return false;
         if (!takeover_is_done(&t))
             return true;

@@ -420,7 +420,7 @@ static void note_primary(const struct move *m, struct standing_pair *pair)
     struct standing_pair kept;
     struct err why = {0};
     bool seen = *m->primary.cluster;
-    if (!seen && standing_recall(m->ctx->arena, m->ctx->state_dir, m->ctx->service->name, &kept, &why) && same(kept.primary, m->from->name)) {
+    if (!seen && standing_recall(m->ctx->arena, m->ctx->state_dir, m->ctx->service->name, m->to->name, &kept, &why) && same(kept.primary, m->from->name)) {
         COPY_TO(pair->slots, kept.slots);
         COPY_TO(pair->archived, kept.archived);
         pair->archives = kept.archives;
@@ -507,8 +507,10 @@ static bool set_wait(struct move *m, struct err *err)
 /* Commits waited for the standby before, so they do again, now that there is one. */
 static void wait_again(struct move *m)
 {
+    static const char kept_sql[] = "select (pg_catalog.current_setting('synchronous_standby_names') <> '')::int";
     struct err why = {0};
-    if (!m->plan.in_sync)
+    int64_t kept;
+    if (!m->plan.in_sync || (ask_number(m, m->new, kept_sql, NULL, 0, &kept, &why) && kept)) /* kept: there are further standbys to wait for */
         return;
     bool ok = set_wait(m, &why);
     report_fact(m->ctx->report, "switchover.synchronous", "%s", ok ? arena_printf(m->ctx->arena, "commits wait for site \"%s\"", m->from->name) : why.message);

@@ -58,6 +58,9 @@ bool epoch_lease_parse(struct str text, struct epoch_lease *ret, struct err *err
         *l.pg = 0;
     if (!lsn_parse(str_of(json_string(json_get(body, "lsn"))), &l.lsn))
         l.lsn = 0;
+    l.sync_known = json_get(body, "sync") != NULL;
+    if (l.sync_known && !take_text(body, "sync", l.sync, sizeof(l.sync)))
+        COPY_TO(l.sync, "(");
     *ret = l;
     return true;
 }
@@ -70,11 +73,11 @@ const struct epoch_lease *epoch_lease(const struct epoch *epoch, const char *sit
     return NULL;
 }
 
-bool epoch_certifies(const struct epoch *epoch, const struct service *service)
+bool epoch_certifies(const struct epoch *epoch, int64_t number, const char *site, const struct service *service)
 {
-    const struct epoch_lease *lease = epoch_lease(epoch, epoch->site);
+    const struct epoch_lease *lease = epoch_lease(epoch, site);
     /* The first epoch waits for nobody; and of two sites the only other is the one that takes over. */
-    return epoch->number == 1 || service->sites.n <= 2 || (lease && lease->wrote == epoch->number);
+    return number == 1 || service->sites.n <= 2 || (lease && lease->wrote == number);
 }
 
 /* ---- etcd ---- */

@@ -3,12 +3,14 @@
 #pragma once
 #include "act/action.h"
 
-enum { EPOCH_LEASES_MAX = 16, EPOCH_NAME_SIZE = 128 };
+enum { EPOCH_LEASES_MAX = 16, EPOCH_NAME_SIZE = 128, EPOCH_SYNC_SIZE = 512 };
 
 struct epoch_lease {
     char site[EPOCH_NAME_SIZE], armed[16], pg[16]; /* pg: what its PostgreSQL was when it renewed; "": not known */
     int64_t epoch, wrote, timeline; /* wrote: the newest epoch in which it may have written, when it renewed */
     uint64_t lsn;                   /* 0: not known */
+    bool sync_known;
+    char sync[EPOCH_SYNC_SIZE];     /* its synchronous_standby_names; "(", which is none, when it is not understood */
 };
 
 struct epoch {
@@ -32,9 +34,9 @@ MUST_USE bool epoch_move(const struct action_ctx *ctx, const struct epoch *seen,
 /* The same number, written anew, to tell the site that it names. */
 MUST_USE bool epoch_tell(const struct action_ctx *ctx, const struct epoch *seen, uint64_t told, struct epoch *ret, bool *ret_told, struct err *err);
 const struct epoch_lease *epoch_lease(const struct epoch *epoch, const char *site); /* NULL: it never had one */
-/* Would a certificate that `from` was stopped count for the epoch that follows this one? Only when it had begun to write in this one:
-   whoever had not was waiting for another still. A person and a fence that cuts the power do not know; this does. */
-bool epoch_certifies(const struct epoch *epoch, const struct service *service);
+/* Would a certificate that `site` was stopped count for the epoch after `number`, which named it? Only when it had begun to write in that one:
+   whoever had not was waiting for another still. A person and a fence that cuts the power do not know; its newest lease does. */
+bool epoch_certifies(const struct epoch *epoch, int64_t number, const char *site, const struct service *service);
 /* Are these the bytes of an epoch? Fuzzed. */
 MUST_USE bool epoch_parse(struct str text, struct epoch *ret, struct err *err);
 MUST_USE bool epoch_lease_parse(struct str text, struct epoch_lease *ret, struct err *err);

@@ -7,11 +7,13 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
+#include <strings.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "act/fence/fence.h"
+#include "act/quorum.h"
 #include "io/json.h"
 #include "io/standing.h"
 #include "sys/clock.h"
@@ -49,30 +51,56 @@ static bool has_lapsed(const struct takeover *t)
     return t->me->said.other_seen_ms > failover_missed_ms(&t->ctx->service->failover);
 }
 
-/* The two that matter are waited for; of them the old one, which may be cut off, for a moment only. */
+/* Whoever may take over is waited for; the old one, which may be cut off, for a moment only. */
+static bool is_waited_for(struct takeover *t, int64_t waited_ms)
+{
+    for (size_t i = 0; i < t->member_count; i++)
+        if (!t->members[i].asked->over && &t->members[i] != t->old)
+            return true;
+    hear(t->me);
+    return t->old && !t->old->asked->over && waited_ms < (t->me->answers && has_lapsed(t) ? LAPSED_GRACE_MS : GRACE_MS);
+}
+
 static void ask_all(struct takeover *t)
 {
-    int64_t began = clock_boot_ms(), until;
+    int64_t began = clock_boot_ms();
     for (size_t i = 0; i < t->member_count; i++)
         t->members[i].asked = agentlink_ask(t->link, t->members[i].site, "/v1/state", action_time(t->ctx, ASK_MS));
-    while (!t->me->asked->over && agentlink_turn(t->link, TURN_MS))
+    while (is_waited_for(t, clock_boot_ms() - began) && agentlink_turn(t->link, TURN_MS))
         ;
-    hear(t->me);
-    until = began + (t->me->answers && has_lapsed(t) ? LAPSED_GRACE_MS : GRACE_MS);
-    for (bool all = false; !all && clock_boot_ms() < until;) {
-        all = true;
-        for (size_t i = 0; i < t->member_count; i++)
-            all = all && t->members[i].asked->over;
-        if (!all && !agentlink_turn(t->link, TURN_MS))
-            break;
-    }
     for (size_t i = 0; i < t->member_count; i++)
         hear(&t->members[i]);
 }
 
-bool takeover_open(const struct action_ctx *ctx, const struct site *to, const char *fenced_by, struct takeover *ret, struct err *err)
+static bool is_standby(const struct takeover_member *m)
 {
-    *ret = (struct takeover){.ctx = ctx, .to = to, .fenced_by = fenced_by};
+    return m->answers && m->said.follows && same(m->said.pg, "standby");
+}
+
+/* It is the one that takes over, and from it follows from whom. */
+static void take(struct takeover *t, struct takeover_member *m)
+{
+    bool named = same(t->epoch.site, m->site->name);
+    t->me = m;
+    t->to = m->site;
+    t->from = service_site(t->ctx->service, named ? t->epoch.from : t->epoch.site);
+    if (t->from == t->to)
+        t->from = NULL; /* it began again in an epoch of its own */
+    t->old = t->from ? member_of(t, t->from) : NULL;
+    t->moved = named && m->said.certified < t->epoch.number;
+}
+
+/* The one that was meant is silent: another speaks for the standbys, until they are compared. */
+static void take_one_that_answers(struct takeover *t)
+{
+    for (size_t i = 0; i < t->member_count && !t->me->answers; i++)
+        if (is_standby(&t->members[i]))
+            take(t, &t->members[i]);
+}
+
+bool takeover_open(const struct action_ctx *ctx, const struct site *to, const char *fenced_by, bool choose, struct takeover *ret, struct err *err)
+{
+    *ret = (struct takeover){.ctx = ctx, .to = to, .meant = to, .fenced_by = fenced_by};
     if (!epoch_read(ctx, &ret->epoch, err)) {
         err_hint(err, "nobody takes over while etcd does not answer; a primary goes on as long as all other agents do");
         return false;
@@ -90,18 +118,17 @@ bool takeover_open(const struct action_ctx *ctx, const struct site *to, const ch
         takeover_close(ret);
         return err_set(err, ERR_CONFIG, "site \"%s\" has no agent", to->name);
     }
+    ret->chooses = choose && !same(ret->epoch.site, to->name);
+    take(ret, ret->me);
     ask_all(ret);
+    take(ret, ret->me); /* with what it says */
+    if (ret->chooses)
+        take_one_that_answers(ret);
     if (!ret->me->answers) {
         bool ok = agentlink_finish(ret->link, ret->me->asked, to, err);
         takeover_close(ret);
         return ok ? err_set(err, ERR_PROTOCOL, "the agent of site \"%s\" is not understood", to->name) : false;
     }
-    bool named = same(ret->epoch.site, to->name);
-    ret->from = service_site(ctx->service, named ? ret->epoch.from : ret->epoch.site);
-    if (ret->from == to)
-        ret->from = NULL; /* it began again in an epoch of its own */
-    ret->old = ret->from ? member_of(ret, ret->from) : NULL;
-    ret->moved = named && ret->me->said.certified < ret->epoch.number;
     return true;
 }
 
@@ -184,28 +211,50 @@ bool takeover_is_wanted(struct takeover *t, struct err *err)
 
 /* ---- standing still ---- */
 
-static bool is_standby(const struct takeover_member *m)
+static bool is_compared(const struct takeover_member *m)
 {
-    return m->answers && m->said.follows && same(m->said.pg, "standby");
+    return m->frozen && m->frozen->ok;
 }
 
 static uint64_t received_of(const struct takeover_member *m)
 {
     uint64_t lsn;
-    const struct json *body = m->frozen && m->frozen->ok ? m->frozen->body : NULL;
+    const struct json *body = is_compared(m) ? m->frozen->body : NULL;
     return lsn_parse(str_of(json_string(json_get(body, "received"))), &lsn) ? lsn : m->said.received;
 }
 
 static int64_t timeline_of(const struct takeover_member *m)
 {
     int64_t timeline;
-    const struct json *body = m->frozen && m->frozen->ok ? m->frozen->body : NULL;
+    const struct json *body = is_compared(m) ? m->frozen->body : NULL;
     return json_integer(json_get(body, "timeline"), &timeline) ? timeline : m->said.timeline;
 }
 
 static bool is_ahead(const struct takeover_member *a, const struct takeover_member *b)
 {
     return timeline_of(a) != timeline_of(b) ? timeline_of(a) > timeline_of(b) : received_of(a) > received_of(b);
+}
+
+/* The one that was meant unless another has more; then the first of the file. */
+static struct takeover_member *most_advanced(struct takeover *t)
+{
+    struct takeover_member *best = is_compared(t->me) ? t->me : NULL;
+    for (size_t i = 0; i < t->member_count; i++) {
+        struct takeover_member *m = &t->members[i];
+        if (is_compared(m) && same(m->said.cluster, t->me->said.cluster) && (!best || is_ahead(m, best)))
+            best = m;
+    }
+    return best;
+}
+
+/* Whoever goes on with this by its fact goes on with that site, so it comes before anything is changed. */
+static void choose(struct takeover *t)
+{
+    struct takeover_member *best = t->chooses ? most_advanced(t) : NULL;
+    if (best)
+        take(t, best);
+    if (t->to != t->meant)
+        report_fact(t->ctx->report, PROMOTE_SITE_FACT, "%s", t->to->name);
 }
 
 bool takeover_freeze(struct takeover *t, bool any, struct err *err)
@@ -222,6 +271,7 @@ bool takeover_freeze(struct takeover *t, bool any, struct err *err)
     for (size_t i = 0; i < t->member_count; i++)
         while (t->members[i].frozen && !t->members[i].frozen->over && clock_boot_ms() < until && agentlink_turn(t->link, TURN_MS))
             ;
+    choose(t);
     if (t->me->frozen && !t->me->frozen->ok) {
         report_fact(t->ctx->report, "promote.freeze", "what \"%s\" receives could not be stopped: %s", t->to->name, t->me->frozen->err.message);
         if (others && !any)
@@ -229,7 +279,7 @@ bool takeover_freeze(struct takeover *t, bool any, struct err *err)
     }
     for (size_t i = 0; i < t->member_count && !any; i++) {
         const struct takeover_member *m = &t->members[i];
-        if (m == t->me || !m->frozen || !m->frozen->ok || !is_ahead(m, t->me))
+        if (!is_compared(m) || !same(m->said.cluster, t->me->said.cluster) || !is_ahead(m, t->me))
             continue;
         err_set(err, ERR_REFUSED, "site \"%s\" has received more than \"%s\": %s on timeline %" PRId64 ", and not %s on %" PRId64, m->site->name, t->to->name,
                 lsn_print(t->ctx->arena, received_of(m)), timeline_of(m), lsn_print(t->ctx->arena, received_of(t->me)), timeline_of(t->me));
@@ -249,6 +299,101 @@ void takeover_thaw(struct takeover *t)
         while (t->members[i].frozen && !t->members[i].frozen->over && agentlink_turn(t->link, TURN_MS))
             ;
 }
+
+/* ---- what was promised ---- */
+
+/* Whoever wrote last, as far as etcd knows: for whom its commits waited stands beside it. */
+static const struct epoch_lease *last_writer(const struct takeover *t)
+{
+    const struct epoch_lease *last = NULL;
+    for (size_t i = 0; i < t->epoch.lease_count; i++)
+        if (!last || t->epoch.leases[i].wrote > last->wrote)
+            last = &t->epoch.leases[i];
+    return last;
+}
+
+/* The standbys whose answers may have counted: with "*" those of all other sites. */
+static size_t count_voters(const struct takeover *t, const struct quorum *q, const char *writer)
+{
+    size_t n = 0;
+    if (q->all)
+        return t->ctx->service->sites.n - 1;
+    for (size_t i = 0; i < q->n; i++)
+        n += strcasecmp(q->names[i], writer) != 0;
+    return n;
+}
+
+static char *names_compared(const struct takeover *t, const struct quorum *q, const char *writer, size_t *ret_count)
+{
+    char *names = arena_strdup(t->ctx->arena, "");
+    *ret_count = 0;
+    for (size_t i = 0; i < t->member_count; i++) {
+        const struct takeover_member *m = &t->members[i];
+        bool counts = m == t->me || (is_compared(m) && same(m->said.cluster, t->me->said.cluster));
+        if (!counts || strcasecmp(m->site->name, writer) == 0 || !quorum_names(q, m->site->name))
+            continue;
+        names = arena_printf(t->ctx->arena, "%s%s\"%s\"", names, *names ? ", " : "", m->site->name);
+        ++*ret_count;
+    }
+    return names;
+}
+
+enum takeover_votes takeover_votes(const struct takeover *t, bool in_sync, char *say, size_t size)
+{
+    const struct epoch_lease *writer = last_writer(t);
+    const struct service *service = t->ctx->service;
+    struct quorum q;
+    struct err why = {0};
+    size_t compared;
+    if (!writer || !writer->sync_known) {
+        if (service->sites.n <= 2 || !(in_sync || service->replication.mode == REPLICATION_SYNC))
+            return VOTES_NONE;
+        action_say(say, size, "its commits waited for standbys, and for how many of which is not known, so that what was promised may be at another one alone");
+        return VOTES_MISSING;
+    }
+    if (!quorum_parse(writer->sync, &q, &why)) {
+        action_say(say, size, "what was promised may be at another standby alone: %s", why.message);
+        return VOTES_MISSING;
+    }
+    if (!q.acks)
+        return VOTES_NONE;
+    size_t voters = count_voters(t, &q, writer->site), needed = quorum_needed(&q, voters);
+    const char *names = names_compared(t, &q, writer->site, &compared);
+    if (voters == 1 && service->sites.n == 2) /* the only one there is, by whatever name it calls itself */
+        compared = 1, names = arena_printf(t->ctx->arena, "\"%s\"", t->to->name);
+    action_say(say, size, "commits of \"%s\" waited for %d of %zu standbys (%.200s), and %zu of these had to be compared: %s", writer->site, q.acks, voters, writer->sync, needed,
+               compared ? names : "none was");
+    return compared >= needed ? VOTES_ENOUGH : VOTES_MISSING;
+}
+
+bool takeover_will_be_followed(const struct takeover *t, const char *sync_names)
+{
+    struct quorum q;
+    struct err err = {0};
+    int n = 0;
+    if (!quorum_parse(sync_names, &q, &err))
+        return false;
+    for (size_t i = 0; i < t->member_count; i++)
+        n += &t->members[i] != t->me && is_compared(&t->members[i]) && quorum_names(&q, t->members[i].site->name);
+    return q.acks > 0 && n >= q.acks;
+}
+
+void takeover_tell_others(const struct takeover *t)
+{
+    for (size_t i = 0; i < t->member_count; i++) {
+        const struct takeover_member *m = &t->members[i];
+        const char *name = m->site->name;
+        if (m == t->me || m == t->old)
+            continue;
+        if (!is_compared(m))
+            report_fact(t->ctx->report, "promote.left", "site \"%s\" was not compared; its agent makes it follow when it is back, or else: %s", name, action_command(t->ctx, "failback %s", name));
+        else if (is_ahead(m, t->me))
+            report_fact(t->ctx->report, "promote.cannot_follow", "site \"%s\" has received more than \"%s\" and cannot follow it: %s", name, t->to->name,
+                        action_command(t->ctx, "failback %s", name));
+    }
+}
+
+/* ---- what was written ---- */
 
 uint64_t takeover_known_lsn(const struct takeover *t, int64_t *ret_timeline)
 {
@@ -522,14 +667,13 @@ static bool until_primary(struct wait *w, struct err *err)
 bool takeover_carry_out(struct takeover *t, struct err *err)
 {
     struct wait w = {.t = t, .others = {.fd = -1}};
-    struct epoch before = t->epoch;
     if (!move(t, err))
         return false;
     w.began_ms = clock_boot_ms();
-    w.counts = t->from && (t->epoch.number == before.number + 1 ? epoch_certifies(&before, t->ctx->service) : t->ctx->service->sites.n <= 2);
+    w.counts = t->from && epoch_certifies(&t->epoch, t->epoch.number - 1, t->from->name, t->ctx->service);
     if (t->from && w.counts && t->fenced_by)
         found(&w, "a person", arena_printf(t->ctx->arena, "%s says that site \"%s\" is off", t->fenced_by, t->from->name));
-    if (t->old)
+    if (t->old && !is_standby(t->old)) /* one that the epoch named and that never began has nothing to end */
         w.stop = agentlink_stop(t->link, t->from, t->epoch.number, "immediate", true, STOP_MS);
     w.has_others = t->from && w.counts && fence_has_others(t->ctx, t->from);
     bool ok = until_primary(&w, err);

@@ -48,12 +48,12 @@ static void measure_lag(const struct action_ctx *ctx, const struct site *to, con
 {
     struct standing_pair pair;
     struct err err = {0};
-    if (!standing_recall(ctx->arena, ctx->state_dir, ctx->service->name, &pair, &err)) {
+    if (!standing_recall(ctx->arena, ctx->state_dir, ctx->service->name, to->name, &pair, &err)) {
         SAY_WHY(f->promote.why, "%s", err.message);
         return;
     }
-    if (!same(pair.standby, to->name) || !same(pair.cluster, s->cluster) || pair.timeline != s->timeline) {
-        SAY_WHY(f->promote.why, "what was kept of site \"%s\" is about another cluster or timeline", pair.standby);
+    if (!same(pair.cluster, s->cluster) || pair.timeline != s->timeline) {
+        SAY_WHY(f->promote.why, "what was kept of site \"%s\" is about another cluster or timeline", to->name);
         return;
     }
     f->promote.lag_known = true;

@@ -29,7 +29,7 @@ enum agent_state {
 };
 
 #define AGENT_PAUSE_MOST_MS (7 * MS_DAY)
-enum { AGENT_POLLS_MAX = 64, AGENT_NONCES_MAX = 64, AGENT_NONCE_SIZE = 33, AGENT_LSN_SIZE = 32, AGENT_WHY_SIZE = 512, AGENT_STOPPED_SIZE = 256 };
+enum { AGENT_POLLS_MAX = 64, AGENT_NONCES_MAX = 64, AGENT_NONCE_SIZE = 33, AGENT_LSN_SIZE = 32, AGENT_SYNC_SIZE = 512, AGENT_WHY_SIZE = 512, AGENT_STOPPED_SIZE = 256 };
 
 /* Of the newest probes; -1 where there is none. */
 struct gauge {
@@ -37,6 +37,7 @@ struct gauge {
     bool connect_ok, read_ok, write_ok, recovery, receiving;
     char lsn[AGENT_LSN_SIZE], received[AGENT_LSN_SIZE], replayed[AGENT_LSN_SIZE];
     int64_t lag_bytes, lag_ms, timeline;
+    char sync[AGENT_SYNC_SIZE]; /* synchronous_standby_names; "(", which nobody understands, where it is longer */
 };
 
 struct agent_poll {
@@ -176,6 +177,8 @@ void still_end(struct agent *a);
 /* follow.c */
 /* The data directory is that of a standby of the named site from its next start, or now when it is one already. */
 MUST_USE bool follow_site(struct agent *a, const struct site *site, struct err *err);
+/* The epoch names another site than before: with more than two, a standby follows that one, also while it is a standby itself. */
+void follow_named(struct agent *a, const char *site);
 /* As primary_conninfo stands in a configuration file: each value quoted for libpq, the whole for PostgreSQL. */
 MUST_USE bool follow_conninfo(const struct site *site, const struct replication_conf *replication, const char *name, const char *password, struct buf *out, struct err *err);
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "sys/file.h"
+#include "sys/log.h"
 #include "sys/secret.h"
 
 #include "base/banned.h"
@@ -67,7 +68,9 @@ static bool put_settings(const struct agent *a, const struct site *site, struct 
     secret_wipe(password);
     if (!ok)
         return false;
-    buf_printf(out, "'\nrecovery_target_timeline = 'latest'\nprimary_slot_name = '%s'\n", r->slot ? r->slot : "");
+    buf_puts(out, "'\nrecovery_target_timeline = 'latest'\n");
+    if (r->slot || !r->carry_slots) /* else its own slot was made over there, too */
+        buf_printf(out, "primary_slot_name = '%s'\n", r->slot ? r->slot : "");
     return !out->over || err_set(err, ERR_LIMIT, "what a standby is told is too long");
 }
 
@@ -91,5 +94,22 @@ bool follow_site(struct agent *a, const struct site *site, struct err *err)
     secret_wipe(text.p);
     if (!ok)
         return false;
-    return !postmaster_pid(a->postmaster) || postmaster_signal(a->postmaster, SIGHUP, err);
+    if (!postmaster_pid(a->postmaster))
+        return true;
+    ok = postmaster_signal(a->postmaster, SIGHUP, err);
+    freeze_thaw(a, true); /* the server waits until what received before has ended */
+    return ok;
+}
+
+void follow_named(struct agent *a, const char *name)
+{
+    const struct service *service = a->spec->service;
+    const struct site *site = service_site(service, name);
+    struct err err = {0};
+    if (service->sites.n <= 2 || !site || site == a->spec->site || !a->wanted || a->promoting || !agent_is_standby(a))
+        return;
+    if (follow_site(a, site, &err))
+        log_line(LOG_INFO, "it follows site \"%s\" from now on", name);
+    else
+        log_err(LOG_ERROR, &err);
 }

@@ -7,7 +7,7 @@
 #include "base/banned.h"
 
 enum { EVERY_MS = 1000, EVERY_STARTING_MS = 50, DEADLINE_MS = 1000, MISSES = 2, CONNECTION = 0, READ, WRITE, STEPS = 2 };
-enum { ROW_WHAT, ROW_LSN, ROW_RECEIVED, ROW_REPLAYED, ROW_LAG_BYTES, ROW_LAG_MS, ROW_RECEIVING, ROW_TIMELINE, ROWS };
+enum { ROW_WHAT, ROW_LSN, ROW_RECEIVED, ROW_REPLAYED, ROW_LAG_BYTES, ROW_LAG_MS, ROW_RECEIVING, ROW_TIMELINE, ROW_SYNC, ROWS };
 
 /* One column, so one row for each value. A primary has no received position, a standby none of its own. */
 #define READ_SQL                                                                                                                              \
@@ -22,7 +22,8 @@ enum { ROW_WHAT, ROW_LSN, ROW_RECEIVED, ROW_REPLAYED, ROW_LAG_BYTES, ROW_LAG_MS,
     "else greatest(0, extract(epoch from pg_catalog.clock_timestamp() - pg_catalog.pg_last_xact_replay_timestamp()) * 1000)::bigint::text end " \
     "union all select (exists (select from pg_catalog.pg_stat_wal_receiver where status = 'streaming'))::text "                               \
     "union all select case when pg_catalog.pg_is_in_recovery() then (select timeline_id from pg_catalog.pg_control_checkpoint())::text "       \
-    "else ('x' || substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8))::bit(32)::bigint::text end"
+    "else ('x' || substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8))::bit(32)::bigint::text end "           \
+    "union all select pg_catalog.current_setting('synchronous_standby_names')"
 
 #define WRITE_SQL                                                                                                                             \
     "begin; set local statement_timeout = 1250; select pg_catalog.pg_logical_emit_message(true, 'bascule', ''); commit"
@@ -51,6 +52,8 @@ static void take_values(struct gauge *g, const struct pgprobe_outcome *read)
     g->lag_ms = number(v[ROW_LAG_MS]);
     g->receiving = same(v[ROW_RECEIVING], "true");
     g->timeline = MAX_OF(number(v[ROW_TIMELINE]), 0);
+    if (!COPY_TO(g->sync, v[ROW_SYNC]))
+        COPY_TO(g->sync, "("); /* half a list would be taken for another one */
 }
 
 /* It answers that it is not ready yet, or not any more. */

@@ -68,6 +68,7 @@ struct hold {
     int64_t held_epoch, first, answered, adopted_ms;
     char lsn[AGENT_LSN_SIZE]; /* newest that its PostgreSQL was seen to have written, and on which timeline */
     int64_t timeline;
+    char sync[AGENT_SYNC_SIZE]; /* and for whom its commits waited then */
     int64_t confirmed;        /* epoch in which etcd has renewed it, so that all who read there know of it */
     struct flight flights[FLIGHTS];
     struct member *members;
@@ -230,6 +231,7 @@ static void learn(struct hold *h, int64_t epoch, const char *named, int64_t revi
     if (epoch < h->epoch || (epoch == h->epoch && same(named, h->named)))
         return;
     log_line(LOG_INFO, "epoch %" PRId64 " names site \"%s\"", epoch, named);
+    bool another = *h->named && !same(named, h->named);
     h->epoch = epoch;
     h->tells = h->alone = false;
     COPY_TO(h->named, named);
@@ -242,6 +244,8 @@ static void learn(struct hold *h, int64_t epoch, const char *named, int64_t revi
         sentinel_set(h->sentinel, 0);
     if (h->intent && h->intent != epoch)
         begin_waiting(h);
+    if (another)
+        follow_named(h->agent, named);
 }
 
 /* ---- rounds to etcd ---- */
@@ -252,6 +256,7 @@ void hold_position(struct hold *h)
     if (g->recovery || !*g->lsn || !g->timeline)
         return;
     COPY_TO(h->lsn, g->lsn);
+    COPY_TO(h->sync, g->sync);
     h->timeline = g->timeline;
 }
 
@@ -282,6 +287,8 @@ static char *lease_text(struct hold *h, struct arena *arena, int64_t serial)
     json_put_text(&j, "armed", armed(h));
     json_put_text(&j, "pg", agent_state_name(h->agent->state));
     json_put_int(&j, "wrote", h->wrote);
+    if (h->timeline)
+        json_put_text(&j, "sync", h->sync);
     json_object_end(&j);
     return arena_strdup(arena, buf_text(&out));
 }

@@ -231,7 +231,7 @@ static int run_drill(struct cli *cli, const struct service *service, const char 
     d.from = from->name;
     d.to = to->name;
     if (!can_succeed(cli, service, &d, &err) || !is_meant(&d, service, yes, &err) ||
-        !playrun_carry_out(cli, service, kind, _("a drill"), NULL, NULL, &run, &err))
+        !playrun_carry_out(cli, service, kind, to, _("a drill"), NULL, NULL, &run, &err))
         return cli_fail(&err);
     d.incident = run.incident;
     d.ok = run.resolved;

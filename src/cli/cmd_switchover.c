@@ -96,11 +96,7 @@ static int run_switchover(struct cli *cli, int argc, char **argv)
         printf(_("site \"%s\" serves the users already\n"), to->name);
         return 0;
     }
-    if (to != other) {
-        err_set(&err, ERR_USAGE, _("from site \"%s\" the playbooks lead to site \"%s\""), from->name, other->name);
-        return cli_fail(&err);
-    }
-    return !playrun_carry_out(cli, service, "switchover", _("started by hand"), look_for_end, &ending, &run, &err) ? cli_fail(&err) : ending.done ? 0 : 1;
+    return !playrun_carry_out(cli, service, "switchover", to, _("started by hand"), look_for_end, &ending, &run, &err) ? cli_fail(&err) : ending.done ? 0 : 1;
 }
 
 const struct command cmd_switchover = {

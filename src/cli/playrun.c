@@ -13,7 +13,7 @@ struct watching {
     playrun_row_fn *each;
     void *arg;
     struct playrun *run;
-    int64_t seq;
+    int64_t seq, to;
     bool over, show;
 };
 
@@ -55,7 +55,7 @@ static bool by_controller(struct watching *w, const struct service *service, con
     struct journal *journal;
     if (!journal_open(w->cli->config->state_dir, JOURNAL_APPEND, true, &journal, err))
         return false;
-    struct event event = {.kind = EVENT_OPEN, .number = -1};
+    struct event event = {.kind = EVENT_OPEN, .number = -1, .ref = w->to};
     COPY_TO(event.service, service->name);
     COPY_TO(event.subject, playbook);
     COPY_TO(event.who, person_name(w->cli->arena));
@@ -72,7 +72,7 @@ static bool by_controller(struct watching *w, const struct service *service, con
 static bool by_ourselves(struct watching *w, const struct service *service, const char *playbook, const char *why, struct err *err)
 {
     struct daemon_spec spec = {.config = w->cli->config, .self = w->cli->self, .only_playbook = playbook, .service = service->name,
-                               .who = person_name(w->cli->arena), .why = why, .live = !w->cli->json};
+                               .who = person_name(w->cli->arena), .why = why, .to = w->to, .live = !w->cli->json};
     struct journal *journal;
     (void)daemon_run(&spec);
     if (!journal_open(w->cli->config->state_dir, JOURNAL_READ, true, &journal, err))
@@ -82,10 +82,11 @@ static bool by_ourselves(struct watching *w, const struct service *service, cons
     return ok;
 }
 
-bool playrun_carry_out(struct cli *cli, const struct service *service, const char *playbook, const char *why, playrun_row_fn *each, void *arg,
-                       struct playrun *ret, struct err *err)
+bool playrun_carry_out(struct cli *cli, const struct service *service, const char *playbook, const struct site *to, const char *why, playrun_row_fn *each,
+                       void *arg, struct playrun *ret, struct err *err)
 {
     struct watching w = {.cli = cli, .service = service->name, .each = each, .arg = arg, .run = ret, .seq = newest_row(cli)};
+    w.to = service->sites.n > 2 ? to - service->sites.p + 1 : 0; /* of two it is the other one */
     *ret = (struct playrun){0};
     if (!service_playbook(service, playbook)) {
         err_set(err, ERR_NOT_FOUND, _("service \"%s\" has no playbook \"%s\""), service->name, playbook);

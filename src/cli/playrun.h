@@ -9,7 +9,7 @@ struct playrun {
 };
 
 typedef void playrun_row_fn(void *arg, const struct record *record);
-/* `why`: what stands in the journal as the cause. `each`, which may be NULL, sees every row of the incident. ERR_NOT_FOUND when the service has
+/* `to`: where it is to lead. `why`: what stands in the journal as the cause. `each`, which may be NULL, sees every row of the incident. ERR_NOT_FOUND when the service has
    no such playbook. */
-MUST_USE bool playrun_carry_out(struct cli *cli, const struct service *service, const char *playbook, const char *why, playrun_row_fn *each, void *arg,
-                                struct playrun *ret, struct err *err);
+MUST_USE bool playrun_carry_out(struct cli *cli, const struct service *service, const char *playbook, const struct site *to, const char *why, playrun_row_fn *each,
+                                void *arg, struct playrun *ret, struct err *err);

@@ -34,9 +34,11 @@ bool cli_sides(const struct cli *cli, const struct service *service, const struc
     const struct site *from = *served.site ? service_site(service, served.site) : service_site_of(service, SITE_PRODUCTION);
     *ret_from = from;
     *ret_to = NULL;
-    for (size_t i = 0; i < service->sites.n; i++)
-        if (&service->sites.p[i] != from)
-            *ret_to = &service->sites.p[i];
+    for (size_t i = service->sites.n; i-- > 0;) { /* with several the first that is no failback */
+        const struct site *site = &service->sites.p[i];
+        if (site != from && (!*ret_to || site->role == SITE_DR || (*ret_to)->role != SITE_DR))
+            *ret_to = site;
+    }
     if (from && *ret_to)
         return true;
     err_set(err, ERR_CONFIG, _("service \"%s\" has no second site to fail over to"), service->name);

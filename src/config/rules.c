@@ -186,28 +186,27 @@ static void check_backup(struct walk *w, const struct site *s, bool ask_drivers)
 
 static void check_sites(struct walk *w, const struct service *service, bool ask_drivers)
 {
-    const struct site *first[SITE_ROLE_MAX] = {0};
+    const struct site *production = NULL;
     bool unclear = false;
     UNIQUE(w, "site", service->sites, site, name);
-    if (service->sites.n > 2)
-        rule_error(w, &service->sites, service, "a service has one or two sites, here are %zu", service->sites.n);
+    if (service->sites.n > SERVICE_SITES_MAX)
+        rule_error(w, &service->sites, service, "a service has at most %d sites, here are %zu", SERVICE_SITES_MAX, service->sites.n);
     for (size_t i = 0; i < service->sites.n; i++) {
         const struct site *s = &service->sites.p[i];
         check_backup(w, s, ask_drivers);
         if (!is_right(w, &s->role))
             unclear = true;
-        else if (first[s->role])
-            rule_error(w, &s->role, s, "a second %s site; the first is in line %d",
-                       site_role_name((enum site_role)s->role), first[s->role]->mark.line);
-        else
-            first[s->role] = s;
+        else if (s->role == SITE_PRODUCTION && production)
+            rule_error(w, &s->role, s, "a second production site; the first is in line %d", production->mark.line);
+        else if (s->role == SITE_PRODUCTION)
+            production = s;
         if (s->backup.follow_ms && s->role == SITE_PRODUCTION)
             rule_error(w, &s->backup.follow_ms, s, "the production site cannot follow its own backups")->hint =
                 "write follow: into the backup: of the dr site";
         if (s->backup.every_ms && s->backup.early_ms >= s->backup.every_ms)
             rule_error(w, &s->backup.early_ms, s, "early must be shorter than every");
     }
-    if (service->sites.n && !unclear && !first[SITE_PRODUCTION])
+    if (service->sites.n && !unclear && !production)
         rule_error(w, &service->sites, service, "no site has the role production");
 }
 

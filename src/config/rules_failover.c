@@ -52,6 +52,20 @@ static void check_alone(struct walk *w, const struct config *config, const struc
             ->hint = "give each site an agent:, or add etcd:, or write failover: {automatic: false}";
 }
 
+/* Which of several standbys has most, and that the others follow it, only agents make sure of. */
+static void check_several(struct walk *w, const struct config *config, const struct service *service)
+{
+    const struct site *third = service->sites.n > 2 ? &service->sites.p[2] : NULL;
+    for (size_t i = 0; third && i < service->sites.n; i++)
+        if (!site_lives_by_lease(config, service, &service->sites.p[i]) && !walk_wrong(w, &config->etcd.endpoints)) {
+            rule_error(w, third, third, "with more than two sites all of them live by a lease, and site \"%s\" does not", service->sites.p[i].name ? service->sites.p[i].name : "?")->hint =
+                "give each site an agent:, add etcd:, and leave failover: {automatic: true} as it is";
+            break;
+        }
+    if (third && service->replication.slot)
+        rule_error(w, &service->replication.slot, &service->replication, "two standbys cannot read one slot")->hint = "leave slot: out; with carry_slots: true each keeps its own";
+}
+
 /* ---- the lease ---- */
 
 static void check_inequality(struct walk *w, const struct config *config, const struct service *service)
@@ -166,6 +180,7 @@ void rules_failover(struct walk *w, struct config *config, bool values_right)
             check_fences(w, &service->sites.p[k], values_right);
         }
         check_alone(w, config, service);
+        check_several(w, config, service);
         check_lease(w, config, service);
         check_patroni(w, service);
     }

@@ -226,7 +226,7 @@ static const struct option etcd_options[] = {
 };
 
 static const struct option replication_options[] = {
-    {"mode", OPTION_ENUM, AT(replication_conf, mode), .fallback = "async", .names = replication_names, .help = "sync: a commit waits for the standby, and nothing that was acknowledged is ever lost by a failover"},
+    {"mode", OPTION_ENUM, AT(replication_conf, mode), .fallback = "async", .names = replication_names, .help = "sync: a commit waits for standbys, and nothing that was acknowledged is ever lost by a failover; counts where the primary did not say for whom it waits"},
     {"user", OPTION_STRING, AT(replication_conf, user), .required = true, .help = "role that the standby replicates as", .sample = "replicator"},
     {"password", OPTION_SECRET, AT(replication_conf, password), .help = "its password", .sample = "{file: /etc/bascule/replication.password}"},
     {"slot", OPTION_STRING, AT(replication_conf, slot), .help = "replication slot of the standby", .sample = "bascule"},
@@ -280,11 +280,11 @@ static const struct option service_options[] = {
     {"status_page", OPTION_URL, AT(service, status_page), .help = "address that messages tell people to follow", .sample = "https://status.akig.com/"},
     {"public_url", OPTION_URL, AT(service, public_url), .help = "address that the users open", .sample = "https://akig.com"},
     {"automatic", OPTION_BOOL, AT(service, enabled_automatic), .fallback = "true", .help = "false: every playbook waits for a person"},
-    {"sites", OPTION_LIST, AT(service, sites), LIST_OF(site, site_options), .required = true, .help = "one production site, and a dr site when there is one"},
+    {"sites", OPTION_LIST, AT(service, sites), LIST_OF(site, site_options), .required = true, .help = "one production site, and its standbys of role dr: one, or up to seven where all live by a lease (docs/failover.md)"},
     {"endpoints", OPTION_LIST, AT(service, endpoints), LIST_OF(endpoint, endpoint_options), .help = "what must answer before a recovery is believed (verify)"},
     {"checks", OPTION_LIST, AT(service, checks), LIST_OF(check_conf, check_options), .required = true, .help = "what is watched"},
     {"traffic", OPTION_GROUP, AT(service, traffic), .sub = traffic_options, .help = "how users are moved from one site to the other"},
-    {"replication", OPTION_GROUP, AT(service, replication), .sub = replication_options, .help = "how the other site follows the one that writes; none: it does not"},
+    {"replication", OPTION_GROUP, AT(service, replication), .sub = replication_options, .help = "how the other sites follow the one that writes; none: they do not"},
     {"failover", OPTION_GROUP, AT(service, failover), .sub = failover_options, .help = "who may write, for how long, and what it takes to take over (docs/failover.md)"},
     {"patroni", OPTION_GROUP, AT(service, patroni), .sub = patroni_options, .help = "where Patroni manages the PostgreSQL of all sites: it moves the leader, bascule only asks it to (docs/patroni.md)"},
     {"severities", OPTION_LIST, AT(service, severities), LIST_OF(severity_conf, severity_options), .required = true, .help = "objectives and escalation"},

@@ -205,7 +205,7 @@ static void close_stages(struct daemon *d)
 static void begin(struct daemon *d)
 {
     if (d->spec->only_playbook) {
-        struct event open = {.kind = EVENT_OPEN, .number = -1};
+        struct event open = {.kind = EVENT_OPEN, .number = -1, .ref = d->spec->to};
         COPY_TO(open.service, d->spec->service);
         COPY_TO(open.subject, d->spec->only_playbook);
         COPY_TO(open.who, d->spec->who);

@@ -10,6 +10,7 @@ struct daemon_spec {
     const char *service;
     const char *why;           /* what stands in the journal as its cause; NULL: that it was started by hand */
     const char *who;           /* of a run started by a person */
+    int64_t to;                /* place in `sites:` of where it is to lead, from 1; 0: the fittest */
     bool live;                 /* print the timeline as it happens on stdout */
 };
 /* Until SIGTERM or SIGINT, or the end of only_playbook. Exit status. */

@@ -58,12 +58,24 @@ static bool view_seen(void *arg, const char *check)
     return !view->after_seq || (known && known->seq > view->after_seq);
 }
 
-int other_site(const struct service *conf, int site)
+/* What its agent was last seen to say of it; where there is none, all are alike. */
+static int fitness(const struct svc *svc, int site)
 {
-    for (size_t i = 0; site != NOTHING && i < conf->sites.n; i++)
-        if (conf->sites.p[i].role != conf->sites.p[site].role)
-            return (int)i;
-    return NOTHING;
+    char check[MODEL_ID_SIZE];
+    SAY(check, "%s.agent", site_name(svc, site));
+    const struct known *known = known_of(svc, check);
+    enum verdict_state state = known ? known->state : VERDICT_UNKNOWN;
+    int well = state == VERDICT_UP || state == VERDICT_WARNING ? 2 : state == VERDICT_UNKNOWN ? 1 : 0;
+    return 2 * well + (svc->conf->sites.p[site].role == SITE_DR); /* of two that are equally well the one to which it is no failback */
+}
+
+int standby_of(const struct svc *svc, int active)
+{
+    int found = NOTHING;
+    for (int i = 0; active != NOTHING && i < (int)svc->conf->sites.n; i++)
+        if (i != active && (found == NOTHING || fitness(svc, i) > fitness(svc, found)))
+            found = i;
+    return found;
 }
 
 struct condition_world world_of(struct view *view, int active, int standby)
@@ -84,7 +96,7 @@ enum truth truth_pinned(const struct svc *svc, const struct inc *inc, const char
 enum truth truth_now(const struct svc *svc, const char *condition)
 {
     struct view view = {.svc = svc};
-    struct condition_world world = world_of(&view, svc->active, other_site(svc->conf, svc->active));
+    struct condition_world world = world_of(&view, svc->active, standby_of(svc, svc->active));
     return condition_truth(condition, &world);
 }
 
@@ -127,8 +139,10 @@ void learn(struct decide *d, struct inc *inc, const char *run, bool success)
         return;
     if (is_end_of(&inc->fence, run))
         certify(d, inc, inc->fence.site);
-    if (is_end_of(&inc->promotion, run) && guard_proves_itself(d, svc, inc->promotion.site, inc->pub.from))
-        certify(d, inc, inc->pub.from);
+    bool promoted = is_end_of(&inc->promotion, run);
+    for (int i = 0; promoted && i < (int)svc->conf->sites.n; i++) /* the epoch names one: no other writes */
+        if (i != inc->promotion.site && guard_proves_itself(d, svc, inc->promotion.site, i))
+            certify(d, inc, i);
     if (is_end_of(&inc->redirect, run)) {
         svc->active = inc->redirect.site;
         svc->moving = NOTHING;
@@ -187,6 +201,7 @@ void decide_event(struct decide *d, const struct event *event, struct orders *ou
         return;
     checklists_event(d, event);
     weigh(d, event);
+    choose_standby(d, event);
     if (!event_handlers[event->kind])
         return; /* must leave no trace but on the checklists, and of what was measured, not even a look at the clocks */
     size_t mark = out->n;

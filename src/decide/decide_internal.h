@@ -241,6 +241,7 @@ void on_write(struct decide *d, const struct event *event);
 
 extern void (*const event_handlers[EVENT_MAX])(struct decide *d, const struct event *event); /* NULL: means nothing here */
 void weigh(struct decide *d, const struct event *event); /* a fact that says which way to recover is the best */
+void choose_standby(struct decide *d, const struct event *event); /* a fact that says which standby is promoted instead of the one that was meant */
 void person_moved(struct decide *d, const struct event *event); /* whatever a person says of an incident is progress */
 
 /* ---- decide.c ---- */
@@ -251,7 +252,7 @@ struct view { /* what a condition looks through */
 };
 struct condition_world world_of(struct view *view, int active, int standby);
 struct known *known_of(const struct svc *svc, const char *check); /* NULL: no such check */
-int other_site(const struct service *conf, int site);             /* the first of another role */
+int standby_of(const struct svc *svc, int active);                /* where its users would be moved to: the fittest by what is known; NOTHING: there is none */
 
 struct order *order_add(struct decide *d, enum order_kind kind, const struct inc *inc); /* zeroed but for incident and service */
 struct svc *svc_named(const struct decide *d, const char *name); /* "": the only one; NULL: none */

@@ -113,6 +113,24 @@ void weigh(struct decide *d, const struct event *event)
     }
 }
 
+/* The standbys were compared once they stood still, and another one has more. What follows is about that one. */
+void choose_standby(struct decide *d, const struct event *event)
+{
+    if (event->kind != EVENT_FACT || !same(event->subject, PROMOTE_SITE_FACT))
+        return;
+    for (size_t i = 0; i < d->incidents.n; i++) {
+        struct inc *inc = d->incidents.p[i];
+        struct svc *svc = svc_of(d, inc);
+        const struct site *site = service_site(svc->conf, event->text);
+        int to = site ? (int)(site - svc->conf->sites.p) : NOTHING;
+        if (inc->pub.id != event->incident || !is_unresolved(inc) || to == NOTHING || to == inc->pub.from || !*inc->promotion.run)
+            continue;
+        inc->pub.to = inc->promotion.site = to;
+        svc->served[to] = true; /* from now on it may accept writes */
+        void_certificate(d, svc, to);
+    }
+}
+
 static void on_outcome(struct decide *d, const struct event *event)
 {
     static const enum happening happenings[OUTCOME_MAX] = {

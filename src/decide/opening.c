@@ -34,6 +34,13 @@ static void set_cause(struct inc *inc, const struct svc *svc, const struct playb
     inc->pub.good_wall_ms = good ? good->good_wall_ms : 0;
 }
 
+/* A person may have said where to; else it is the fittest. */
+static int lead_to(const struct svc *svc, const struct event *person)
+{
+    bool said = person && person->kind == EVENT_OPEN && person->ref > 0 && person->ref <= (int64_t)svc->conf->sites.n && person->ref - 1 != svc->active;
+    return said ? (int)person->ref - 1 : standby_of(svc, svc->active);
+}
+
 struct inc *open_incident(struct decide *d, struct svc *svc, int playbook, enum severity severity, const struct event *person)
 {
     const struct playbook *book = playbook == NOTHING ? NULL : &svc->conf->playbooks.p[playbook];
@@ -48,7 +55,7 @@ struct inc *open_incident(struct decide *d, struct svc *svc, int playbook, enum 
     inc->pub.progress_ms = d->now_ms;
     inc->pub.page_at_ms = TIME_NEVER;
     inc->pub.from = svc->active;
-    inc->pub.to = other_site(svc->conf, svc->active);
+    inc->pub.to = lead_to(svc, person);
     inc->pub.automatic = !person;
     inc->by_person = person && book;
     if (book)

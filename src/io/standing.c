@@ -157,9 +157,10 @@ static bool write_whole(const char *path, const struct buf *text, struct err *er
     return ok || err_os(err, why, "could not write \"%s\"", path);
 }
 
-static char *path_of(struct arena *arena, const char *state_dir, const char *service)
+/* Neither name has a dot in it. */
+static char *path_of(struct arena *arena, const char *state_dir, const char *service, const char *standby)
 {
-    return arena_printf(arena, "%s/standing/%s.json", state_dir, service);
+    return arena_printf(arena, "%s/standing/%s.%s.json", state_dir, service, standby);
 }
 
 bool standing_keep(const char *state_dir, const char *service, const struct standing_pair *pair, struct err *err)
@@ -184,7 +185,7 @@ bool standing_keep(const char *state_dir, const char *service, const struct stan
     buf_putc(&text, '\n');
     if (text.over)
         return err_set(err, ERR_LIMIT, "the names of the primary's slots are too long to be kept");
-    return file_mkdirs(file_join(a, state_dir, "standing"), 0700, err) && write_whole(path_of(a, state_dir, service), &text, err);
+    return file_mkdirs(file_join(a, state_dir, "standing"), 0700, err) && write_whole(path_of(a, state_dir, service, pair->standby), &text, err);
 }
 
 static bool take_text(const struct json *root, const char *key, char *to, size_t size)
@@ -204,9 +205,9 @@ static bool take_position(const struct json *root, const char *key, uint64_t *re
     return text && lsn_parse(str_of(text), ret);
 }
 
-bool standing_recall(struct arena *arena, const char *state_dir, const char *service, struct standing_pair *ret, struct err *err)
+bool standing_recall(struct arena *arena, const char *state_dir, const char *service, const char *standby, struct standing_pair *ret, struct err *err)
 {
-    const char *path = path_of(arena, state_dir, service);
+    const char *path = path_of(arena, state_dir, service, standby);
     struct standing_pair p = {0};
     const struct json *root;
     struct str text;

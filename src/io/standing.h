@@ -47,9 +47,9 @@ struct standing_pair {
     bool archives;             /* the primary did */
     char archived[64];         /* the last file that it had archived */
 };
-/* STATE_DIR/standing/SERVICE.json, whole or the one before; not synced, since a newer one follows in seconds. */
+/* STATE_DIR/standing/SERVICE.STANDBY.json, whole or the one before; not synced, since a newer one follows in seconds. */
 MUST_USE bool standing_keep(const char *state_dir, const char *service, const struct standing_pair *pair, struct err *err);
-MUST_USE bool standing_recall(struct arena *arena, const char *state_dir, const char *service, struct standing_pair *ret, struct err *err); /* ERR_NOT_FOUND */
+MUST_USE bool standing_recall(struct arena *arena, const char *state_dir, const char *service, const char *standby, struct standing_pair *ret, struct err *err); /* ERR_NOT_FOUND */
 
 bool lsn_parse(struct str text, uint64_t *ret);
 char *lsn_print(struct arena *arena, uint64_t lsn); /* "0/3000148" */

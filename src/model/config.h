@@ -267,6 +267,7 @@ struct traffic_conf {
     const char *identify_path;
 };
 
+enum { SERVICE_SITES_MAX = 8 };
 struct service {
     struct mark mark;
     const char *name;

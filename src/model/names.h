@@ -48,7 +48,8 @@ enum outcome { OUTCOMES(MODEL_ENUM_MEMBER) OUTCOME_MAX };
     X(EVENT_VERDICT, "verdict")           /* subject: check; number: verdict_state; ref: last good moment, wall ms */  \
     X(EVENT_OUTCOME, "outcome")           /* subject: run id; number: outcome; text: one sentence */                   \
     X(EVENT_TICK, "tick")                 /* recorded only when decide made orders of it */                            \
-    X(EVENT_OPEN, "person.open")          /* subject: playbook, or empty; who; text; number: severity */               \
+    X(EVENT_OPEN, "person.open")          /* subject: playbook, or empty; who; text; number: severity; ref: place of \
+                                             the site to lead to, from 1; 0: the fittest */ \
     X(EVENT_ACK, "person.ack")                                                                                         \
     X(EVENT_NOTE, "person.note")                                                                                       \
     X(EVENT_RESOLVE, "person.resolve")                                                                                 \
@@ -141,6 +142,7 @@ enum maintenance_phase { MAINTENANCE_PHASES(MODEL_ENUM_MEMBER) MAINTENANCE_MAX }
 enum way_kind { WAYS(MODEL_ENUM_MEMBER) WAY_MAX };
 #define WAY_NONE "none"
 #define WAY_BEST_FACT "options.best" /* the fact that names the best one that moves the users, or "none" */
+#define PROMOTE_SITE_FACT "promote.site" /* the fact that names the standby that is promoted, where it is another than was meant */
 
 const char *way_name(enum way_kind w);
 bool way_of(const char *name, enum way_kind *ret);

@@ -25,10 +25,15 @@ struct side {
     struct standing standing;
 };
 
+enum { PRIMARIES_MAX = SERVICE_SITES_MAX - 1 };
+
 struct replication_check {
     struct check check; /* first */
     struct pgprobe_step step;
-    struct side standby, primary;
+    struct side standby;
+    struct side primaries[PRIMARIES_MAX]; /* those that it may receive from: after a failover it is another one */
+    size_t primary_count;
+    const struct side *primary;           /* the one that counts */
 };
 
 static const struct site *primary_of(const struct check_conf *conf, const struct service *service, const struct site *standby)
@@ -49,7 +54,7 @@ static const struct site *primary_of(const struct check_conf *conf, const struct
 
 static const char *keep(const struct replication_check *self)
 {
-    const struct standing *p = &self->primary.standing, *s = &self->standby.standing;
+    const struct standing *p = &self->primary->standing, *s = &self->standby.standing;
     struct standing_pair pair = {
         .timeline = p->timeline,
         .lsn = p->lsn,
@@ -60,7 +65,7 @@ static const char *keep(const struct replication_check *self)
         .archives = !same(p->archiving, "off"),
     };
     struct err err = {0};
-    COPY_TO(pair.primary, self->primary.site->name);
+    COPY_TO(pair.primary, self->primary->site->name);
     COPY_TO(pair.standby, self->standby.site->name);
     COPY_TO(pair.cluster, p->cluster);
     COPY_TO(pair.slots, p->slots);
@@ -74,8 +79,8 @@ static void report_pair(struct replication_check *self)
 {
     struct check *check = &self->check;
     const struct replication_options *o = check->conf->options;
-    const struct standing *p = &self->primary.standing, *s = &self->standby.standing;
-    const char *from = self->primary.site->name, *not_kept = keep(self);
+    const struct standing *p = &self->primary->standing, *s = &self->standby.standing;
+    const char *from = self->primary->site->name, *not_kept = keep(self);
     uint64_t behind = p->lsn > s->replayed ? p->lsn - s->replayed : 0;
     int64_t late = behind && s->commit_ms ? MAX_OF(p->clock_ms - s->commit_ms, 0) : 0;
     const char *how = arena_printf(check->arena, "%" PRIu64 " bytes and %s behind \"%s\", received %s, replayed %s, timeline %lld%s", behind,
@@ -93,10 +98,22 @@ static void report_pair(struct replication_check *self)
         check_report(check, VERDICT_UP, "streaming, %s%s", how, not_kept);
 }
 
+/* Whoever takes writes, on the newest timeline where there are two; else the one that is primary by its role. */
+static const struct side *primary_among(const struct replication_check *self)
+{
+    const struct side *found = NULL;
+    for (size_t i = 0; i < self->primary_count; i++) {
+        const struct side *side = &self->primaries[i];
+        if (side->answered && !side->standing.recovery && (!found || side->standing.timeline > found->standing.timeline))
+            found = side;
+    }
+    return found ? found : &self->primaries[0];
+}
+
 static void report(struct replication_check *self)
 {
     struct check *check = &self->check;
-    const struct side *standby = &self->standby, *primary = &self->primary;
+    const struct side *standby = &self->standby, *primary = self->primary = primary_among(self);
     const struct standing *p = &primary->standing, *s = &standby->standing;
     if (!standby->answered)
         check_report(check, standby->words.state, "%s", standby->words.text);
@@ -113,6 +130,9 @@ static void report(struct replication_check *self)
     else if (p->timeline < s->timeline)
         check_report(check, VERDICT_DOWN, "it is on timeline %lld and \"%s\" on %lld: they have diverged", (long long)s->timeline, primary->site->name,
                      (long long)p->timeline);
+    else if (p->timeline > s->timeline) /* for a moment after a promotion, or for good */
+        check_report(check, VERDICT_DOWN, "it is on timeline %lld and \"%s\" on %lld; when it stays there it has more than that began with, and only a failback makes it follow",
+                     (long long)s->timeline, primary->site->name, (long long)p->timeline);
     else
         report_pair(self);
 }
@@ -138,7 +158,10 @@ static void on_probed(void *arg, const struct pgprobe_outcome *o, size_t count)
     } else {
         side->answered = true;
     }
-    if (!self->standby.probe && !self->primary.probe)
+    bool asked = self->standby.probe;
+    for (size_t i = 0; i < self->primary_count; i++)
+        asked = asked || self->primaries[i].probe;
+    if (!asked)
         report(self);
 }
 
@@ -154,16 +177,23 @@ static void start(struct check *check)
 {
     struct replication_check *self = CONTAINER_OF(check, struct replication_check, check);
     const struct replication_options *o = check->conf->options;
+    const struct service *service = check->env->service;
+    const struct site *likely = primary_of(check->conf, service, check->site);
     self->step = (struct pgprobe_step){.name = "read", .sql = standing_sql, .timeout_ms = o->read_timeout_ms};
+    self->primary_count = 0;
     ask(self, &self->standby, check->site);
-    ask(self, &self->primary, primary_of(check->conf, check->env->service, check->site));
+    ask(self, &self->primaries[self->primary_count++], likely);
+    for (size_t i = 0; !o->primary && i < service->sites.n && self->primary_count < PRIMARIES_MAX; i++)
+        if (&service->sites.p[i] != likely && &service->sites.p[i] != check->site && service->sites.p[i].database.at.host)
+            ask(self, &self->primaries[self->primary_count++], &service->sites.p[i]);
 }
 
 static void cancel(struct check *check)
 {
     struct replication_check *self = CONTAINER_OF(check, struct replication_check, check);
     pgprobe_cancel(&self->standby.probe);
-    pgprobe_cancel(&self->primary.probe);
+    for (size_t i = 0; i < self->primary_count; i++)
+        pgprobe_cancel(&self->primaries[i].probe);
 }
 
 static bool valid(const struct check_conf *conf, const struct service *service, struct err *err)
@@ -181,7 +211,7 @@ static bool valid(const struct check_conf *conf, const struct service *service, 
 
 #define AT(member) .offset = offsetof(struct replication_options, member)
 static const struct option options[] = {
-    {"primary", OPTION_STRING, AT(primary), .help = "site that it receives from; else the other one", .sample = "production"},
+    {"primary", OPTION_STRING, AT(primary), .help = "site that it receives from; else whichever other one takes writes", .sample = "production"},
     {"max_lag", OPTION_INT, AT(max_lag), .fallback = "16777216", .max = INT32_MAX, .help = "bytes it may be behind before that is a warning"},
     {"max_lag_time", OPTION_DURATION, AT(max_lag_ms), .fallback = "30s", .max = 7 * MS_DAY, .help = "likewise, from the newest commit that was replayed"},
     {"connect_timeout", OPTION_DURATION, AT(connect_timeout_ms), .fallback = "1s", .min = 10, .max = MS_MINUTE, .help = "for a new connection to each of the two, its name and login included"},
@@ -191,7 +221,7 @@ static const struct option options[] = {
 
 const struct check_ops check_replication = {
     .name = "replication",
-    .summary = "the standby of a site receives and replays what the primary of the other writes",
+    .summary = "the standby of a site receives and replays what the primary of another writes",
     .options = options,
     .options_size = sizeof(struct replication_options),
     .check_size = sizeof(struct replication_check),

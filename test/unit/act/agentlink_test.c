@@ -229,7 +229,10 @@ static void a_lease_without_a_word_outlives_nothing(void **state)
     assert_true(epoch_lease_parse(STR("{\"epoch\":3,\"lsn\":\"0/A0\",\"timeline\":2,\"armed\":\"both\",\"wrote\":3}"), &l, &err));
     assert_true(l.epoch == 3 && l.wrote == 3 && l.timeline == 2 && l.lsn == 0xA0 && same(l.armed, "both"));
     assert_true(epoch_lease_parse(STR("{\"epoch\":3}"), &l, &err));
-    assert_true(same(l.armed, "none") && l.wrote == 0 && l.lsn == 0);
+    assert_true(same(l.armed, "none") && l.wrote == 0 && l.lsn == 0 && !l.sync_known);
+    assert_true(epoch_lease_parse(STR("{\"epoch\":3,\"sync\":\"\"}"), &l, &err) && l.sync_known && !*l.sync);
+    assert_true(epoch_lease_parse(STR("{\"epoch\":3,\"sync\":\"ANY 1 (a, b)\"}"), &l, &err) && same(l.sync, "ANY 1 (a, b)"));
+    assert_true(epoch_lease_parse(STR("{\"epoch\":3,\"sync\":7}"), &l, &err) && l.sync_known && same(l.sync, "("));
     assert_false(epoch_lease_parse(STR("{\"armed\":\"both\"}"), &l, &err));
 }
 
@@ -240,13 +243,14 @@ static void only_who_had_begun_can_be_certified_from_outside(void **state)
     struct site sites[3] = {0};
     struct service two = {.sites = {sites, 2, 2}}, three = {.sites = {sites, 3, 3}};
     struct epoch first = {.number = 1, .site = "a"}, waiting = {.number = 4, .site = "b", .leases = {{.site = "b", .epoch = 4, .wrote = 2}}, .lease_count = 1};
-    assert_true(epoch_certifies(&first, &three));
-    assert_true(epoch_certifies(&waiting, &two));
-    assert_false(epoch_certifies(&waiting, &three));
+    assert_true(epoch_certifies(&first, 1, "a", &three));
+    assert_true(epoch_certifies(&waiting, 4, "b", &two));
+    assert_false(epoch_certifies(&waiting, 4, "b", &three));
     waiting.leases[0].wrote = 4;
-    assert_true(epoch_certifies(&waiting, &three));
+    assert_true(epoch_certifies(&waiting, 4, "b", &three));
+    assert_false(epoch_certifies(&waiting, 4, "c", &three));
     waiting.lease_count = 0;
-    assert_false(epoch_certifies(&waiting, &three));
+    assert_false(epoch_certifies(&waiting, 4, "b", &three));
 }
 
 int main(void)

@@ -123,6 +123,31 @@ static void after_a_failover_the_other_site_is_the_active_one(void **state)
     rig_close(&rig);
 }
 
+static void of_several_standbys_the_fittest_is_meant(void **state)
+{
+    (void)state;
+    for (int64_t said = 0; said <= 3; said++) {
+        struct rig rig = rig_open();
+        struct service *service = &rig.config->services.p[0];
+        *vec_add(rig.arena, &service->sites) = (struct site){.name = "third", .role = SITE_DR};
+        *vec_add(rig.arena, &service->checks) = (struct check_conf){.id = "dr.agent", .type = "agent", .site = "dr"};
+        *vec_add(rig.arena, &service->checks) = (struct check_conf){.id = "third.agent", .type = "agent", .site = "third"};
+        if (said == 3) { /* both are as well: the first of them */
+            rig_verdict(&rig, "dr.agent", VERDICT_UP);
+            rig_verdict(&rig, "third.agent", VERDICT_UP);
+        } else if (said == 2) {
+            rig_verdict(&rig, "third.agent", VERDICT_UP);
+            rig_verdict(&rig, "dr.agent", VERDICT_DOWN);
+        }
+        if (said == 1) /* a person says where to */
+            rig_feed(&rig, &(struct event){.kind = EVENT_OPEN, .service = "akig", .subject = "failover", .number = -1, .ref = 3, .who = "anna"});
+        else
+            rig_verdict(&rig, "production.database", VERDICT_DOWN);
+        assert_int_equal(rig_incident(&rig)->to, said == 1 || said == 2 ? 2 : 1);
+        rig_close(&rig);
+    }
+}
+
 static void proof_of_life_is_the_database_s(void **state)
 {
     (void)state;
@@ -354,6 +379,7 @@ int main(void)
         cmocka_unit_test(what_no_longer_holds_does_not_open_later),
         cmocka_unit_test(what_comes_back_while_it_is_watched_opens_when_it_is_resolved),
         cmocka_unit_test(after_a_failover_the_other_site_is_the_active_one),
+        cmocka_unit_test(of_several_standbys_the_fittest_is_meant),
         cmocka_unit_test(proof_of_life_is_the_database_s),
         cmocka_unit_test(a_person_s_words_are_the_cause),
         cmocka_unit_test(what_means_nothing_leaves_no_trace),

@@ -67,6 +67,62 @@ static void a_promotion_by_lease_is_its_own_certificate(void **state)
     }
 }
 
+static struct rig three_sites(void)
+{
+    struct rig rig = rig_open();
+    struct service *service = &rig.config->services.p[0];
+    *vec_add(rig.arena, &service->sites) = (struct site){.name = "third", .role = SITE_DR};
+    *vec_add(rig.arena, &rig.config->etcd.endpoints) = "http://127.0.0.1:2379";
+    for (size_t i = 0; i < service->sites.n; i++)
+        service->sites.p[i].agent.listen = "10.0.0.1:9346";
+    lonely(&rig, "promote standby");
+    fixture_add_step(rig.arena, fixture_playbook(rig.config, "lonely"), "then", "traffic switch standby");
+    return rig;
+}
+
+static void tell_chosen(struct rig *rig, const char *site)
+{
+    struct event event = {.kind = EVENT_FACT, .incident = rig_incident(rig)->id, .subject = PROMOTE_SITE_FACT};
+    COPY_TO(event.text, site);
+    rig_feed(rig, &event);
+}
+
+/* Standbys are compared when they stand still, and another one than was meant may have more. */
+static void users_follow_the_standby_that_was_chosen(void **state)
+{
+    (void)state;
+    struct rig rig = three_sites();
+    start(&rig);
+    rig_assert_run(&rig, "promote dr");
+    tell_chosen(&rig, "mars");
+    tell_chosen(&rig, "production");
+    assert_int_equal(rig_incident(&rig)->to, 1);
+    tell_chosen(&rig, "third");
+    assert_int_equal(rig_incident(&rig)->to, 2);
+    rig_outcome(&rig, OUTCOME_SUCCESS, "");
+    tell_chosen(&rig, "dr"); /* late, and about nothing that runs */
+    rig_assert_phase(&rig, STEP_RUNNING, "then");
+    assert_int_equal(rig_incident(&rig)->to, 2);
+    rig_outcome(&rig, OUTCOME_SUCCESS, "");
+    assert_string_equal(decide_active(rig.decide, 0)->name, "third");
+    rig_close(&rig);
+}
+
+/* By the epoch one site writes: a promotion that succeeded proves it of all others, also of one that served users before. */
+static void a_promotion_by_lease_is_about_all_other_sites(void **state)
+{
+    (void)state;
+    struct rig rig = three_sites();
+    start(&rig);
+    rig_outcome(&rig, OUTCOME_FAILURE, "not this time"); /* dr may accept writes since, for all that is known here */
+    rig_person(&rig, EVENT_OPEN, "lonely");
+    rig_assert_run(&rig, "promote dr");
+    tell_chosen(&rig, "third");
+    rig_outcome(&rig, OUTCOME_SUCCESS, "");
+    rig_assert_run(&rig, "traffic switch third");
+    rig_close(&rig);
+}
+
 /* One that failed proves nothing: nobody is redirected. */
 static void a_promotion_by_lease_that_failed_proves_nothing(void **state)
 {
@@ -625,6 +681,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_redirection_without_a_certificate),
         cmocka_unit_test(a_promotion_by_lease_is_its_own_certificate),
+        cmocka_unit_test(users_follow_the_standby_that_was_chosen),
+        cmocka_unit_test(a_promotion_by_lease_is_about_all_other_sites),
         cmocka_unit_test(a_promotion_by_lease_that_failed_proves_nothing),
         cmocka_unit_test(a_person_s_playbook_needs_a_certificate_too),
         cmocka_unit_test(sending_the_users_where_they_are_is_harmless),

@@ -102,26 +102,26 @@ static void a_pair_is_kept_and_recalled(void **state)
     COPY_TO(pair.archived, "000000020000000000000004");
     pair.archives = true;
     assert_non_null(mkdtemp(folder));
-    assert_false(standing_recall(a, folder, "akig", &back, &err));
+    assert_false(standing_recall(a, folder, "akig", "dr", &back, &err));
     assert_int_equal(err.code, ERR_NOT_FOUND);
     assert_true(standing_keep(folder, "akig", &pair, &err));
-    assert_true(standing_recall(a, folder, "akig", &back, &err));
+    assert_true(standing_recall(a, folder, "akig", "dr", &back, &err));
     assert_true(back.lsn == pair.lsn && back.received == 16 && back.timeline == 2 && back.primary_clock_ms == 5 && back.at_ms == 6 && back.in_sync);
     assert_string_equal(back.primary, "production");
     assert_string_equal(back.slots, "dr:physical");
     assert_string_equal(back.archived, "000000020000000000000004");
     assert_true(back.archives);
     /* Any other text is an error and never half a pair. */
-    const char *path = arena_printf(a, "%s/standing/akig.json", folder);
+    const char *path = arena_printf(a, "%s/standing/akig.dr.json", folder);
     static const char older[] = "{\"primary\":\"p\",\"standby\":\"d\",\"system_identifier\":\"7301\",\"timeline\":2,\"lsn\":\"0/5\",\"received\":\"0/5\",\"primary_clock_ms\":5,"
                                 "\"at_ms\":6,\"in_sync\":true,\"slots\":\"\"}";
     assert_true(file_write(path, older, strlen(older), 0600, &err));
-    assert_true(standing_recall(a, folder, "akig", &back, &err));
+    assert_true(standing_recall(a, folder, "akig", "dr", &back, &err));
     assert_true(back.lsn == 5 && !back.archives);
     static const char *const damaged[] = {"", "{", "{}", "[]", "{\"primary\":\"p\",\"standby\":\"d\",\"lsn\":5}"};
     for (size_t i = 0; i < COUNT_OF(damaged); i++) {
         assert_true(file_write(path, damaged[i], strlen(damaged[i]), 0600, &err));
-        assert_false(standing_recall(a, folder, "akig", &back, &err));
+        assert_false(standing_recall(a, folder, "akig", "dr", &back, &err));
     }
     assert_int_equal(unlink(path), 0);
     assert_int_equal(rmdir(arena_printf(a, "%s/standing", folder)), 0);
