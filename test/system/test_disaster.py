@@ -205,7 +205,8 @@ def test_the_demo_ends_well(build: Path, tmp_path: Path, fault: str) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_an_interrupted_demo_leaves_nothing(build: Path, tmp_path: Path, number: int) -> None:
     argv = [sys.executable, "-u", str(ROOT / "lab" / "demo"), "--build", str(build), "--rows", "2000"]
-    demo = subprocess.Popen(argv, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+    demo = subprocess.Popen(argv, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+                            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # a shell has its background ignore it, and so would its children
     assert demo.stdout
     folder = ""
     for line in demo.stdout:
