@@ -433,8 +433,9 @@ static void on_look_timer(void *arg)
 
 static bool open_all(struct agent *a, struct err *err)
 {
-    /* A postmaster that starts its own server anew after a crash does so for ever, on a full disk too, and looks as if it were starting. */
-    static const char *const options[] = {"-c", "restart_after_crash=off", NULL};
+    /* A postmaster that starts its own server anew after a crash does so for ever, on a full disk too, and looks as if it were starting. A standby whose
+       primary was restarted in place asks again only after this interval, 5 s by PostgreSQL's own default, and so long do synchronous commits wait. */
+    static const char *const options[] = {"-c", "restart_after_crash=off", "-c", "wal_retrieve_retry_interval=500ms", NULL};
     const struct site *site = a->spec->site;
     struct postmaster_spec pm = {.data = site->database.data_directory, .bindir = site->agent.pg_bindir, .run_as = site->agent.run_as, .options = options, .log = a->log_path};
     struct httpd_spec http = {.listen = site->agent.listen, .request = answer_request, .turn = on_turn, .arg = a};

@@ -11,7 +11,7 @@ from typing import Callable
 
 MEASURE = pathlib.Path(__file__).resolve().parent / "failover" / "measure.py"
 # fault, settings, replication, target of the median in seconds
-WANTED = (("restart", "default", "async", 0.7), ("crash", "default", "async", 1.0), ("crash", "default", "sync", 1.0), ("cut", "default", "sync", 5.0),
+WANTED = (("restart", "default", "async", 0.7), ("restart", "default", "sync", 0.7), ("crash", "default", "async", 1.0), ("crash", "default", "sync", 1.0), ("cut", "default", "sync", 5.0),
           ("cut", "default", "async", 5.0), ("cut", "fenced", "sync", 3.0), ("cut", "tuned", "sync", 3.0), ("switchover", "default", "async", 1.0))
 
 
