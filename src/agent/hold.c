@@ -49,7 +49,7 @@ struct hold {
     struct loop_timer *timer;
     struct lease_terms terms;
     struct sentinel *sentinel;
-    const char *epoch_key, *lease_prefix, *lease_key, *named_path, *wrote_path, *certified_path;
+    const char *epoch_key, *lease_prefix, *lease_key, *named_path, *wrote_path, *certified_path, *unarmed_path;
     int64_t opened_ms;
     /* What is known of the epoch. */
     int64_t epoch, epoch_revision; /* revision 0: etcd has not told it to this process yet */
@@ -59,6 +59,7 @@ struct hold {
     int64_t declined;         /* epoch that told this site in vain, and that is said */
     bool alone;               /* nobody else has told it, and it has not committed yet */
     /* What this site did in which epoch, on disk before it does it. */
+    int64_t unarmed; /* 1 more than the newest renewal that was seen when a grant went to one whose agent nothing outlives; 0: the newest did not */
     int64_t wrote, certified;
     struct etcd_call *look;
     int64_t looked_ms, read_ms; /* when it was asked last, and when it last answered; 0: never */
@@ -163,6 +164,8 @@ static void stop_postgres(struct hold *h, enum agent_cause cause, const char *wh
 static void begin_waiting(struct hold *h)
 {
     lease_wait(&h->waiter, &h->terms, clock_boot_ms());
+    if (h->unarmed)
+        lease_distrust(&h->waiter, h->unarmed - 1);
     h->intent = 0;
 }
 
@@ -618,6 +621,9 @@ bool hold_grant(struct hold *h, int64_t epoch, const char *site, bool armed, str
     learn(h, epoch, site, 0);
     if (epoch < h->epoch || !same(site, h->named))
         return err_set(err, ERR_REFUSED, "epoch %" PRId64 " names site \"%s\"", h->epoch, h->named);
+    /* On disk before it is given: a later process would take the holder for one whose end needs no certificate. */
+    if (!write_mark(h->unarmed_path, armed ? 0 : h->waiter.revision + 1, &h->unarmed, err))
+        return false;
     if (!lease_grant(&h->waiter, clock_boot_ms(), armed))
         return err_set(err, ERR_UNAVAILABLE, "this site is to take over");
     consider(h);
@@ -892,8 +898,10 @@ bool hold_open(struct agent *a, struct hold **ret, struct err *err)
     h->named_path = arena_printf(arena, "%s.named", a->stem);
     h->wrote_path = arena_printf(arena, "%s.wrote", a->stem);
     h->certified_path = arena_printf(arena, "%s.certified", a->stem);
+    h->unarmed_path = arena_printf(arena, "%s.unarmed", a->stem);
     h->wrote = read_mark(h->wrote_path);
     h->certified = read_mark(h->certified_path);
+    h->unarmed = read_mark(h->unarmed_path);
     h->opened_ms = clock_boot_ms();
     read_named(h);
     if (!open_members(h, err) || !open_sentinel(h, arena_printf(arena, "%s.deadline", a->stem), err) || !etcd_open(&spec, h->http, &h->etcd, err)) {

@@ -130,6 +130,12 @@ void lease_wait(struct lease_waiter *w, const struct lease_terms *terms, int64_t
     w->lapse_left_ms = w->promise_left_ms = whole_wait(terms);
 }
 
+void lease_distrust(struct lease_waiter *w, int64_t revision)
+{
+    w->armed = false;
+    w->revision = MAX_OF(w->revision, revision);
+}
+
 static int64_t less(int64_t left_ms, int64_t by_ms)
 {
     return left_ms == TIME_NEVER ? TIME_NEVER : MAX_OF(left_ms - by_ms, 0);

@@ -76,6 +76,8 @@ struct lease_waiter {
 
 /* Begins as if a renewal had just been seen and a grant just been given: what this process promised before it was started is not known. */
 void lease_wait(struct lease_waiter *w, const struct lease_terms *terms, int64_t now_ms);
+/* A grant is on record, given when `revision` was the newest renewal that was seen, to a holder whose agent nothing outlives. Only a newer one can say better. */
+void lease_distrust(struct lease_waiter *w, int64_t revision);
 void lease_tick(struct lease_waiter *w, int64_t now_ms);
 /* A renewal was seen; `revision` orders them (etcd's mod_revision of the key). One that is not newer changes nothing. */
 void lease_saw(struct lease_waiter *w, int64_t now_ms, int64_t revision, bool armed);

@@ -33,6 +33,7 @@ struct site {
     bool writing;
     int64_t stop_at;          /* real; 0: not being stopped */
     int64_t deadline, sentinel_last; /* by its own clock; 0: none */
+    int64_t unarmed;          /* 1 more than the newest renewal seen when a grant went to one whose agent nothing outlives; 0: the newest did not */
     int64_t wrote_epoch, stopped_epoch; /* that it may not write in any more, since it said that it was stopped */
     int64_t last_ok_real;     /* when the newest round that succeeded was sent */
     int64_t reset_at;         /* real: when the watchdog bites, if nobody feeds it until then */
@@ -249,6 +250,8 @@ static void begin_waiting(struct world *w, struct site *s)
 {
     struct lease_terms t = waiting_terms(w);
     lease_wait(&s->waiter, &t, own(w, s));
+    if (s->unarmed)
+        lease_distrust(&s->waiter, s->unarmed - 1);
     s->intent = 0;
 }
 
@@ -321,6 +324,8 @@ static void agent_asked(struct world *w, struct site *s, const struct message *m
 {
     struct message reply = {.kind = ASKED, .from = m->to, .to = m->from, .epoch = m->epoch, .serial = m->serial, .answer = LEASE_UNKNOWN};
     agent_learns(w, s, m->epoch, m->from);
+    if (m->epoch >= s->epoch)
+        s->unarmed = m->armed ? 0 : s->waiter.revision + 1; /* on disk, before it is given */
     if (m->epoch < s->epoch)
         reply.answer = LEASE_REFUSED;
     else if (w->broken == NO_PROMISE ? !s->waiter.refusing : lease_grant(&s->waiter, own(w, s), m->armed))
@@ -643,7 +648,7 @@ static int play(uint64_t seed, int64_t count)
 
 static bool finds(enum broken broken)
 {
-    enum { TRIES = 20000, RARE = 30500 };
+    enum { TRIES = 20000, RARE = 187000 };
     uint64_t from = broken == SLEEP_COUNTS ? RARE : 1; /* it takes a clock that goes back while an agent sleeps that was just about to begin */
     for (uint64_t seed = from; seed < from + TRIES; seed++) {
         struct world *w = world_open(seed, broken);

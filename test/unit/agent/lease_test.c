@@ -214,6 +214,24 @@ static void an_unarmed_agent_s_lapse_proves_nothing(void **state)
     assert_int_equal(lease_promote_in_ms(&w), 0);
 }
 
+/* It lived by grants alone, which the process before had given. */
+static void what_was_granted_to_an_unarmed_agent_is_not_forgotten(void **state)
+{
+    (void)state;
+    struct lease_waiter w;
+    lease_wait(&w, &terms, START);
+    lease_distrust(&w, 3);
+    lease_saw(&w, START, 3, true); /* older than the grant */
+    lease_revoked(&w, START, 3, true);
+    pass(&w, START, 10000);
+    assert_true(lease_promote_in_ms(&w) == TIME_NEVER);
+    lease_wait(&w, &terms, START);
+    lease_distrust(&w, 3);
+    lease_saw(&w, START, 4, true);
+    lease_revoked(&w, START, 4, true);
+    assert_int_equal(lease_promote_in_ms(&w), WAIT);
+}
+
 static void a_gap_and_a_jump_count_for_nothing(void **state)
 {
     (void)state;
@@ -245,6 +263,7 @@ int main(void)
         cmocka_unit_test(what_it_granted_it_waits_for),
         cmocka_unit_test(one_that_was_just_started_may_have_promised),
         cmocka_unit_test(an_unarmed_agent_s_lapse_proves_nothing),
+        cmocka_unit_test(what_was_granted_to_an_unarmed_agent_is_not_forgotten),
         cmocka_unit_test(a_gap_and_a_jump_count_for_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
