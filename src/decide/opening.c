@@ -20,7 +20,16 @@ static struct inc *inc_new(struct decide *d)
     return inc;
 }
 
-/* The verdict that opened it, in its own words, and when the database was last seen to commit. */
+/* When a check of the site that serves last saw its database alive, as far as its newest verdict tells; 0: it never did. */
+static int64_t seen_alive_ms(const struct svc *svc, int site, const char *check)
+{
+    char id[MODEL_ID_SIZE];
+    SAY(id, "%s.%s", site == NOTHING ? "" : site_name(svc, site), check);
+    const struct known *known = known_of(svc, id);
+    return known ? known->good_wall_ms : 0;
+}
+
+/* The verdict that opened it, in its own words, and when the database was last seen to commit: by its own check, or by its agent, whichever has turned last. */
 static void set_cause(struct inc *inc, const struct svc *svc, const struct playbook *playbook)
 {
     struct view view = {.svc = svc};
@@ -30,8 +39,9 @@ static void set_cause(struct inc *inc, const struct svc *svc, const struct playb
     if (cause)
         COPY_TO(inc->pub.cause, cause->text);
     SAY(database, "%s.database", inc->pub.from == NOTHING ? "" : site_name(svc, inc->pub.from));
-    const struct known *good = known_of(svc, database) ? known_of(svc, database) : cause;
-    inc->pub.good_wall_ms = good ? good->good_wall_ms : 0;
+    inc->pub.good_wall_ms = MAX_OF(seen_alive_ms(svc, inc->pub.from, "database"), seen_alive_ms(svc, inc->pub.from, "agent"));
+    if (!known_of(svc, database) && cause)
+        inc->pub.good_wall_ms = MAX_OF(inc->pub.good_wall_ms, cause->good_wall_ms);
 }
 
 /* A person may have said where to; else it is the fittest. */

@@ -6,6 +6,7 @@
 #include "io/json.h"
 #include "observe/drivers.h"
 #include "observe/witness.h"
+#include "sys/clock.h"
 
 enum { BODY_MOST = 64 * 1024, OK = 200, OVERDUE_MS = 250 };
 
@@ -75,11 +76,10 @@ static void report_state(struct agent_check *self, const struct json *root, cons
     const char *why = text_of(root, "why"), *cause = text_of(root, "cause");
     int64_t since_ms = number_of(root, "since_ms_ago"), budget_ms = check->env->service->failover.restart_budget_ms;
     const char *because = *cause && !same(cause, "none") ? arena_printf(check->arena, " (%s)", cause) : "";
+    int64_t alive_ms = same(pg, "primary") ? clock_wall_ms() : 0; /* it commits, as the agent sees */
     check->certain = meaning == MEANS_DEAD;
-    if (meaning == MEANS_WELL && number_of(root, "stopped") > 0)
-        check_report(check, VERDICT_WARNING, "%s: %s%s", pg, why, lease_of(check->arena, root));
-    else if (meaning == MEANS_WELL)
-        check_report(check, VERDICT_UP, "%s: %s%s", pg, why, lease_of(check->arena, root));
+    if (meaning == MEANS_WELL)
+        check_report_alive(check, number_of(root, "stopped") > 0 ? VERDICT_WARNING : VERDICT_UP, alive_ms, "%s: %s%s", pg, why, lease_of(check->arena, root));
     else if (meaning == MEANS_SOON && since_ms < budget_ms)
         check_report(check, VERDICT_WARNING, "%s%s since %s: %s", pg, because, duration_say(check->arena, since_ms), why);
     else if (meaning == MEANS_SOON)

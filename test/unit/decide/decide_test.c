@@ -148,6 +148,19 @@ static void of_several_standbys_the_fittest_is_meant(void **state)
     }
 }
 
+/* Its agent heard of the end first: what the database's own check said last is as old as its last change. */
+static void proof_of_life_is_its_agent_s_too(void **state)
+{
+    (void)state;
+    struct rig rig = rig_open();
+    *vec_add(rig.arena, &rig.config->services.p[0].checks) = (struct check_conf){.id = "production.agent", .type = "agent", .site = "production"};
+    fixture_playbook(rig.config, "database-down")->opens_when = "production.agent is down";
+    rig_verdict(&rig, "production.database", VERDICT_UP); /* 5000 */
+    rig_feed(&rig, &(struct event){.kind = EVENT_VERDICT, .service = "akig", .subject = "production.agent", .number = VERDICT_DOWN, .ref = 9000, .text = "silent"});
+    assert_int_equal(rig_order(&rig, ORDER_OPEN)->ref, 9000);
+    rig_close(&rig);
+}
+
 static void proof_of_life_is_the_database_s(void **state)
 {
     (void)state;
@@ -381,6 +394,7 @@ int main(void)
         cmocka_unit_test(after_a_failover_the_other_site_is_the_active_one),
         cmocka_unit_test(of_several_standbys_the_fittest_is_meant),
         cmocka_unit_test(proof_of_life_is_the_database_s),
+        cmocka_unit_test(proof_of_life_is_its_agent_s_too),
         cmocka_unit_test(a_person_s_words_are_the_cause),
         cmocka_unit_test(what_means_nothing_leaves_no_trace),
         cmocka_unit_test(where_another_controller_left_the_users_is_believed),

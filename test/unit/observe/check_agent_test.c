@@ -121,6 +121,7 @@ static void each_state_means_something(void **state)
         const struct result *r = bench_once(s.b);
         assert_result(r, rows[i].verdict, rows[i].words);
         assert_int_equal(r->certain, rows[i].certain);
+        assert_int_equal(r->good_wall_ms != 0, strncmp(rows[i].words, "primary", 7) == 0); /* the proof of life that a loss is measured from */
         tear_down(state);
     }
     set_up(says_always, STATE(1, "primary", "none", 5, "well")); /* for the tear-down behind us */
