@@ -20,13 +20,13 @@ static struct inc *inc_new(struct decide *d)
     return inc;
 }
 
-/* When a check of the site that serves last saw its database alive, as far as its newest verdict tells; 0: it never did. */
+/* When a check of the site that serves last saw its database alive, as far as its newest verdict tells; 0: it never did, -1: there is no such check. */
 static int64_t seen_alive_ms(const struct svc *svc, int site, const char *check)
 {
     char id[MODEL_ID_SIZE];
     SAY(id, "%s.%s", site == NOTHING ? "" : site_name(svc, site), check);
     const struct known *known = known_of(svc, id);
-    return known ? known->good_wall_ms : 0;
+    return known ? known->good_wall_ms : -1;
 }
 
 /* The verdict that opened it, in its own words, and when the database was last seen to commit: by its own check, or by its agent, whichever has turned last. */
@@ -34,14 +34,13 @@ static void set_cause(struct inc *inc, const struct svc *svc, const struct playb
 {
     struct view view = {.svc = svc};
     struct condition_world world = world_of(&view, inc->pub.from, inc->pub.to);
-    char check[MODEL_ID_SIZE], database[MODEL_ID_SIZE];
+    char check[MODEL_ID_SIZE];
     const struct known *cause = condition_cause(playbook->opens_when, &world, check) ? known_of(svc, check) : NULL;
     if (cause)
         COPY_TO(inc->pub.cause, cause->text);
-    SAY(database, "%s.database", inc->pub.from == NOTHING ? "" : site_name(svc, inc->pub.from));
-    inc->pub.good_wall_ms = MAX_OF(seen_alive_ms(svc, inc->pub.from, "database"), seen_alive_ms(svc, inc->pub.from, "agent"));
-    if (!known_of(svc, database) && cause)
-        inc->pub.good_wall_ms = MAX_OF(inc->pub.good_wall_ms, cause->good_wall_ms);
+    int64_t database = seen_alive_ms(svc, inc->pub.from, "database"), agent = seen_alive_ms(svc, inc->pub.from, "agent");
+    int64_t otherwise = database < 0 && cause ? cause->good_wall_ms : 0;
+    inc->pub.good_wall_ms = MAX_OF(MAX_OF(database, agent), otherwise);
 }
 
 /* A person may have said where to; else it is the fittest. */
