@@ -69,21 +69,14 @@ int cmd_action_run(struct cli *cli, int argc, char **argv)
         return cli_usage(command_find(argv[0]), _("option \"%s\" wants a value, and a number where it counts something"), wrong);
     if (!cli_service(cli, &service, &err))
         return cli_fail(&err);
-    struct action_ctx ctx = {
-        .arena = cli->arena,
-        .config = cli->config,
-        .service = service,
-        .control_dir = cli_control_dir(cli),
-        .state_dir = cli->config->state_dir,
-        .self = cli->self,
-        .incident = request.incident,
-        .run = request.run,
-        .budget_ms = request.budget_ms,
-        .rto_ms = request.rto_ms,
-        .rto_spent_ms = request.rto_spent_ms,
-        .json = cli->json,
-        .args = request.args,
-    };
+    struct action_ctx ctx = cli_action_ctx(cli, service);
+    ctx.incident = request.incident;
+    ctx.run = request.run;
+    ctx.budget_ms = request.budget_ms;
+    ctx.rto_ms = request.rto_ms;
+    ctx.rto_spent_ms = request.rto_spent_ms;
+    ctx.json = cli->json;
+    ctx.args = request.args;
     return action_carry_out(ops, &ctx, request.dry_run);
 }
 
