@@ -23,6 +23,8 @@
 
 enum { QUIT_MS = 100, LOOK_EVERY_MS = 2, WORDS_MAX = 32, PROCESSES_MAX = 4096, NAME_SIZE = 512 };
 
+#define GRANDPARENT "PG_GRANDPARENT_PID="
+
 struct postmaster {
     struct arena *arena;
     struct loop *loop;
@@ -60,12 +62,12 @@ static bool stands_in(int pid, const struct stat *data)
     return is_program(exe);
 }
 
-int postmaster_of(const char *data)
+/* What its pid file says, true or not; 0: nothing. */
+static int number_in_file(const char *data)
 {
-    struct stat at;
     char path[NAME_SIZE], text[32];
     int64_t pid = 0;
-    if (stat(data, &at) != 0 || (size_t)snprintf(path, sizeof(path), "%s/postmaster.pid", data) >= sizeof(path))
+    if ((size_t)snprintf(path, sizeof(path), "%s/postmaster.pid", data) >= sizeof(path))
         return 0;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     ssize_t n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
@@ -74,7 +76,26 @@ int postmaster_of(const char *data)
         return 0;
     text[n] = 0;
     text[strcspn(text, "\n")] = 0;
-    return str_int(str_of(text), &pid) && pid > 1 && pid < INT32_MAX && stands_in((int)pid, &at) ? (int)pid : 0;
+    return str_int(str_of(text), &pid) && pid > 1 && pid < INT32_MAX ? (int)pid : 0;
+}
+
+int postmaster_of(const char *data)
+{
+    struct stat at;
+    int pid = number_in_file(data);
+    return pid && stat(data, &at) == 0 && stands_in(pid, &at) ? pid : 0;
+}
+
+/* The process that an old pid file names, where the kernel says that it is no server of this directory: a zombie that nobody reaps, or
+   another program that has the number by now. PostgreSQL asks only whether there is such a process. 0: none, or it cannot be told. */
+static int mistaken_for_postmaster(const char *data)
+{
+    struct stat at, cwd;
+    char path[64];
+    int pid = number_in_file(data);
+    snprintf(path, sizeof(path), "/proc/%d/cwd", pid);
+    bool told = pid && stat(data, &at) == 0 && (stat(path, &cwd) == 0 || errno == ENOENT);
+    return told && !stands_in(pid, &at) ? pid : 0;
 }
 
 static int processes_in(const struct stat *at, int *pids, int max)
@@ -304,23 +325,30 @@ bool postmaster_signal(const struct postmaster *p, int signal_number, struct err
 
 /* ---- the start ---- */
 
+struct start {
+    const struct passwd *user; /* NULL: as we are */
+    const char **argv, **envp;
+    int log;
+};
+
 /* In the child: only what is safe after fork. The number of what failed goes through the pipe, which a successful exec closes. */
-static void become(const struct postmaster *p, const struct passwd *user, const char *const *argv, int log, int tell)
+static void become(const struct postmaster *p, const struct start *s, int tell)
 {
     sigset_t none;
-    struct sigaction by_default = {.sa_handler = SIG_DFL};
+    struct sigaction by_default = {.sa_handler = SIG_DFL}, ignored = {.sa_handler = SIG_IGN};
     for (int i = 1; i < NSIG; i++)
         (void)sigaction(i, &by_default, NULL); /* those that cannot be changed refuse */
+    sigaction(SIGHUP, &ignored, NULL); /* a reload before it has a handler must not end it; it reads its files after that */
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC); /* libraries open sockets without: what we close must not live on in PostgreSQL */
-    bool ok = setsid() >= 0 && null >= 0 && dup2(null, STDIN_FILENO) >= 0 && dup2(log >= 0 ? log : null, STDOUT_FILENO) >= 0 &&
-              dup2(log >= 0 ? log : null, STDERR_FILENO) >= 0;
-    if (ok && user)
-        ok = setgroups(0, NULL) == 0 && initgroups(user->pw_name, user->pw_gid) == 0 && setgid(user->pw_gid) == 0 && setuid(user->pw_uid) == 0;
+    bool ok = setsid() >= 0 && null >= 0 && dup2(null, STDIN_FILENO) >= 0 && dup2(s->log >= 0 ? s->log : null, STDOUT_FILENO) >= 0 &&
+              dup2(s->log >= 0 ? s->log : null, STDERR_FILENO) >= 0;
+    if (ok && s->user)
+        ok = setgroups(0, NULL) == 0 && initgroups(s->user->pw_name, s->user->pw_gid) == 0 && setgid(s->user->pw_gid) == 0 && setuid(s->user->pw_uid) == 0;
     if (ok && chdir(p->spec.data) == 0)
-        execv(argv[0], (char *const *)(uintptr_t)argv);
+        execve(s->argv[0], (char *const *)(uintptr_t)s->argv, (char *const *)(uintptr_t)s->envp);
     int os = errno;
     (void)!write(tell, &os, sizeof(os));
     _exit(127);
@@ -334,22 +362,37 @@ static bool find_user(const struct postmaster *p, const struct passwd **ret, str
     return true;
 }
 
-static bool fork_it(struct postmaster *p, const struct passwd *user, const char *const *argv, int log, struct err *err)
+/* Ours, and what PostgreSQL's own pg_ctl has for it: the number of a process that is not the one that its pid file means. It still looks
+   for shared memory in use. */
+static const char **environment_of(struct arena *a, const char *data)
+{
+    struct strs all = {0};
+    int mistaken = mistaken_for_postmaster(data);
+    for (char **e = environ; *e; e++)
+        if (strncmp(*e, GRANDPARENT, strlen(GRANDPARENT)) != 0)
+            *vec_add(a, &all) = *e;
+    if (mistaken)
+        *vec_add(a, &all) = arena_printf(a, GRANDPARENT "%d", mistaken);
+    *vec_add(a, &all) = NULL;
+    return all.p;
+}
+
+static bool fork_it(struct postmaster *p, const struct start *s, struct err *err)
 {
     int tell[2], os = 0;
     if (pipe2(tell, O_CLOEXEC) != 0)
         return err_os(err, errno, "could not make a pipe");
     pid_t pid = fork();
     if (pid == 0)
-        become(p, user, argv, log, tell[1]);
+        become(p, s, tell[1]);
     close(tell[1]);
     ssize_t n = pid > 0 ? read(tell[0], &os, sizeof(os)) : -1;
     close(tell[0]);
     if (pid < 0)
-        return err_os(err, errno, "could not start \"%s\"", argv[0]);
+        return err_os(err, errno, "could not start \"%s\"", s->argv[0]);
     if (n == (ssize_t)sizeof(os)) {
         waitpid(pid, NULL, 0);
-        return err_os(err, os, "could not execute \"%s\"", argv[0]);
+        return err_os(err, os, "could not execute \"%s\"", s->argv[0]);
     }
     return watch(p, pid, true, err);
 }
@@ -357,11 +400,11 @@ static bool fork_it(struct postmaster *p, const struct passwd *user, const char 
 bool postmaster_start(struct postmaster *p, struct err *err)
 {
     const char *argv[WORDS_MAX] = {NULL};
-    const struct passwd *user;
+    struct start start = {.argv = argv};
     size_t n = 0;
     if (p->pid || postmaster_of(p->spec.data))
         return err_set(err, ERR_REFUSED, "a PostgreSQL runs in \"%s\" already", p->spec.data);
-    if (!find_user(p, &user, err))
+    if (!find_user(p, &start.user, err))
         return false;
     SCOPED(arena_close) struct arena *a = arena_open();
     argv[n++] = file_join(a, p->spec.bindir, "postgres");
@@ -372,5 +415,7 @@ bool postmaster_start(struct postmaster *p, struct err *err)
     int log SCOPED(file_close) = p->spec.log ? open(p->spec.log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600) : -1;
     if (p->spec.log && log < 0)
         return err_os(err, errno, "could not open \"%s\"", p->spec.log);
-    return fork_it(p, user, argv, log, err);
+    start.log = log;
+    start.envp = environment_of(a, p->spec.data);
+    return fork_it(p, &start, err);
 }

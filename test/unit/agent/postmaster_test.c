@@ -5,7 +5,12 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "agent/postmaster.h"
@@ -14,7 +19,7 @@
 #include "sys/file.h"
 
 #define BIN "/usr/lib/postgresql/15/bin"
-enum { BUDGET_MS = 3000, STOP_BUDGET_MS = 500, MANY = 64 };
+enum { BUDGET_MS = 3000, STOP_BUDGET_MS = 500, START_MS = 30000, MANY = 64 };
 
 struct seen {
     struct loop *loop;
@@ -205,6 +210,98 @@ static void what_cannot_be_executed_is_said(void **state)
     assert_int_equal(postmaster_pid(p), 0);
 }
 
+/* By the last line of its pid file. */
+static bool takes_statements(const struct pg_fixture *f)
+{
+    SCOPED(arena_close) struct arena *a = arena_open();
+    const char *path = file_join(a, f->data, "postmaster.pid");
+    for (int64_t until = clock_boot_ms() + START_MS; clock_boot_ms() < until; poll(NULL, 0, 10)) {
+        struct err err = {0};
+        struct str text;
+        if (file_read(a, path, 4096, &text, &err) && strstr(text.p, "ready"))
+            return true;
+    }
+    return false;
+}
+
+static void ends_again(struct pg_fixture *f, struct postmaster **p)
+{
+    struct err err = {0};
+    char evidence[512];
+    f->pid = 0;
+    postmaster_close(p);
+    assert_true(postmaster_end_now(f->data, BUDGET_MS, evidence, sizeof(evidence), &err));
+    pg_fixture_start(f);
+}
+
+/* Asked for while the program is still being loaded, when it has no handler of its own yet. */
+static void a_reload_right_after_the_start_does_not_end_it(void **state)
+{
+    struct pg_fixture *f = *state;
+    SCOPED(arena_close) struct arena *a = arena_open();
+    struct loop *loop SCOPED(loop_close) = loop_open();
+    struct seen seen = {.loop = loop};
+    struct err err = {0};
+    struct postmaster *p SCOPED(postmaster_close) = open_one(f, &seen, a);
+    pg_fixture_kill(f);
+    assert_int_equal(unlink(file_join(a, f->data, "postmaster.pid")), 0);
+    assert_true(postmaster_start(p, &err));
+    assert_true(postmaster_signal(p, SIGHUP, &err));
+    assert_true(takes_statements(f));
+    ends_again(f, &p);
+}
+
+/* Its owner's, as PostgreSQL ignores the others by itself. */
+static pid_t process_of_owner(const struct pg_fixture *f, bool lives)
+{
+    struct stat at;
+    assert_int_equal(stat(f->data, &at), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (geteuid() == 0 && (setgid(at.st_gid) != 0 || setuid(at.st_uid) != 0))
+            _exit(1);
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that crashed leaves nothing behind */
+        while (lives)
+            pause();
+        _exit(0);
+    }
+    siginfo_t ended;
+    if (!lives) /* and stays a zombie */
+        assert_int_equal(waitid(P_PID, (id_t)pid, &ended, WEXITED | WNOWAIT), 0);
+    return pid;
+}
+
+static void starts_with_the_file_of(struct pg_fixture *f, bool lives)
+{
+    SCOPED(arena_close) struct arena *a = arena_open();
+    struct loop *loop SCOPED(loop_close) = loop_open();
+    struct seen seen = {.loop = loop};
+    struct err err = {0};
+    struct postmaster *p SCOPED(postmaster_close) = open_one(f, &seen, a);
+    pg_fixture_kill(f);
+    pid_t other = process_of_owner(f, lives);
+    FILE *file = fopen(file_join(a, f->data, "postmaster.pid"), "w"); /* keeps its owner */
+    assert_non_null(file);
+    assert_true(fprintf(file, "%d\n%s\n", (int)other, f->data) > 0 && fclose(file) == 0);
+    assert_true(postmaster_start(p, &err));
+    assert_true(takes_statements(f));
+    kill(other, SIGKILL);
+    waitpid(other, NULL, 0);
+    ends_again(f, &p);
+}
+
+/* Where nobody reaps orphans, as in many containers, the old postmaster stays as a zombie, for which PostgreSQL would wait for ever. */
+static void a_zombie_in_the_pid_file_keeps_nobody_from_starting(void **state)
+{
+    starts_with_the_file_of(*state, false);
+}
+
+/* After a restart of the machine or the container. */
+static void nor_does_a_number_that_is_another_programs_by_now(void **state)
+{
+    starts_with_the_file_of(*state, true);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -213,6 +310,9 @@ int main(void)
         cmocka_unit_test(a_frozen_one_is_ended_as_well),
         cmocka_unit_test(orphans_are_ended_too),
         cmocka_unit_test(the_death_of_one_that_was_found_is_known_at_once),
+        cmocka_unit_test(a_reload_right_after_the_start_does_not_end_it),
+        cmocka_unit_test(a_zombie_in_the_pid_file_keeps_nobody_from_starting),
+        cmocka_unit_test(nor_does_a_number_that_is_another_programs_by_now),
         cmocka_unit_test(what_cannot_be_executed_is_said),
         cmocka_unit_test(it_is_started_and_how_it_ended_is_known), /* last: it spoils the configuration */
     };
