@@ -1,17 +1,11 @@
 /* agent/hold.c -- The rules of lease.c, carried: rounds go to etcd, and to every other agent too when etcd did not answer the one before;
    what they say goes back into the rules, and what the rules say is done to PostgreSQL. */
-#include "agent/hold.h"
+#include "agent/hold_internal.h"
 
 #include <inttypes.h>
 
-#include "agent/agent_internal.h"
-#include "agent/lease.h"
-#include "agent/sentinel.h"
 #include "agent/watchdog.h"
-#include "base/jsonout.h"
-#include "io/etcd.h"
 #include "io/json.h"
-#include "io/signature.h"
 #include "io/standing.h"
 #include "sys/clock.h"
 #include "sys/file.h"
@@ -20,82 +14,14 @@
 
 #include "base/banned.h"
 
-enum { TEXT_MAX = 4096, FLIGHTS = LEASE_ROUNDS_MAX, GRANT_PATH_MAX = 512, MARK_MAX = 64, WATCHES = 5 };
+enum { MARK_MAX = 64, WATCHES = 5 };
 
-/* One round on its way to etcd. */
-struct flight {
-    struct hold *hold;
-    int64_t serial; /* 0: free */
-    int64_t epoch;
-    struct etcd_call *call;
-};
-
-/* Another site's agent, and the question that is on its way to it: a nonce first, then the grant. */
-struct member {
-    struct hold *hold;
-    const struct site *site;
-    char *token;
-    struct http_request *request;
-    int64_t serial, epoch;
-    bool granting;
-    char *body; /* that was sent */
-};
-
-struct hold {
-    struct agent *agent;
-    struct arena *arena;
-    struct http *http;
-    struct etcd *etcd;
-    struct loop_timer *timer;
-    struct lease_terms terms;
-    struct sentinel *sentinel;
-    const char *epoch_key, *lease_prefix, *lease_key, *named_path, *wrote_path, *certified_path, *unarmed_path;
-    int64_t opened_ms;
-    /* What is known of the epoch. */
-    int64_t epoch, epoch_revision; /* revision 0: etcd has not told it to this process yet */
-    char named[HOLD_NAME_SIZE], from[HOLD_NAME_SIZE]; /* by the newest word of etcd: the site that the epoch before named */
-    bool tells;               /* the epoch itself tells the site that it names to take over, */
-    uint64_t told_lsn;        /* which had received so much */
-    int64_t declined;         /* epoch that told this site in vain, and that is said */
-    bool alone;               /* nobody else has told it, and it has not committed yet */
-    /* What this site did in which epoch, on disk before it does it. */
-    int64_t unarmed; /* 1 more than the newest renewal that was seen when a grant went to one whose agent nothing outlives; 0: the newest did not */
-    int64_t wrote, certified;
-    struct etcd_call *look;
-    int64_t looked_ms, read_ms; /* when it was asked last, and when it last answered; 0: never */
-    /* This site's lease. */
-    struct lease_holder holder;
-    bool holding, adopted;
-    int64_t held_epoch, first, answered, adopted_ms;
-    char lsn[AGENT_LSN_SIZE]; /* newest that its PostgreSQL was seen to have written, and on which timeline */
-    int64_t timeline;
-    char sync[AGENT_SYNC_SIZE]; /* and for whom its commits waited then */
-    int64_t confirmed;        /* epoch in which etcd has renewed it, so that all who read there know of it */
-    struct flight flights[FLIGHTS];
-    struct member *members;
-    int member_count;
-    /* What this site promises, and waits for. */
-    struct lease_waiter waiter;
-    int64_t intent;           /* epoch in which it was told to take over; 0: none */
-    struct {
-        struct etcd_call *call; /* NULL: nobody has told anything */
-        int64_t epoch;
-        struct hold_certificate certificates[HOLD_CERTIFICATES_MAX];
-        size_t count;
-        hold_told_fn *told;
-        void *arg;
-    } told;
-};
-
-static void consider(struct hold *h);
-static void take_over_as_named(struct hold *h, const struct etcd_result *leases);
-
-static bool names_us(const struct hold *h)
+bool hold_names_us(const struct hold *h)
 {
     return same(h->named, h->agent->spec->site->name);
 }
 
-static void give_up(struct hold *h)
+void hold_give_up(struct hold *h)
 {
     h->holding = false;
     for (int i = 0; i < FLIGHTS; i++) {
@@ -122,20 +48,15 @@ static bool writes(const struct hold *h)
 }
 
 /* What outlives a killed agent, as it is at this moment. */
-static const char *armed(const struct hold *h)
+const char *hold_armed(const struct hold *h)
 {
     if (!h->sentinel || !sentinel_alive(h->sentinel))
         return "none";
     return sentinel_guards(h->sentinel) ? "both" : "sentinel";
 }
 
-const char *hold_armed(const struct hold *h)
-{
-    return armed(h);
-}
-
 /* The end of the lease, for the sentinel: as long as PostgreSQL writes, or is about to. */
-static void arm(struct hold *h)
+void hold_arm(struct hold *h)
 {
     if (h->holder.until_ms && h->holding && !follows(h))
         sentinel_set(h->sentinel, h->holder.until_ms);
@@ -161,7 +82,7 @@ static void stop_postgres(struct hold *h, enum agent_cause cause, const char *wh
     agent_hold_back(h->agent, cause, why);
 }
 
-static void begin_waiting(struct hold *h)
+void hold_begin_waiting(struct hold *h)
 {
     lease_wait(&h->waiter, &h->terms, clock_boot_ms());
     if (h->unarmed)
@@ -242,61 +163,18 @@ static void learn(struct hold *h, int64_t epoch, const char *named, int64_t revi
         log_err(LOG_WARNING, &err);
     if (!agent_note_epoch(h->agent, epoch, &err))
         log_err(LOG_WARNING, &err);
-    give_up(h);
+    hold_give_up(h);
     if (h->sentinel && !writes(h)) /* what follows here, or starts next, is a standby, whose end nobody wants */
         sentinel_set(h->sentinel, 0);
     if (h->intent && h->intent != epoch)
-        begin_waiting(h);
+        hold_begin_waiting(h);
     if (another)
         follow_named(h->agent, named);
 }
 
-/* ---- rounds to etcd ---- */
+/* ---- what etcd knows ---- */
 
-void hold_position(struct hold *h)
-{
-    const struct gauge *g = &h->agent->gauge;
-    if (g->recovery || !*g->lsn || !g->timeline)
-        return;
-    COPY_TO(h->lsn, g->lsn);
-    COPY_TO(h->sync, g->sync);
-    h->timeline = g->timeline;
-}
-
-bool hold_last(const struct hold *h, const char **ret_lsn, int64_t *ret_timeline)
-{
-    *ret_lsn = h->lsn;
-    *ret_timeline = h->timeline;
-    return *h->lsn && h->timeline;
-}
-
-void hold_came_to(struct hold *h, uint64_t lsn)
-{
-    snprintf(h->lsn, sizeof(h->lsn), "%X/%X", (unsigned)(lsn >> 32), (unsigned)lsn);
-}
-
-static char *lease_text(struct hold *h, struct arena *arena, int64_t serial)
-{
-    struct buf out SCOPED(buf_done) = {.max = TEXT_MAX};
-    struct jsonout j = jsonout(&out);
-    char boot[64];
-    clock_boot_id(boot, sizeof(boot));
-    json_object(&j);
-    json_put_int(&j, "epoch", h->held_epoch);
-    json_put_int(&j, "serial", serial);
-    json_put_text(&j, "boot", boot);
-    json_put_text(&j, "lsn", h->lsn);
-    json_put_int(&j, "timeline", h->timeline);
-    json_put_text(&j, "armed", armed(h));
-    json_put_text(&j, "pg", agent_state_name(h->agent->state));
-    json_put_int(&j, "wrote", h->wrote);
-    if (h->timeline)
-        json_put_text(&j, "sync", h->sync);
-    json_object_end(&j);
-    return arena_strdup(arena, buf_text(&out));
-}
-
-static void take_epoch(struct hold *h, const struct etcd_value *v)
+void hold_take_epoch(struct hold *h, const struct etcd_value *v)
 {
     SCOPED(arena_close) struct arena *arena = arena_open();
     struct err err = {0};
@@ -313,127 +191,6 @@ static void take_epoch(struct hold *h, const struct etcd_value *v)
     COPY_TO(h->from, json_string(json_get(body, "from")) ? json_string(json_get(body, "from")) : "");
     h->tells = lsn_parse(str_of(json_string(json_get(body, "told"))), &h->told_lsn);
 }
-
-static void on_renewed(void *arg, enum etcd_outcome outcome, const struct etcd_answer *answer, const struct err *err UNUSED)
-{
-    struct flight *f = arg;
-    struct hold *h = f->hold;
-    int64_t serial = f->serial;
-    f->call = NULL;
-    f->serial = 0;
-    if (!h->holding || f->epoch != h->held_epoch)
-        return;
-    if (outcome == ETCD_ANSWERED && answer->succeeded) {
-        h->answered = MAX_OF(h->answered, serial);
-        h->confirmed = f->epoch;
-        lease_renewed(&h->holder, clock_boot_ms(), serial, LEASE_OK);
-        arm(h);
-    } else if (outcome == ETCD_ANSWERED && etcd_answer_value(answer, 0)) {
-        take_epoch(h, etcd_answer_value(answer, 0)); /* a newer one ends this lease; the same one, written anew, has another revision */
-    } /* an etcd without the epoch has lost its data: it says nothing of who may write, and the other agents are asked */
-    consider(h);
-}
-
-static void send_to_etcd(struct hold *h, int64_t serial)
-{
-    SCOPED(arena_close) struct arena *arena = arena_open();
-    struct flight *f = &h->flights[serial % FLIGHTS];
-    struct etcd_compare current = {.key = h->epoch_key, .what = ETCD_MOD_REVISION, .number = h->epoch_revision};
-    struct etcd_op put = {.kind = ETCD_PUT, .key = h->lease_key, .value = str_of(lease_text(h, arena, serial))};
-    struct etcd_op get = {.kind = ETCD_GET, .key = h->epoch_key};
-    struct etcd_request request = {.kind = ETCD_TXN, .compares = &current, .compare_count = 1, .ops = &put, .op_count = 1, .otherwise = &get, .otherwise_count = 1};
-    struct err err = {0};
-    if (h->epoch_revision == 0)
-        return; /* it has told us nothing yet */
-    if (f->call)
-        etcd_cancel(&f->call);
-    *f = (struct flight){.hold = h, .serial = serial, .epoch = h->held_epoch};
-    if (!etcd_start(h->etcd, &request, on_renewed, f, &f->call, &err))
-        f->serial = 0;
-}
-
-/* ---- rounds to the other agents ---- */
-
-static void on_member(void *arg, const struct http_response *response, const struct err *err);
-
-static void ask_member(struct member *m, const char *path, const char *signature)
-{
-    struct err err = {0};
-    SCOPED(arena_close) struct arena *arena = arena_open();
-    const char *headers[] = {"Content-Type: application/json", signature ? arena_printf(arena, SIGNATURE_COMMAND_HEADER ": %s", signature) : NULL, NULL};
-    struct http_spec spec = {.method = signature ? "POST" : "GET", .url = arena_printf(arena, "%s%s", m->site->agent.url, path), .headers = headers,
-                             .body = signature ? m->body : NULL, .body_size = signature ? strlen(m->body) : 0,
-                             .timeout_ms = m->hold->agent->spec->config->etcd.timeout_ms, .max_body = TEXT_MAX};
-    m->granting = signature != NULL;
-    if (!http_start(m->hold->http, &spec, on_member, m, &m->request, &err))
-        m->request = NULL;
-}
-
-static void send_grant(struct member *m, const char *nonce)
-{
-    char signature[SIGNATURE_COMMAND_SIZE];
-    SCOPED(buf_done) struct buf out = {.max = TEXT_MAX};
-    struct jsonout j = jsonout(&out);
-    json_object(&j);
-    json_put_int(&j, "epoch", m->epoch);
-    json_put_text(&j, "nonce", nonce);
-    json_put_int(&j, "serial", m->serial);
-    json_put_int(&j, "ttl_ms", m->hold->terms.ttl_ms);
-    json_put_text(&j, "site", m->hold->agent->spec->site->name);
-    json_put_text(&j, "armed", armed(m->hold));
-    json_object_end(&j);
-    free(m->body);
-    m->body = strdup(buf_text(&out));
-    signature_command(m->token, "POST", "/v1/grant", str_of(m->body), signature);
-    ask_member(m, "/v1/grant", signature);
-}
-
-/* Its answer is signed, over the very question: nobody on the way can grant for it. */
-static enum lease_answer grant_of(const struct member *m, const struct http_response *response, const struct json *body)
-{
-    char proof[SIGNATURE_COMMAND_SIZE];
-    bool granted = false;
-    const char *verb = json_truth(json_get(body, "granted"), &granted) && granted ? "GRANTED" : "REFUSED";
-    signature_command(m->token, verb, "/v1/grant", str_of(m->body), proof);
-    if (response->status != 200 || !signature_same(proof, json_string(json_get(body, "proof"))))
-        return LEASE_UNKNOWN;
-    return granted ? LEASE_OK : LEASE_REFUSED;
-}
-
-static void on_member(void *arg, const struct http_response *response, const struct err *err UNUSED)
-{
-    struct member *m = arg;
-    struct hold *h = m->hold;
-    SCOPED(arena_close) struct arena *arena = arena_open();
-    struct err bad = {0};
-    const struct json *body;
-    m->request = NULL;
-    if (!response || !h->holding || m->epoch != h->held_epoch || !json_parse(arena, response->body, &body, &bad))
-        return;
-    if (!m->granting) {
-        const char *nonce = json_string(json_get(body, "nonce"));
-        if (nonce)
-            send_grant(m, nonce);
-        return;
-    }
-    lease_granted(&h->holder, clock_boot_ms(), m->serial, (int)(m - h->members), grant_of(m, response, body));
-    arm(h);
-    consider(h);
-}
-
-static void send_to_members(struct hold *h, int64_t serial)
-{
-    for (int i = 0; i < h->member_count; i++) {
-        struct member *m = &h->members[i];
-        if (m->request || !m->token)
-            continue; /* the question before is still on its way, and is as good */
-        m->serial = serial;
-        m->epoch = h->held_epoch;
-        ask_member(m, "/v1/nonce", NULL);
-    }
-}
-
-/* ---- what etcd knows ---- */
 
 static void take_leases(struct hold *h, const struct etcd_result *leases)
 {
@@ -458,12 +215,12 @@ static void on_looked(void *arg, enum etcd_outcome outcome, const struct etcd_an
     h->read_ms = clock_boot_ms();
     const struct etcd_value *epoch = etcd_answer_value(answer, 0);
     if (epoch)
-        take_epoch(h, epoch);
+        hold_take_epoch(h, epoch);
     if (answer->result_count > 1)
         take_leases(h, &answer->results[1]);
     if (answer->result_count > 1 && epoch && epoch->mod_revision == h->epoch_revision)
-        take_over_as_named(h, &answer->results[1]);
-    consider(h);
+        hold_take_over_as_named(h, &answer->results[1]);
+    hold_consider(h);
 }
 
 /* Where there is no epoch yet, the production site makes the first one, and nobody else. */
@@ -516,7 +273,7 @@ static void begin(struct hold *h)
         log_err(LOG_ERROR, &err);
         return;
     }
-    arm(h); /* before it is told, since the end of this process must be the end of it from then on */
+    hold_arm(h); /* before it is told, since the end of this process must be the end of it from then on */
     promotion_go(a);
 }
 
@@ -527,7 +284,7 @@ static void keep(struct hold *h)
         return;
     }
     if (h->certified >= h->epoch) {
-        give_up(h);
+        hold_give_up(h);
         agent_still_waits(h->agent);
         return;
     }
@@ -538,9 +295,9 @@ static void keep(struct hold *h)
     if (say.renew) {
         bool silent = h->answered < h->holder.serial || h->epoch_revision == 0;
         int64_t serial = lease_sent(&h->holder, clock_boot_ms());
-        send_to_etcd(h, serial);
+        hold_send_to_etcd(h, serial);
         if (silent)
-            send_to_members(h, serial);
+            hold_send_to_members(h, serial);
     }
     /* One that was found running has no lease of which we know the end: it has the time of one to get another. */
     bool late = !say.may_write && (!h->adopted || now - h->adopted_ms > h->terms.ttl_ms - h->terms.stop_budget_ms);
@@ -548,17 +305,17 @@ static void keep(struct hold *h)
     if ((say.stop || late) && writes(h))
         stop_postgres(h, h->holder.end == LEASE_EPOCH_MOVED ? CAUSE_EPOCH : CAUSE_LEASE_LOST, say.stop ? lease_end_say(h->holder.end) : "it runs without a lease, and got none");
     if (say.stop)
-        give_up(h);
+        hold_give_up(h);
     else if (say.may_begin && has_waited(h))
         begin(h);
     else
         agent_still_waits(h->agent);
 }
 
-static void consider(struct hold *h)
+void hold_consider(struct hold *h)
 {
     char why[AGENT_WHY_SIZE];
-    if (names_us(h) && h->epoch) {
+    if (hold_names_us(h) && h->epoch) {
         keep(h);
     } else if (!h->epoch && writes(h) && clock_boot_ms() - h->opened_ms > h->terms.ttl_ms) {
         stop_postgres(h, CAUSE_LEASE_LOST, "it is not known which site may write: etcd does not answer");
@@ -578,21 +335,43 @@ static void on_tick(void *arg)
     lease_tick(&h->waiter, now);
     sentinel_tend(h->sentinel, now);
     /* Who may have to wait for a lease to run out counts from when it first saw its newest renewal, so it looks more often than that is renewed. */
-    if (!h->look && now - h->looked_ms >= (names_us(h) ? h->terms.renew_ms : h->terms.renew_ms / WATCHES)) {
+    if (!h->look && now - h->looked_ms >= (hold_names_us(h) ? h->terms.renew_ms : h->terms.renew_ms / WATCHES)) {
         h->looked_ms = now;
         look(h);
     }
-    consider(h);
+    hold_consider(h);
 }
 
 /* ---- what the agent asks ---- */
+
+void hold_position(struct hold *h)
+{
+    const struct gauge *g = &h->agent->gauge;
+    if (g->recovery || !*g->lsn || !g->timeline)
+        return;
+    COPY_TO(h->lsn, g->lsn);
+    COPY_TO(h->sync, g->sync);
+    h->timeline = g->timeline;
+}
+
+bool hold_last(const struct hold *h, const char **ret_lsn, int64_t *ret_timeline)
+{
+    *ret_lsn = h->lsn;
+    *ret_timeline = h->timeline;
+    return *h->lsn && h->timeline;
+}
+
+void hold_came_to(struct hold *h, uint64_t lsn)
+{
+    snprintf(h->lsn, sizeof(h->lsn), "%X/%X", (unsigned)(lsn >> 32), (unsigned)lsn);
+}
 
 bool hold_may_begin(struct hold *h, char *why, size_t size)
 {
     struct err err = {0};
     if (h->epoch == 0)
         snprintf(why, size, "it is not known which site may write: etcd did not answer yet");
-    else if (!names_us(h))
+    else if (!hold_names_us(h))
         snprintf(why, size, "epoch %" PRId64 " names site \"%s\"", h->epoch, h->named);
     else if (h->certified >= h->epoch)
         snprintf(why, size, "this site was stopped in epoch %" PRId64 " and has given its word that it does not write in it again; bascule promote %s begins another", h->epoch, h->named);
@@ -611,9 +390,9 @@ bool hold_may_begin(struct hold *h, char *why, size_t size)
 
 void hold_ended(struct hold *h)
 {
-    give_up(h);
+    hold_give_up(h);
     sentinel_set(h->sentinel, 0);
-    consider(h); /* and asks for the next at once */
+    hold_consider(h); /* and asks for the next at once */
 }
 
 bool hold_grant(struct hold *h, int64_t epoch, const char *site, bool armed, struct err *err)
@@ -626,7 +405,7 @@ bool hold_grant(struct hold *h, int64_t epoch, const char *site, bool armed, str
         return false;
     if (!lease_grant(&h->waiter, clock_boot_ms(), armed))
         return err_set(err, ERR_UNAVAILABLE, "this site is to take over");
-    consider(h);
+    hold_consider(h);
     return true;
 }
 
@@ -671,163 +450,12 @@ int64_t hold_looked_ms(const struct hold *h)
     return h->read_ms ? clock_boot_ms() - h->read_ms : -1;
 }
 
-/* ---- taking over ---- */
-
-struct others {
-    int64_t revision;  /* newest renewal of another site; 0: none */
-    bool armed;
-    int64_t epoch;     /* newest epoch in which one of them may have written, */
-    char site[HOLD_NAME_SIZE]; /* and which */
-};
-
-static struct others read_others(const struct hold *h, const struct etcd_result *leases)
-{
-    struct others o = {0};
-    for (size_t i = 0; i < leases->count; i++) {
-        SCOPED(arena_close) struct arena *arena = arena_open();
-        struct err err = {0};
-        const struct json *body = NULL;
-        const struct etcd_value *v = &leases->values[i];
-        int64_t epoch = 0;
-        if (str_is(v->key, h->lease_key))
-            continue;
-        const char *armed = json_parse(arena, v->value, &body, &err) ? json_string(json_get(body, "armed")) : NULL;
-        if (v->mod_revision > o.revision) {
-            o.revision = v->mod_revision;
-            o.armed = armed && !same(armed, "none");
-        }
-        if (body && json_integer(json_get(body, "epoch"), &epoch) && epoch > o.epoch) {
-            o.epoch = epoch;
-            snprintf(o.site, sizeof(o.site), STR_FMT, (int)(v->key.n - strlen(h->lease_prefix)), v->key.p + strlen(h->lease_prefix));
-        }
-    }
-    return o;
-}
-
-/* `leases` are the newest renewals that the epoch left, as etcd told them together with it. */
-static bool intend(struct hold *h, const struct etcd_result *leases, struct err *err)
-{
-    struct others o = read_others(h, leases);
-    if (h->certified >= h->epoch)
-        return err_set(err, ERR_REFUSED, "this site has given its word that it does not write in epoch %" PRId64 " again", h->epoch);
-    /* Data that does not follow anybody is the newest only when nobody else held a lease since it was written. */
-    if (!agent_is_standby(h->agent) && h->wrote != h->epoch && o.epoch > h->wrote)
-        return err_set(err, ERR_REFUSED, "site \"%s\" may have written in epoch %" PRId64 ", after this one last did in %" PRId64, o.site, o.epoch, h->wrote);
-    if (h->intent != h->epoch) {
-        if (h->waiter.revoked)
-            begin_waiting(h);
-        h->intent = h->epoch;
-        lease_revoked(&h->waiter, clock_boot_ms(), o.revision, o.revision ? o.armed : h->waiter.armed);
-        log_line(LOG_INFO, "told to take over epoch=%" PRId64 " from=%s", h->epoch, h->from);
-    }
-    return true;
-}
-
-/* A standby that was made anew from something older would lose what nobody has weighed. */
-static bool has_received(const struct hold *h, uint64_t wanted)
-{
-    const struct gauge *g = &h->agent->gauge;
-    uint64_t received = 0, replayed = 0;
-    if (!wanted)
-        return true;
-    bool known = lsn_parse(str_of(g->received), &received);
-    known = lsn_parse(str_of(g->replayed), &replayed) || known;
-    return known && MAX_OF(received, replayed) >= wanted;
-}
-
-/* Whoever moved the epoch had looked at all that may speak against it before, and may have ended before it could tell us. So the epoch
-   does: what is left to wait for, a certificate apart, is counted here anyway. */
-static void take_over_as_named(struct hold *h, const struct etcd_result *leases)
-{
-    struct err err = {0};
-    if (!h->tells || !names_us(h) || h->wrote == h->epoch || h->intent == h->epoch || h->declined == h->epoch || !has_received(h, h->told_lsn))
-        return;
-    if (!intend(h, leases, &err)) {
-        h->declined = h->epoch;
-        log_err(LOG_WARNING, &err);
-    }
-    h->alone = h->intent == h->epoch;
-    agent_told(h->agent);
-}
-
-/* What etcd says in one answer: the epoch, and the newest renewals that it left. */
-static bool begin_taking_over(struct hold *h, const struct etcd_answer *answer, struct err *err)
-{
-    const struct etcd_value *value = etcd_answer_value(answer, 0);
-    if (!value || answer->result_count < 2)
-        return err_set(err, ERR_REFUSED, "there is no epoch in etcd");
-    take_epoch(h, value);
-    if (h->epoch != h->told.epoch || !names_us(h))
-        return err_set(err, ERR_REFUSED, "epoch %" PRId64 " names site \"%s\"", h->epoch, h->named);
-    if (!intend(h, &answer->results[1], err))
-        return false;
-    h->alone = false;
-    for (size_t i = 0; i < h->told.count; i++) {
-        const struct hold_certificate *c = &h->told.certificates[i];
-        bool counts = c->epoch == h->epoch - 1 && same(c->site, h->from);
-        log_line(LOG_INFO, "a certificate %s site=%s epoch=%" PRId64 " how=\"%s\"", counts ? "ends the wait" : "is about another site or epoch", c->site, c->epoch, c->how);
-        if (counts)
-            lease_fenced(&h->waiter);
-    }
-    return true;
-}
-
-static void on_told(void *arg, enum etcd_outcome outcome, const struct etcd_answer *answer, const struct err *failed)
-{
-    struct hold *h = arg;
-    struct err err = {0};
-    bool ok = false;
-    h->told.call = NULL;
-    if (outcome == ETCD_ANSWERED)
-        ok = begin_taking_over(h, answer, &err);
-    else
-        err_set(&err, ERR_UNAVAILABLE, "which site may write is not known: %s", failed->message);
-    hold_told_fn *told = TAKE(h->told.told);
-    if (told)
-        told(h->told.arg, ok ? NULL : &err);
-    agent_told(h->agent);
-    consider(h);
-}
-
-bool hold_take_over(struct hold *h, int64_t epoch, const struct hold_certificate *certificates, size_t count, hold_told_fn *told, void *arg, struct err *err)
-{
-    struct etcd_op get[] = {{.kind = ETCD_GET, .key = h->epoch_key}, {.kind = ETCD_GET, .key = h->lease_prefix, .prefix = true, .limit = LEASE_MEMBERS_MAX}};
-    struct etcd_request request = {.kind = ETCD_TXN, .ops = get, .op_count = 2};
-    if (h->told.call)
-        return err_set(err, ERR_UNAVAILABLE, "it is being told to take over by somebody else");
-    h->told.epoch = epoch;
-    h->told.count = MIN_OF(count, HOLD_CERTIFICATES_MAX);
-    for (size_t i = 0; i < h->told.count; i++)
-        h->told.certificates[i] = certificates[i];
-    if (!etcd_start(h->etcd, &request, on_told, h, &h->told.call, err))
-        return false;
-    h->told.told = told;
-    h->told.arg = arg;
-    return true;
-}
-
-int64_t hold_intent(const struct hold *h, int64_t *ret_in_ms)
-{
-    *ret_in_ms = h->intent ? lease_promote_in_ms(&h->waiter) : TIME_NEVER;
-    return h->intent;
-}
-
-bool hold_is_alone(const struct hold *h)
-{
-    return h->alone && h->wrote == h->epoch;
-}
-
-void hold_settled(struct hold *h)
-{
-    h->alone = false;
-}
-
 bool hold_certify(struct hold *h, int64_t *ret_epoch, struct err *err)
 {
     *ret_epoch = h->wrote;
     if (h->wrote == 0)
         return true;
-    give_up(h);
+    hold_give_up(h);
     return write_mark(h->certified_path, h->wrote, &h->certified, err);
 }
 
@@ -908,7 +536,7 @@ bool hold_open(struct agent *a, struct hold **ret, struct err *err)
         hold_close(&h);
         return false;
     }
-    begin_waiting(h);
+    hold_begin_waiting(h);
     h->timer = loop_timer_new(a->loop, on_tick, h);
     loop_timer_set(h->timer, clock_boot_ms());
     *ret = h;
@@ -920,7 +548,7 @@ void hold_close(struct hold **hold)
     if (!hold || !*hold)
         return;
     struct hold *h = TAKE(*hold);
-    give_up(h);
+    hold_give_up(h);
     if (h->look)
         etcd_cancel(&h->look);
     if (h->told.call)
