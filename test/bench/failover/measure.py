@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """How long a client cannot write when the primary is lost, what it loses, and whether two servers ever took writes.
 
-    measure.py [FAULT ...] [--rounds N] [--tuned] [--sync] [--fenced] [--build DIR] [--keep]      one line of JSON a run
+    measure.py [FAULT ...] [--rounds N] [--tuned] [--sync] [--fenced] [--asleep SECONDS] [--build DIR] [--keep]      one line of JSON a run
 """
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from network import be_alone  # noqa: E402
 from procs import send, wait_until  # noqa: E402
 from pair import TUNED  # noqa: E402
 
-SETTLE_S, AFTER_S, LONGEST_S, PATIENT_S = 3.0, 8.0, 60.0, 600.0
+SETTLE_S, AFTER_S, LONGEST_S, PATIENT_S = 3.0, 8.0, 60.0, 1200.0
 ORDINARY = ("restart", "crash", "cut", "switchover")
 FAULTS = (*ORDINARY, "sleep")
-SLEEP_S = 20.0
+SLEEP_S = 20.0  # of everything on the primary's machine, unless --asleep says otherwise
 COUNTED, COUNTED_S = ("crash", "cut"), 60.0  # faults that move the service without asking
 
 
@@ -67,7 +67,7 @@ def reported(cluster: Cluster) -> Optional[int]:
     return int(told[-1]["text"] or told[-1]["number"]) if told else None
 
 
-def strike(cluster: Cluster, fault: str) -> tuple[float, Callable[[], None]]:
+def strike(cluster: Cluster, fault: str, asleep_s: float) -> tuple[float, Callable[[], None]]:
     """The moment of it, and what takes it away again."""
     if fault == "restart":
         return cluster.kill_postgres("n1", for_good=False), lambda: None
@@ -83,7 +83,7 @@ def strike(cluster: Cluster, fault: str) -> tuple[float, Callable[[], None]]:
         send(asleep, signal.SIGSTOP)
 
         def wake() -> None:
-            time.sleep(max(0.0, moment + SLEEP_S - time.monotonic()))  # how long it sleeps
+            time.sleep(max(0.0, moment + asleep_s - time.monotonic()))  # how long it sleeps
             send(reversed(asleep), signal.SIGCONT)  # the youngest first: sessions have a start before whoever would end them
 
         return moment, wake
@@ -105,7 +105,7 @@ def settled(watched: Watched, fault: str, moment: float) -> bool:
     return bool(newest and silence and newest.given - max(silence[2].given, moment) > AFTER_S)
 
 
-def one(build: Path, fault: str, *, sync: bool, tuned: bool, fenced: bool = False, told: bool = False, keep: bool = False) -> dict:
+def one(build: Path, fault: str, *, sync: bool, tuned: bool, fenced: bool = False, told: bool = False, asleep_s: float = SLEEP_S, keep: bool = False) -> dict:
     folder = Path(tempfile.mkdtemp(prefix="bascule-failover."))
     cluster = Cluster(build, folder, sync=sync, failover=TUNED if tuned else None, fenced=fenced)
     watched: Optional[Watched] = None
@@ -115,7 +115,7 @@ def one(build: Path, fault: str, *, sync: bool, tuned: bool, fenced: bool = Fals
         time.sleep(SETTLE_S + random.uniform(0, 1))  # the fault comes at any moment of the members' cycles
         before = len(watched.client.promises)
         assert before > SETTLE_S * 20, f"the client was promised {before} rows in {SETTLE_S} s: {watched.client.errors[-3:]}"
-        moment, heal = strike(cluster, fault)
+        moment, heal = strike(cluster, fault, asleep_s)
         if told:
             cluster.move("n2")
         came_back = True
@@ -176,6 +176,7 @@ def main() -> int:
     parser.add_argument("--sync", action="store_true")
     parser.add_argument("--fenced", action="store_true", help="each machine has a power supply that can be told to switch it off")
     parser.add_argument("--told", action="store_true", help="the other site is told to take over at once, as a person would")
+    parser.add_argument("--asleep", type=float, default=SLEEP_S, metavar="SECONDS", help="for how long, where the fault is sleep (%(default)s)")
     parser.add_argument("--keep", action="store_true", help="leave folder and logs")
     parser.add_argument("--build", type=Path, default=ROOT / "build")
     options = parser.parse_args()
@@ -185,7 +186,7 @@ def main() -> int:
     for fault in options.faults or ORDINARY:
         for _ in range(options.rounds):
             rows.append(one(options.build.resolve(), fault, sync=options.sync, tuned=options.tuned, fenced=options.fenced, told=options.told,
-                            keep=options.keep))
+                            asleep_s=options.asleep, keep=options.keep))
             print(json.dumps(rows[-1]), flush=True)
     print("\n" + table(rows), file=sys.stderr)
     return 1 if any(r["two_writers"] or (r["lost"] and r["repl"] == "sync") or is_wrong(r) for r in rows) else 0
