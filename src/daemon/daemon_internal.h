@@ -126,7 +126,8 @@ const char *daemon_led_by(const struct daemon *d, const char *service); /* anoth
 bool daemon_only_waits(const struct daemon *d); /* others lead all services */
 /* Waits until etcd has answered, for some seconds at most. */
 MUST_USE bool daemon_lead_begin(struct daemon *d, struct err *err);
-void daemon_lead_say(struct daemon *d); /* who leads now, where that is news */
+void daemon_lead_say(struct daemon *d); /* who leads now, and what others were told, where that is news */
+void daemon_lead_event(struct daemon *d, const struct event *event); /* each one, of the last life too: what others are to know is kept */
 void daemon_lead_end(struct daemon *d);
 
 /* measure.c: what later messages need to know of what has happened. Fed alike by life and by replay. */

@@ -48,6 +48,7 @@ static void take_row(struct daemon *d, const struct record *record)
         return; /* our own: carried out when it was made */
     struct event event = event_of_record(record);
     upkeep_event(d->upkeep, &event);
+    daemon_lead_event(d, &event);
     daemon_measure_event(d, &event);
     if (event.kind == EVENT_OPEN && d->spec->only_playbook && !d->mine)
         d->mine = -1; /* the next incident that opens is ours */

@@ -1,5 +1,5 @@
 /* daemon/leader.c -- A round every second: the lease is renewed, the key is put when there is none, else it is looked at. Beside it,
-   PREFIX/SERVICE/active names the site that serves the users. */
+   PREFIX/SERVICE/active says where the users are, by the word of who leads, and PREFIX/SERVICE/pause what a person said last, to whomever. */
 #include "daemon/leader.h"
 
 #include <inttypes.h>
@@ -22,10 +22,12 @@ struct leader {
     struct loop_timer *timer, *end_timer;
     struct leader_callbacks callbacks;
     struct candidate candidate;
-    const char *key, *active_key;
+    const char *key, *active_key, *pause_key;
     const char *path;              /* where our lease is kept, for the next life */
     char who[NAME_SIZE], other[NAME_SIZE];
-    char active[MODEL_ID_SIZE];    /* as it is in etcd */
+    struct shared_users users;     /* as it is in etcd */
+    struct shared_pause pause;     /* as it is in etcd */
+    int64_t pause_revision;        /* of that; 0: there is none */
     int64_t led;                   /* lease with which we led: nobody else has since, as long as it is the same */
     bool failing;                  /* said already */
     int64_t answered_ms;           /* when etcd last did; at first when it was first asked */
@@ -33,25 +35,30 @@ struct leader {
 
 /* ---- what is written and read ---- */
 
-static struct str said_by(const struct leader *l, struct arena *arena, const char *site)
+static struct str said_by(const struct leader *l, struct arena *arena)
 {
     SCOPED(buf_done) struct buf text = {.max = 1024};
     struct jsonout j = jsonout(&text);
     json_object(&j);
-    if (site)
-        json_put_text(&j, "site", site);
     json_put_text(&j, "by", l->who);
     json_put_int(&j, "wall_ms", clock_wall_ms());
     json_object_end(&j);
     return str_of(arena_strdup(arena, buf_text(&text)));
 }
 
-static void read_text(const struct etcd_value *value, const char *member, char *to, size_t size)
+static void read_name(const struct etcd_value *value, char *to, size_t size)
 {
     SCOPED(arena_close) struct arena *arena = arena_open();
     const struct json *root = NULL;
-    const char *text = value && json_parse(arena, value->value, &root, NULL) ? json_string(json_get(root, member)) : NULL;
+    const char *text = value && json_parse(arena, value->value, &root, NULL) ? json_string(json_get(root, "by")) : NULL;
     str_copy(to, size, text && str_is_clean(str_of(text)) ? text : "");
+}
+
+static void read_shared(struct leader *l, const struct etcd_value *users, const struct etcd_value *pause)
+{
+    shared_users_read(users ? users->value : (struct str){0}, &l->users);
+    shared_pause_read(pause ? pause->value : (struct str){0}, &l->pause);
+    l->pause_revision = pause ? pause->mod_revision : 0;
 }
 
 /* The lease of the last life is ours as long as etcd says that it lasts: a controller that was killed and started again goes on. Not in
@@ -117,16 +124,30 @@ static void on_published(void *arg, enum etcd_outcome outcome, const struct etcd
 }
 
 /* Who leads tells the next leader where the users are. False: that is known already. */
-static bool publish(struct leader *l)
+static bool publish_users(struct leader *l)
 {
     SCOPED(arena_close) struct arena *arena = arena_open();
-    const char *site = l->callbacks.active(l->callbacks.arg);
-    if (!site || same(site, l->active))
+    struct shared_users ours = {0};
+    l->callbacks.users(l->callbacks.arg, &ours);
+    if (!*ours.site || (same(ours.site, l->users.site) && !shared_users_moved_since(&ours, &l->users)))
         return false;
-    COPY_TO(l->active, site);
+    ours.moved_ms = MAX_OF(ours.moved_ms, l->users.moved_ms);
     struct etcd_compare mine = {.key = l->key, .what = ETCD_LEASE, .number = l->candidate.lease};
-    struct etcd_op put = {.kind = ETCD_PUT, .key = l->active_key, .value = said_by(l, arena, site)};
+    struct etcd_op put = {.kind = ETCD_PUT, .key = l->active_key, .value = shared_users_text(arena, &ours, l->who, clock_wall_ms())};
     ask(l, &(struct etcd_request){.compares = &mine, .compare_count = 1, .ops = &put, .op_count = 1}, on_published);
+    return true;
+}
+
+/* Whoever was told tells the others, once: what is there by then may be newer, and is looked at first. */
+static bool publish_pause(struct leader *l)
+{
+    SCOPED(arena_close) struct arena *arena = arena_open();
+    const struct shared_pause *ours = l->callbacks.pause(l->callbacks.arg);
+    if (ours->said_ms <= l->pause.said_ms)
+        return false;
+    struct etcd_compare seen = {.key = l->pause_key, .what = ETCD_MOD_REVISION, .number = l->pause_revision};
+    struct etcd_op put = {.kind = ETCD_PUT, .key = l->pause_key, .value = shared_pause_text(arena, ours)};
+    ask(l, &(struct etcd_request){.compares = &seen, .compare_count = 1, .ops = &put, .op_count = 1}, on_published);
     return true;
 }
 
@@ -140,8 +161,8 @@ static void on_looked(void *arg, enum etcd_outcome outcome, const struct etcd_an
     /* Where the key was not there, it is ours now. */
     const struct etcd_value *key = answer->succeeded ? NULL : etcd_answer_value(answer, 0);
     int64_t holder = answer->succeeded ? l->candidate.lease : key ? key->lease : 0;
-    read_text(holder == l->candidate.lease ? NULL : key, "by", l->other, sizeof(l->other));
-    read_text(etcd_answer_value(answer, 1), "site", l->active, sizeof(l->active));
+    read_name(holder == l->candidate.lease ? NULL : key, l->other, sizeof(l->other));
+    read_shared(l, etcd_answer_value(answer, 1), etcd_answer_value(answer, 2));
     if (l->failing)
         log_line(LOG_INFO, "etcd answers again service=%s", l->service);
     l->failing = false;
@@ -150,15 +171,15 @@ static void on_looked(void *arg, enum etcd_outcome outcome, const struct etcd_an
     bool leads = leader_standing(l) == STANDING_LEADS, again = leads && l->led == l->candidate.lease;
     if (leads)
         l->led = l->candidate.lease;
-    if (!again || !publish(l)) /* at first, what the last leader wrote is listened to */
+    if (!(again && publish_users(l)) && !publish_pause(l)) /* at first, what the last leader wrote is listened to */
         end_round(l);
 }
 
 static void look(struct leader *l)
 {
     SCOPED(arena_close) struct arena *arena = arena_open();
-    struct etcd_op take[] = {{.kind = ETCD_PUT, .key = l->key, .value = said_by(l, arena, NULL), .lease = l->candidate.lease}, {.kind = ETCD_GET, .key = l->active_key}};
-    struct etcd_op get[] = {{.kind = ETCD_GET, .key = l->key}, {.kind = ETCD_GET, .key = l->active_key}};
+    struct etcd_op take[] = {{.kind = ETCD_PUT, .key = l->key, .value = said_by(l, arena), .lease = l->candidate.lease}, {.key = l->active_key}, {.key = l->pause_key}};
+    struct etcd_op get[] = {{.key = l->key}, {.key = l->active_key}, {.key = l->pause_key}};
     struct etcd_compare absent = {.key = l->key, .what = ETCD_CREATE_REVISION};
     ask(l, &(struct etcd_request){.compares = &absent, .compare_count = 1, .ops = take, .op_count = COUNT_OF(take), .otherwise = get, .otherwise_count = COUNT_OF(get)}, on_looked);
 }
@@ -216,6 +237,7 @@ bool leader_open(struct arena *arena, const struct config *config, const struct 
     *l = (struct leader){.config = config, .service = service->name, .callbacks = *callbacks, .answered_ms = clock_boot_ms()};
     l->key = arena_printf(arena, "%s/%s/leader", conf->prefix, service->name);
     l->active_key = arena_printf(arena, "%s/%s/active", conf->prefix, service->name);
+    l->pause_key = arena_printf(arena, "%s/%s/pause", conf->prefix, service->name);
     l->path = file_join(arena, config->state_dir, arena_printf(arena, "%s.leader", service->name));
     snprintf(l->who, sizeof(l->who), "process %d on %s", (int)getpid(), host);
     if (!etcd_open(&spec, http, &l->etcd, err))
@@ -254,7 +276,12 @@ const char *leader_other(const struct leader *l)
     return l->other;
 }
 
-const char *leader_active(const struct leader *l)
+const struct shared_users *leader_users(const struct leader *l)
 {
-    return l->active;
+    return &l->users;
+}
+
+const struct shared_pause *leader_pause(const struct leader *l)
+{
+    return &l->pause;
 }

@@ -2,6 +2,7 @@
    put it there. The services of a configuration are led one by one, so that controllers with different sets of them can share. */
 #pragma once
 #include "daemon/candidate.h"
+#include "daemon/shared.h"
 #include "io/http.h"
 #include "model/config.h"
 
@@ -10,7 +11,8 @@ struct leader;
 /* On a loop from now on. `look` is called on each answer and when our lease runs out. */
 struct leader_callbacks {
     void (*look)(void *arg);
-    const char *(*active)(void *arg); /* the site that serves the users, as we know; NULL: not known. Asked while we lead. */
+    void (*users)(void *arg, struct shared_users *ret);              /* as we know; asked while we lead */
+    const struct shared_pause *(*pause)(void *arg);                  /* what a person said here last, or what was heard since */
     void *arg;
 };
 MUST_USE bool leader_open(struct arena *arena, const struct config *config, const struct service *service, struct loop *loop, struct http *http,
@@ -20,4 +22,5 @@ void leader_close(struct leader **leader); /* the lease stays: whoever is starte
 enum standing leader_standing(const struct leader *leader);
 const char *leader_who(const struct leader *leader);    /* this controller's name among the others */
 const char *leader_other(const struct leader *leader);  /* who leads instead; "" when not known */
-const char *leader_active(const struct leader *leader); /* the site that serves the users, as the last leader left it; "": nobody wrote it */
+const struct shared_users *leader_users(const struct leader *leader); /* as the last leader left them */
+const struct shared_pause *leader_pause(const struct leader *leader); /* as whoever heard it last wrote it */

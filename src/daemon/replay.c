@@ -91,6 +91,7 @@ static void replay_event(struct replay *r, const struct record *record, const st
     else if (event->kind == EVENT_DELIVERED || event->kind == EVENT_UNDELIVERED)
         settle_notice(r, event);
     upkeep_event(d->upkeep, event);
+    daemon_lead_event(d, event);
     daemon_measure_event(d, event);
     if (event->kind == EVENT_OUTCOME && !event->incident)
         daemon_forget_facts(d, event->subject);

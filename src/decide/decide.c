@@ -323,6 +323,11 @@ int64_t decide_paused(const struct decide *d, int service)
     return d->services[service].paused_until_ms;
 }
 
+int64_t decide_moved(const struct decide *d, int service)
+{
+    return service < 0 || (size_t)service >= d->config->services.n ? TIME_NEVER : d->services[service].failover_ms;
+}
+
 bool decide_asks_for_pause(const struct decide *d UNUSED, const struct incident *incident)
 {
     const struct inc *inc = (const struct inc *)incident;

@@ -21,7 +21,8 @@ struct decide *decide_open(struct arena *arena, const struct config *config);
    EVENT_STARTED makes every verdict unknown until it is fed again, which the daemon does with the first results of its checks; until
    then, for 15 s at most, nothing is begun that changes something and that a recovery meanwhile would make needless.
    EVENT_LEADER with number 1: another controller leads the service. What runs here is cancelled, its incidents end without a word to anybody,
-   and until the next one with another number (or EVENT_STARTED) none opens by itself. One that names a site says where it left the users.
+   and until the next one with another number (or EVENT_STARTED) none opens by itself. One that names a site says where it left the users, and
+   one with a ref when it moved them by itself.
    While a step is in STEP_CHECKING, a verdict is to be fed for every result of a check, turned or not: a postcondition counts only
    what was seen after its command was ordered.
    After ORDER_CANCEL the outcome of that run is still wanted: the step ends with it, or 5 s later. After a restart, a run that the
@@ -50,6 +51,7 @@ const struct site *decide_active(const struct decide *decide, int service);  /* 
 /* Until then, core time, the machine changes nothing by itself in this service; it may be past. 0: nobody paused it. */
 enum { PAUSE_MOST_MS = 7 * MS_DAY };
 int64_t decide_paused(const struct decide *decide, int service);
+int64_t decide_moved(const struct decide *decide, int service); /* core time when the newest automatic failover began; TIME_NEVER: none */
 bool decide_asks_for_pause(const struct decide *decide, const struct incident *incident); /* its step waits for the end of the pause, or for a person */
 enum verdict_state decide_verdict(const struct decide *decide, int service, const char *check);
 /* The step that runs or waits now, or NULL. */

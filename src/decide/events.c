@@ -75,6 +75,9 @@ static void on_leader(struct decide *d, const struct event *event)
         hand_over(d, svc);
     svc->turned = svc->turned || behind != svc->behind;
     svc->behind = behind;
+    int64_t moved_ms = d->now_ms - MAX_OF(event->wall_ms - event->ref, 0);
+    if (event->ref && (svc->failover_ms == TIME_NEVER || moved_ms > svc->failover_ms))
+        svc->failover_ms = moved_ms;
     const struct site *site = *event->subject ? service_site(svc->conf, event->subject) : NULL;
     if (!site)
         return;

@@ -74,8 +74,9 @@ enum outcome { OUTCOMES(MODEL_ENUM_MEMBER) OUTCOME_MAX };
                                              text: summary; who: SOURCE/GROUP; detail: as it came */                   \
     X(EVENT_PROVEN, "contact.proven")     /* subject: CONTACT/CHANNEL; number: 1 took a test message, 0 did not */      \
     X(EVENT_LEADER, "controller.leads")   /* number: 2 it leads, 1 another does, 0 not known; who; subject: the site that serves the users, \
-                                             as the last leader left it */                                             \
-    X(EVENT_PAUSE, "person.pause")        /* number: 1, and until ref, wall ms, the machine changes nothing by itself; 0: it may again; text: why */
+                                             as the last leader left it; ref: when it moved them by itself, wall ms */ \
+    X(EVENT_PAUSE, "person.pause")        /* number: 1, and until ref, wall ms, the machine changes nothing by itself; 0: it may again; text: why; \
+                                             subject: when it was said, wall ms, where another controller was told */
 enum event_kind { EVENT_KINDS(MODEL_ENUM_MEMBER) EVENT_MAX };
 
 /* Rows of the journal that stand for something decided: written before it is carried out. */

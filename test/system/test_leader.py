@@ -290,3 +290,57 @@ def test_where_the_last_leader_left_the_users_is_known(make: Callable[..., Contr
     a.serve()
     wait_until("a to lead again", 20, lambda: len(a.rows("controller.leads")) == 2)
     assert a.rows("controller.leads")[1]["subject"] == ""  # and its journal knows it
+
+
+def paused(controller: Controller) -> Optional[dict]:
+    return json.loads(controller.ask("status", "--json"))["paused"]
+
+
+def test_a_pause_that_one_was_told_holds_for_all(make: Callable[..., Controller], etcd: Etcd) -> None:
+    a, b = two(make)
+    assert "recorded" in a.ask("pause", "--for", "30m", "--why", "new disks", "--by", "ana")
+    heard = wait_until("b to hear it", 20, lambda: paused(b))
+    assert heard == paused(a) and heard["who"] == "ana" and heard["why"] == "new disks"
+    b.ask("resume", "--by", "ben")  # whoever is asked: the one that waits
+    wait_until("a to hear that it is over", 20, lambda: paused(a) is None)
+    b.ask("pause", "--for", "20m", "--why", "new cables", "--by", "ben")
+    a.kill()
+    wait_until("b to lead", 60, lambda: b.standing() == LEADS)
+    assert paused(b)["why"] == "new cables"
+    c = make("c")
+    c.serve()
+    wait_until("one that is new to hear it", 30, lambda: (paused(c) or {}).get("why") == "new cables")
+    said = [r["text"] for r in c.rows("person.pause")]
+    c.kill()
+    c.serve()
+    wait_until("c to watch again", 20, lambda: len(c.rows("controller.leads")) == 2)
+    a.serve()
+    wait_until("a to hear what was said while it was away", 20, lambda: (paused(a) or {}).get("why") == "new cables")
+    assert [r["text"] for r in c.rows("person.pause")] == said == ["new cables"], "what is known is not written again"
+
+
+def test_what_was_said_while_etcd_was_away_is_told_later(make: Callable[..., Controller], etcd: Etcd) -> None:
+    a, b = two(make)
+    etcd.kill()
+    wait_until("a not to know who leads", 20, lambda: a.standing() == UNKNOWN)
+    a.ask("pause", "--for", "30m", "--why", "new disks", "--by", "ana")
+    a.kill()
+    etcd.start()
+    wait_until("b to lead", 60, lambda: b.standing() == LEADS)
+    assert paused(b) is None
+    a.serve()  # its journal knows
+    wait_until("b to hear it", 20, lambda: paused(b))
+
+
+def test_when_the_last_leader_moved_the_users_is_known(make: Callable[..., Controller], etcd: Etcd) -> None:
+    moved_ms = int(time.time() * 1000) - 3600_000
+    etcd.put("/bascule/akig/active", json.dumps({"site": "production", "by": "another", "moved_ms": moved_ms}))
+    a = make("a")
+    a.serve()
+    wait_until("a to lead", 20, lambda: a.alive() and a.standing() == LEADS)
+    assert a.rows("controller.leads")[0]["ref"] == moved_ms
+    a.kill()
+    a.serve()
+    wait_until("a to lead again", 20, lambda: len(a.rows("controller.leads")) == 2)
+    assert a.rows("controller.leads")[1].get("ref", 0) == 0, "its journal knows it"
+    assert '"by": "another"' in etcd.get("/bascule/akig/active"), "what is known is not written again"

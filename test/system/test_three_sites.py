@@ -170,6 +170,8 @@ def test_the_standby_that_has_most_takes_over_by_itself_and_the_other_follows(tr
     have = stored(trio.b)
     assert [n for n, _ in session.promised if n not in have] == []
     wait_until("the incident to be over", SOON_S, lambda: any(r.get("number") == 4 for r in trio.rows("incident.state")))
+    users = wait_until("it to be told to the next leader", SOON_S, lambda: "moved_ms" in (active := trio.etcd.get("/bascule/akig/active")) and active)
+    assert 0 <= users["wall_ms"] - users["moved_ms"] < 60_000
     told = trio.facts()
     assert told["promote.site"] == "b" and "waited for 1 of 2 standbys (ANY 1 (a, b))" in told["promote.votes"] and '"a", "b"' in told["promote.votes"]
     assert trio.b.sql("show synchronous_standby_names") == "ANY 1 (a, b)", "its commits wait as before"

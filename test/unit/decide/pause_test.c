@@ -169,6 +169,28 @@ static void after_an_automatic_failover_a_person_is_asked(void **state)
     }
 }
 
+/* The last leader did it, and told so: its successor does not move the users back and forth. */
+static void the_failover_of_another_leader_counts_too(void **state)
+{
+    (void)state;
+    for (int late = 0; late < 2; late++) {
+        struct rig rig = rig_open();
+        rig.config->services.p[0].failover.cool_down_ms = MS_DAY;
+        rig_tick(&rig, 1);
+        assert_true(decide_moved(rig.decide, 0) == TIME_NEVER);
+        int64_t moved_ms = rig.now_ms - (late ? MS_DAY : MS_HOUR);
+        rig_feed(&rig, &(struct event){.kind = EVENT_LEADER, .number = 2, .ref = WALL_SHIFT + moved_ms, .service = "akig"});
+        assert_int_equal(decide_moved(rig.decide, 0), moved_ms);
+        rig_feed(&rig, &(struct event){.kind = EVENT_LEADER, .number = 2, .ref = WALL_SHIFT + moved_ms - MS_HOUR, .service = "akig"}); /* an older one is none */
+        assert_int_equal(decide_moved(rig.decide, 0), moved_ms);
+        rig_to_restart(&rig);
+        rig_outcome(&rig, OUTCOME_FAILURE, "");
+        rig_outcome(&rig, OUTCOME_SUCCESS, "");
+        rig_assert_phase(&rig, late ? STEP_RUNNING : STEP_ASKING, "fence");
+        rig_close(&rig);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -181,6 +203,7 @@ int main(void)
         cmocka_unit_test(its_end_is_counted_from_when_it_was_said),
         cmocka_unit_test(without_automatic_a_person_moves_the_users),
         cmocka_unit_test(after_an_automatic_failover_a_person_is_asked),
+        cmocka_unit_test(the_failover_of_another_leader_counts_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
