@@ -650,6 +650,12 @@ static bool describe_by_lease(struct promotion *p, struct buf *out, struct err *
     if (!takeover_open(p->ctx, p->w.site, p->w.fenced_by, false, &t, err) || !takeover_is_wanted(&t, err))
         return false;
     learn_more(p, &t);
+    char votes[600];
+    enum takeover_votes counted = takeover_votes(&t, p->remembered && p->pair.in_sync, votes, sizeof(votes));
+    if (counted != VOTES_NONE)
+        buf_printf(out, "as the standbys answer now, %s\n", votes);
+    if (counted == VOTES_MISSING)
+        buf_printf(out, "what was promised may be at another one alone, so a person must accept that:\n$ %s\n", accepting(p));
     if (t.moved)
         buf_printf(out, "epoch %" PRId64 " names site \"%s\" already\n", t.epoch.number, p->w.site->name);
     else

@@ -323,14 +323,20 @@ static size_t count_voters(const struct takeover *t, const struct quorum *q, con
     return n;
 }
 
+/* Where nobody was asked to stand still, as when all this is only described: one that could be. */
+static bool counts(const struct takeover *t, const struct takeover_member *m)
+{
+    bool there = m->frozen ? m->frozen->ok : is_standby(m);
+    return m == t->me || (there && same(m->said.cluster, t->me->said.cluster));
+}
+
 static char *names_compared(const struct takeover *t, const struct quorum *q, const char *writer, size_t *ret_count)
 {
     char *names = arena_strdup(t->ctx->arena, "");
     *ret_count = 0;
     for (size_t i = 0; i < t->member_count; i++) {
         const struct takeover_member *m = &t->members[i];
-        bool counts = m == t->me || (is_compared(m) && same(m->said.cluster, t->me->said.cluster));
-        if (!counts || strcasecmp(m->site->name, writer) == 0 || !quorum_names(q, m->site->name))
+        if (!counts(t, m) || strcasecmp(m->site->name, writer) == 0 || !quorum_names(q, m->site->name))
             continue;
         names = arena_printf(t->ctx->arena, "%s%s\"%s\"", names, *names ? ", " : "", m->site->name);
         ++*ret_count;

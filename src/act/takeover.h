@@ -45,7 +45,7 @@ MUST_USE bool takeover_is_wanted(struct takeover *t, struct err *err);
 MUST_USE bool takeover_freeze(struct takeover *t, bool any, struct err *err);
 void takeover_thaw(struct takeover *t);
 /* Were enough standbys compared that the most advanced one has all that was promised? VOTES_NONE: commits waited for nobody. `say`: why, or
-   which. `in_sync`: what was seen of the old primary elsewhere, where it told etcd nothing. */
+   which. `in_sync`: what was seen of the old primary elsewhere, where it told etcd nothing. Before takeover_freeze, those that could be. */
 enum takeover_votes { VOTES_NONE, VOTES_ENOUGH, VOTES_MISSING };
 enum takeover_votes takeover_votes(const struct takeover *t, bool in_sync, char *say, size_t size);
 /* Will there be as many standbys as `sync_names` asks for, when those that stand still follow the one that takes over? */

@@ -5,6 +5,7 @@
 #include "act/patroni.h"
 #include "act/proof.h"
 #include "act/slots.h"
+#include "act/takeover.h"
 #include "act/unit.h"
 #include "act/warmsite.h"
 #include "io/pg.h"
@@ -68,6 +69,21 @@ static void measure_lag(const struct action_ctx *ctx, const struct site *to, con
     f->good_ms = pair.at_ms;
 }
 
+/* What takes over by a lease asks etcd first; and of several standbys enough have to be compared. */
+static void measure_votes(const struct action_ctx *ctx, const struct site *to, struct ways_facts *f)
+{
+    struct takeover t SCOPED(takeover_close) = {0};
+    struct err err = {0};
+    char say[sizeof(f->promote.why)];
+    if (!takeover_open(ctx, to, NULL, false, &t, &err)) {
+        f->promote.standby = NOT_TOLD;
+        SAY_WHY(f->promote.why, "%s", err.message);
+    } else if (takeover_votes(&t, f->promote.in_sync, say, sizeof(say)) == VOTES_MISSING) {
+        f->promote.unproven = true;
+        SAY_WHY(f->promote.why, "%s", say);
+    }
+}
+
 static void measure_promote(const struct action_ctx *ctx, const struct site *to, struct ways_facts *f)
 {
     struct pg *pg SCOPED(pg_close) = NULL;
@@ -90,6 +106,8 @@ static void measure_promote(const struct action_ctx *ctx, const struct site *to,
     f->promote.receives = same(s.receiver, "streaming") ? TOLD_YES : s.sees ? TOLD_NO : NOT_TOLD;
     f->promote.delayed = s.delay_ms > 0 && !ctx->service->replication.apply_delay;
     measure_lag(ctx, to, &s, f);
+    if (site_lives_by_lease(ctx->config, ctx->service, to))
+        measure_votes(ctx, to, f);
 }
 
 /* ---- copies ---- */

@@ -38,6 +38,8 @@ static void weigh_promote(const struct ways_facts *f, struct way *w)
         SAY(w->why, "%s", *f->promote.why ? f->promote.why : "there is no standby");
     else if (f->promote.delayed)
         SAY(w->why, "the standby replays late on purpose");
+    else if (f->promote.unproven)
+        SAY(w->why, "%s; a person must accept that", f->promote.why);
     else if (!f->promote.lag_known)
         SAY(w->why, "what the primary had written is not known: %s; a person must accept that", f->promote.why);
     else if (f->promote.lag_bytes > f->promote.limit_bytes)

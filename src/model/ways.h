@@ -34,6 +34,7 @@ struct ways_facts {
         enum told standby;     /* a server in recovery answers there, of the same cluster */
         enum told receives;    /* somebody still sends to it */
         bool delayed, in_sync;
+        bool unproven;         /* what was promised may be at another standby alone, or that cannot be known: why */
         bool lag_known;
         uint64_t lag_bytes, limit_bytes; /* limit: what may be lost without asking anybody */
         int64_t lag_ms;

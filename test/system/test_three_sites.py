@@ -162,6 +162,9 @@ def test_the_standby_that_has_most_takes_over_by_itself_and_the_other_follows(tr
     seen = len(session.promised)
     wait_until("promises that only one of them has", SOON_S, lambda: len(session.promised) > seen + 20)
     trio.serve()
+    for name in ("a", "b"):
+        promote = next(w for w in json.loads(trio.bascule("options", "--to", name, "--json").stdout)["ways"] if w["way"] == "promote")
+        assert "had to be compared" not in promote["why"], promote["why"]
     machine_is_gone(trio.one)
     session.over()
     wait_until("the more advanced one to write", SOON_S, lambda: trio.b.state()["pg"] == "primary")
@@ -190,6 +193,10 @@ def test_without_one_of_the_voters_a_person_decides(trio: Trio) -> None:
     machine_is_gone(trio.one)
     machine_is_gone(trio.a)
     session.over()
+    said = trio.bascule("promote", "b", "--dry-run")
+    assert said.returncode == 0 and 'as the standbys answer now, commits of "production" waited for 1 of 2' in said.stdout and "--allow-data-loss YOUR-NAME" in said.stdout
+    promote = next(w for w in json.loads(trio.bascule("options", "--to", "b", "--json").stdout)["ways"] if w["way"] == "promote")
+    assert not promote["possible"] and "2 of these had to be compared" in promote["why"] and "a person must accept that" in promote["why"]
     blocked = trio.bascule("promote", "b")
     assert blocked.returncode == 2 and "waited for 1 of 2 standbys (ANY 1 (a, b)), and 2 of these had to be compared: \"b\"" in blocked.stderr
     assert "promote b --allow-data-loss YOUR-NAME" in blocked.stderr and trio.epoch()["epoch"] == 1 and trio.b.sql("select pg_is_in_recovery()") == "t"

@@ -105,6 +105,12 @@ static void what_is_impossible_says_why_and_comes_last(void **state)
     ways_weigh(&f, &w);
     assert_int_equal(w.best_move, WAY_WARM);
     f = all_well();
+    f.promote.unproven = true; /* though it lacks nothing of what was last seen */
+    COPY_TO(f.promote.why, "2 of these had to be compared");
+    ways_weigh(&f, &w);
+    assert_int_equal(w.best_move, WAY_WARM);
+    assert_string_equal(find(&w, WAY_PROMOTE)->why, "2 of these had to be compared; a person must accept that");
+    f = all_well();
     f.restart.startable = TOLD_NO;
     f.promote.standby = NOT_TOLD;
     ways_weigh(&f, &w);
