@@ -319,9 +319,10 @@ struct agent_answer *agentlink_start(struct agentlink *link, const struct site *
     return agentlink_order(link, site, "/v1/start", epoch, NULL, timeout_ms);
 }
 
-struct agent_answer *agentlink_freeze(struct agentlink *link, const struct site *site, int64_t epoch, int64_t for_ms, int64_t timeout_ms)
+struct agent_answer *agentlink_freeze(struct agentlink *link, const struct site *site, int64_t epoch, int64_t for_ms, bool none_new, int64_t timeout_ms)
 {
-    return agentlink_order(link, site, "/v1/freeze", epoch, arena_printf(link->arena, "\"for_ms\":%" PRId64, for_ms), timeout_ms);
+    const char *members = arena_printf(link->arena, "\"for_ms\":%" PRId64 ",\"none_new\":%s", for_ms, none_new ? "true" : "false");
+    return agentlink_order(link, site, "/v1/freeze", epoch, members, timeout_ms);
 }
 
 struct agent_answer *agentlink_promote(struct agentlink *link, const struct site *site, int64_t epoch, const struct agent_certificate *certificates, size_t count,

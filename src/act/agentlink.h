@@ -56,8 +56,9 @@ struct agent_answer *agentlink_stop(struct agentlink *link, const struct site *s
    site never wrote by a lease. `evidence` says how the stop is known. */
 MUST_USE bool agentlink_stopped(const struct agent_answer *answer, int64_t *ret_epoch, char *evidence, size_t size, struct err *err);
 struct agent_answer *agentlink_start(struct agentlink *link, const struct site *site, int64_t epoch, int64_t timeout_ms) NEVER_NULL;
-/* What receives changes stands still for so long, 0: goes on at once. The answer holds received, replayed and timeline. */
-struct agent_answer *agentlink_freeze(struct agentlink *link, const struct site *site, int64_t epoch, int64_t for_ms, int64_t timeout_ms) NEVER_NULL;
+/* What receives changes stands still for so long, 0: goes on at once. `none_new`: and where nothing does, nothing begins to; nor is anything
+   replayed meanwhile. The answer holds received, replayed and timeline. */
+struct agent_answer *agentlink_freeze(struct agentlink *link, const struct site *site, int64_t epoch, int64_t for_ms, bool none_new, int64_t timeout_ms) NEVER_NULL;
 
 /* That a site was stopped which had begun to write in that epoch, and never writes in it again. */
 struct agent_certificate {

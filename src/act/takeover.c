@@ -266,7 +266,7 @@ bool takeover_freeze(struct takeover *t, bool any, struct err *err)
         if (!is_standby(m))
             continue;
         others += m != t->me;
-        m->frozen = agentlink_freeze(t->link, m->site, t->epoch.number, FREEZE_MS, action_time(t->ctx, ORDER_MS));
+        m->frozen = agentlink_freeze(t->link, m->site, t->epoch.number, FREEZE_MS, m != t->me, action_time(t->ctx, ORDER_MS)); /* who takes over goes on replaying */
     }
     for (size_t i = 0; i < t->member_count; i++)
         while (t->members[i].frozen && !t->members[i].frozen->over && clock_boot_ms() < until && agentlink_turn(t->link, TURN_MS))
@@ -293,7 +293,7 @@ void takeover_thaw(struct takeover *t)
     for (size_t i = 0; t->link && i < t->member_count; i++) {
         struct takeover_member *m = &t->members[i];
         if (m->frozen)
-            m->frozen = agentlink_freeze(t->link, m->site, -1, 0, ORDER_MS);
+            m->frozen = agentlink_freeze(t->link, m->site, -1, 0, false, ORDER_MS);
     }
     for (size_t i = 0; t->link && i < t->member_count; i++)
         while (t->members[i].frozen && !t->members[i].frozen->over && agentlink_turn(t->link, TURN_MS))

@@ -164,15 +164,17 @@ const char *promotion_phase(const struct agent *a); /* "none", "waiting", "lease
 /* freeze.c */
 void freeze_begin(struct agent *a);
 /* Stops what receives changes, for `ms`, and answers where it stands then. */
-MUST_USE bool freeze_postgres(struct agent *a, struct httpd_request *request, int64_t ms, struct err *err);
+/* none_new: where nobody receives, nobody begins to either, and nothing is replayed meanwhile. */
+MUST_USE bool freeze_postgres(struct agent *a, struct httpd_request *request, int64_t ms, bool none_new, struct err *err);
 void freeze_thaw(struct agent *a, bool for_good); /* for_good: it is not to receive any more, since this site is promoted */
-int freeze_pid(const struct agent *a);            /* of the process that we stopped; 0: none */
+bool freeze_holds(const struct agent *a, int pid); /* it is we who stopped that process */
 void freeze_after_restart(struct agent *a);       /* an earlier agent may have died over it */
 void freeze_end(struct agent *a);
 
 /* still.c */
 void still_begin(struct agent *a);
 void still_end(struct agent *a);
+int still_find(const struct agent *a, const char *helper); /* the process of that name, as "startup"; 0: there is none */
 
 /* follow.c */
 /* The data directory is that of a standby of the named site from its next start, or now when it is one already. */

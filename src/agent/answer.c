@@ -331,8 +331,11 @@ static bool do_freeze(struct agent *a, struct httpd_request *r, const struct jso
     const struct json *for_ms = json_get(body, "for_ms");
     if (for_ms && (!json_integer(for_ms, &ms) || ms < 0 || ms > FREEZE_MAX_MS))
         return err_set(err, ERR_USAGE, "for_ms is a number up to %d", FREEZE_MAX_MS);
+    bool none_new = false;
+    if (json_get(body, "none_new") && !json_truth(json_get(body, "none_new"), &none_new))
+        return err_set(err, ERR_USAGE, "none_new is true or false");
     if (ms > 0)
-        return freeze_postgres(a, r, ms, err);
+        return freeze_postgres(a, r, ms, none_new, err);
     freeze_thaw(a, false);
     answer_json(r, STR("{\"frozen\":false}"));
     return true;

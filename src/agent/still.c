@@ -61,7 +61,7 @@ static void take(const struct still *s, struct look *l, int pid)
 {
     bool before = false;
     int postmaster = postmaster_pid(s->agent->postmaster);
-    if (pid == freeze_pid(s->agent) || !is_stopped(l->arena, pid))
+    if (freeze_holds(s->agent, pid) || !is_stopped(l->arena, pid))
         return;
     if (l->count < KEPT)
         l->seen[l->count++] = pid;
@@ -71,18 +71,42 @@ static void take(const struct still *s, struct look *l, int pid)
         buf_printf(&l->text, "%s%s (pid %d)", l->found == 1 ? "; stopped: " : ", ", pid == postmaster ? "postmaster" : name_of(l->arena, pid), pid);
 }
 
+/* The next child in the list, 0 at its end. */
+static int next_child(struct str *children)
+{
+    struct str word;
+    int64_t pid;
+    while (str_next(children, ' ', &word))
+        if (str_int(word, &pid) && pid > 1 && pid <= INT32_MAX)
+            return (int)pid;
+    return 0;
+}
+
+static struct str children_of(struct arena *arena, int postmaster)
+{
+    return proc_file(arena, postmaster, arena_printf(arena, "task/%d/children", postmaster), CHILDREN_MAX);
+}
+
+int still_find(const struct agent *a, const char *helper)
+{
+    SCOPED(arena_close) struct arena *arena = arena_open();
+    int postmaster = postmaster_pid(a->postmaster), pid;
+    struct str children = postmaster ? children_of(arena, postmaster) : (struct str){0};
+    while ((pid = next_child(&children)))
+        if (same(name_of(arena, pid), helper))
+            return pid;
+    return 0;
+}
+
 static void take_all(const struct still *s, struct look *l)
 {
-    int postmaster = postmaster_pid(s->agent->postmaster);
-    struct str children, word;
-    int64_t pid;
+    int postmaster = postmaster_pid(s->agent->postmaster), pid;
     if (!postmaster)
         return;
     take(s, l, postmaster);
-    children = proc_file(l->arena, postmaster, arena_printf(l->arena, "task/%d/children", postmaster), CHILDREN_MAX);
-    while (str_next(&children, ' ', &word))
-        if (str_int(word, &pid) && pid > 1 && pid <= INT32_MAX)
-            take(s, l, (int)pid);
+    struct str children = children_of(l->arena, postmaster);
+    while ((pid = next_child(&children)))
+        take(s, l, pid);
     if (l->found > SHOWN)
         buf_printf(&l->text, " and %d more", l->found - SHOWN);
 }

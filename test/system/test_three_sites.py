@@ -211,3 +211,54 @@ def test_without_one_of_the_voters_a_person_decides(trio: Trio) -> None:
     assert stored(trio.a) >= {n for n, _ in session.promised}, "what only it has is kept"
     check = next(c for c in json.loads(trio.bascule("status", "--json", "a").stdout)["checks"] if c["check"] == "a.replication")
     assert check["state"] == "down" and 'it is on timeline 1 and "b" on 2' in check["text"]
+
+
+def state_of(standby: Agent, helper: str) -> str:
+    """Of the process of that title, as /proc tells it: "S" sleeps, "T" is stopped; "" when there is none."""
+    for child in Path(f"/proc/{standby.postmaster}/task/{standby.postmaster}/children").read_text().split():
+        try:
+            if f": {helper}" in Path(f"/proc/{child}/cmdline").read_text():
+                return Path(f"/proc/{child}/stat").read_text().rsplit(")", 1)[1].split()[0]
+        except FileNotFoundError:
+            pass
+    return ""
+
+
+def test_one_that_is_compared_begins_to_receive_nothing(trio: Trio) -> None:
+    """Else an old primary that is cut off from the others could have its commits acknowledged there after the comparison."""
+    trio.run("")
+    receives_no_more(trio.a)
+
+    def freeze(**what: Any) -> tuple[int, dict]:
+        return trio.a.order("/v1/freeze", epoch=1, **what)
+
+    def arrives(table: str) -> None:
+        trio.one.sql(f"create table {table} (n int)")
+        wait_until(f"{table} to arrive", SOON_S, lambda: trio.a.sql(f"select count(*) from pg_class where relname = '{table}'") == "1")
+
+    status, told = freeze(for_ms=60000, none_new=True)
+    assert status == 200 and told["frozen"]
+    assert state_of(trio.a, "startup") == "T" and state_of(trio.a, "walreceiver") == ""
+    trio.a.sql("alter system reset primary_conninfo")
+    trio.a.sql("select pg_reload_conf()")
+    trio.one.sql("create table after_it (n int)")
+    assert freeze(for_ms=60000, none_new=True)[1]["received"] == told["received"] and state_of(trio.a, "startup") == "T"
+    assert freeze(for_ms=0) == (200, {"frozen": False})
+    wait_until("it to stream", SOON_S, lambda: trio.streams(trio.one, "a"))
+    arrives("first")
+    assert freeze(for_ms=60000, none_new=True)[0] == 200
+    assert state_of(trio.a, "startup") != "T" and state_of(trio.a, "walreceiver") == "T", "who receives is stopped, and what came is replayed"
+    freeze(for_ms=0)
+    receives_no_more(trio.a)
+    assert freeze(for_ms=60000, none_new=True)[0] == 200
+    trio.a.end(signal.SIGKILL)
+    assert state_of(trio.a, "startup") == "T"
+    trio.a.sql("alter system reset primary_conninfo")
+    trio.a.sql("select pg_reload_conf()")
+    trio.a.run()  # the next agent lets it go
+    arrives("second")
+    receives_no_more(trio.a)
+    assert freeze(for_ms=300, none_new=True)[0] == 200
+    trio.a.sql("alter system reset primary_conninfo")
+    trio.a.sql("select pg_reload_conf()")
+    arrives("third")  # after its time
