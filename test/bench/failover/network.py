@@ -18,15 +18,15 @@ ALONE = "BASCULE_BENCH_ALONE"
 
 
 def be_alone() -> None:
-    """Begins anew with processes, mounts and /run of its own, so that nothing is left of it afterwards. The shell is the first process: it
+    """Begins anew with processes, mounts, shared memory and /run of its own, so that nothing is left of it afterwards. The shell is the first process: it
     waits for orphans, as init does."""
     if os.environ.get(ALONE):
         return
     if os.geteuid() != 0:
         sys.exit("this makes network namespaces, which needs root")
-    shell = 'mount -t tmpfs -o mode=755 none /run && mkdir /run/netns && "$@" & wait $!'
+    shell = 'mount -t tmpfs -o mode=1777 none /dev/shm && mount -t tmpfs -o mode=755 none /run && mkdir /run/netns && "$@" & wait $!'
     os.environ[ALONE] = "1"
-    os.execvp("unshare", ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", shell, "sh", sys.executable,
+    os.execvp("unshare", ["unshare", "--mount", "--ipc", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", shell, "sh", sys.executable,
                           str(Path(sys.argv[0]).resolve()), *sys.argv[1:]])
 
 
