@@ -618,6 +618,21 @@ static bool left_alone(const struct promotion *p, const struct err *why, enum ou
     return true;
 }
 
+static bool is_there(struct promotion *p, struct takeover *t, enum outcome *ret_outcome, char *ret_text, struct err *err)
+{
+    *ret_outcome = OUTCOME_SUCCESS;
+    action_say(ret_text, MODEL_TEXT_SIZE, "site \"%s\" is the primary of epoch %" PRId64 " already, and commits writes", p->w.site->name, t->epoch.number);
+    return commits_again(p, t, err);
+}
+
+/* A primary that no epoch has named is nobody's work that could be finished. */
+static bool finish(struct promotion *p, struct takeover *t, enum outcome *ret_outcome, char *ret_text, struct err *err)
+{
+    if (!t->moved)
+        return can_be_promoted(p, err);
+    return takeover_carry_out(t, err) && is_there(p, t, ret_outcome, ret_text, err);
+}
+
 static bool run_by_lease(struct promotion *p, enum outcome *ret_outcome, char *ret_text, struct err *err)
 {
     struct takeover t SCOPED(takeover_close) = {0};
@@ -628,15 +643,17 @@ static bool run_by_lease(struct promotion *p, enum outcome *ret_outcome, char *r
         return left_alone(p, err, ret_outcome, ret_text);
     if (takeover_is_return(&t) && !takeover_is_done(&t))
         return begin_again(p, &t, ret_outcome, ret_text, err);
-    if (takeover_is_done(&t)) { /* somebody was stopped after the promotion and before its first write */
-        *ret_outcome = OUTCOME_SUCCESS;
-        action_say(ret_text, MODEL_TEXT_SIZE, "site \"%s\" is the primary of epoch %" PRId64 " already, and commits writes", p->w.site->name, t.epoch.number);
-        return open_promotion(p, err) && commits_again(p, &t, err);
-    }
+    if (takeover_is_done(&t)) /* somebody was stopped after the promotion and before its first write */
+        return open_promotion(p, err) && is_there(p, &t, ret_outcome, ret_text, err);
     report_progress(p->ctx->report, 0, 0, "making what is received stand still");
     bool ok = takeover_freeze(&t, p->w.loss_by != NULL, err);
     p->w.site = t.to;
-    ok = ok && open_promotion(p, err) && take_over(p, &t, ret_outcome, ret_text, err);
+    ok = ok && open_promotion(p, err);
+    if (ok && !p->now.recovery) { /* since it was asked, another run or its own agent was faster */
+        takeover_close(&t);
+        return takeover_open(p->ctx, p->w.site, p->w.fenced_by, false, &t, err) && finish(p, &t, ret_outcome, ret_text, err);
+    }
+    ok = ok && take_over(p, &t, ret_outcome, ret_text, err);
     if (!ok || *ret_outcome == OUTCOME_BLOCKED)
         takeover_thaw(&t);
     return ok;
