@@ -238,11 +238,12 @@ def test_one_that_is_compared_begins_to_receive_nothing(trio: Trio) -> None:
 
     status, told = freeze(for_ms=60000, none_new=True)
     assert status == 200 and told["frozen"]
-    assert state_of(trio.a, "startup") == "T" and state_of(trio.a, "walreceiver") == ""
+    # It tries to receive from nowhere all the time: a receiver that had just begun is stopped as well.
+    assert state_of(trio.a, "startup") == "T" and state_of(trio.a, "walreceiver") in ("", "T")
     trio.a.sql("alter system reset primary_conninfo")
     trio.a.sql("select pg_reload_conf()")
     trio.one.sql("create table after_it (n int)")
-    assert state_of(trio.a, "startup") == "T" and state_of(trio.a, "walreceiver") == ""
+    assert state_of(trio.a, "startup") == "T" and state_of(trio.a, "walreceiver") in ("", "T")
     assert trio.a.sql("select greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())") == told["received"]
     assert freeze(for_ms=0) == (200, {"frozen": False})
     wait_until("it to stream", SOON_S, lambda: trio.streams(trio.one, "a"))
