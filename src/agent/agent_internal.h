@@ -163,8 +163,8 @@ const char *promotion_phase(const struct agent *a); /* "none", "waiting", "lease
 
 /* freeze.c */
 void freeze_begin(struct agent *a);
-/* Stops what receives changes, for `ms`, and answers where it stands then. */
-/* none_new: where nobody receives, nobody begins to either, and nothing is replayed meanwhile. */
+/* Stops what receives changes, for `ms`, and answers where it stands then. none_new: where nobody receives, nobody begins to either, and nothing is
+   replayed meanwhile. */
 MUST_USE bool freeze_postgres(struct agent *a, struct httpd_request *request, int64_t ms, bool none_new, struct err *err);
 void freeze_thaw(struct agent *a, bool for_good); /* for_good: it is not to receive any more, since this site is promoted */
 bool freeze_holds(const struct agent *a, int pid); /* it is we who stopped that process */

@@ -5,9 +5,7 @@
 #include <inttypes.h>
 #include <unistd.h>
 
-#include "base/jsonout.h"
 #include "io/etcd.h"
-#include "io/json.h"
 #include "model/names.h"
 #include "sys/clock.h"
 #include "sys/file.h"
@@ -34,25 +32,6 @@ struct leader {
 };
 
 /* ---- what is written and read ---- */
-
-static struct str said_by(const struct leader *l, struct arena *arena)
-{
-    SCOPED(buf_done) struct buf text = {.max = 1024};
-    struct jsonout j = jsonout(&text);
-    json_object(&j);
-    json_put_text(&j, "by", l->who);
-    json_put_int(&j, "wall_ms", clock_wall_ms());
-    json_object_end(&j);
-    return str_of(arena_strdup(arena, buf_text(&text)));
-}
-
-static void read_name(const struct etcd_value *value, char *to, size_t size)
-{
-    SCOPED(arena_close) struct arena *arena = arena_open();
-    const struct json *root = NULL;
-    const char *text = value && json_parse(arena, value->value, &root, NULL) ? json_string(json_get(root, "by")) : NULL;
-    str_copy(to, size, text && str_is_clean(str_of(text)) ? text : "");
-}
 
 static void read_shared(struct leader *l, const struct etcd_value *users, const struct etcd_value *pause)
 {
@@ -161,7 +140,7 @@ static void on_looked(void *arg, enum etcd_outcome outcome, const struct etcd_an
     /* Where the key was not there, it is ours now. */
     const struct etcd_value *key = answer->succeeded ? NULL : etcd_answer_value(answer, 0);
     int64_t holder = answer->succeeded ? l->candidate.lease : key ? key->lease : 0;
-    read_name(holder == l->candidate.lease ? NULL : key, l->other, sizeof(l->other));
+    shared_leader_read(key && holder != l->candidate.lease ? key->value : (struct str){0}, l->other, sizeof(l->other));
     read_shared(l, etcd_answer_value(answer, 1), etcd_answer_value(answer, 2));
     if (l->failing)
         log_line(LOG_INFO, "etcd answers again service=%s", l->service);
@@ -178,7 +157,7 @@ static void on_looked(void *arg, enum etcd_outcome outcome, const struct etcd_an
 static void look(struct leader *l)
 {
     SCOPED(arena_close) struct arena *arena = arena_open();
-    struct etcd_op take[] = {{.kind = ETCD_PUT, .key = l->key, .value = said_by(l, arena), .lease = l->candidate.lease}, {.key = l->active_key}, {.key = l->pause_key}};
+    struct etcd_op take[] = {{.kind = ETCD_PUT, .key = l->key, .value = shared_leader_text(arena, l->who, clock_wall_ms()), .lease = l->candidate.lease}, {.key = l->active_key}, {.key = l->pause_key}};
     struct etcd_op get[] = {{.key = l->key}, {.key = l->active_key}, {.key = l->pause_key}};
     struct etcd_compare absent = {.key = l->key, .what = ETCD_CREATE_REVISION};
     ask(l, &(struct etcd_request){.compares = &absent, .compare_count = 1, .ops = take, .op_count = COUNT_OF(take), .otherwise = get, .otherwise_count = COUNT_OF(get)}, on_looked);

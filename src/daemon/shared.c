@@ -14,6 +14,16 @@ static struct str text_of(struct arena *arena, struct buf *text, struct jsonout 
     return str_of(arena_strdup(arena, buf_text(text)));
 }
 
+struct str shared_leader_text(struct arena *arena, const char *by, int64_t wall_ms)
+{
+    SCOPED(buf_done) struct buf text = {.max = VALUE_MAX};
+    struct jsonout j = jsonout(&text);
+    json_object(&j);
+    json_put_text(&j, "by", by);
+    json_put_int(&j, "wall_ms", wall_ms);
+    return text_of(arena, &text, &j);
+}
+
 struct str shared_users_text(struct arena *arena, const struct shared_users *users, const char *by, int64_t wall_ms)
 {
     SCOPED(buf_done) struct buf text = {.max = VALUE_MAX};
@@ -49,6 +59,15 @@ static int64_t read_moment(const struct json *root, const char *member)
 {
     int64_t moment;
     return json_integer(json_get(root, member), &moment) && moment > 0 ? moment : 0;
+}
+
+void shared_leader_read(struct str text, char *by, size_t size)
+{
+    SCOPED(arena_close) struct arena *arena = arena_open();
+    const struct json *root = NULL;
+    str_copy(by, size, "");
+    if (json_parse(arena, text, &root, NULL))
+        read_text(root, "by", by, size);
 }
 
 void shared_users_read(struct str text, struct shared_users *ret)

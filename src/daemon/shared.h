@@ -1,4 +1,4 @@
-/* daemon/shared.h -- What the controllers of one service tell each other through etcd: where the users are, when the machine moved them
+/* daemon/shared.h -- What the controllers of one service tell each other through etcd: who leads, where the users are, when the machine moved them
    last, and a person's pause. Pure: values to JSON and back. */
 #pragma once
 #include "base/base.h"
@@ -17,9 +17,11 @@ struct shared_pause {
 };
 
 /* `by` is the controller that writes it. */
+struct str shared_leader_text(struct arena *arena, const char *by, int64_t wall_ms);
 struct str shared_users_text(struct arena *arena, const struct shared_users *users, const char *by, int64_t wall_ms);
 struct str shared_pause_text(struct arena *arena, const struct shared_pause *pause);
 /* What is missing, or nothing that we would write, is as if it had never been said. */
+void shared_leader_read(struct str text, char *by, size_t size);
 void shared_users_read(struct str text, struct shared_users *ret);
 void shared_pause_read(struct str text, struct shared_pause *ret);
 /* Another automatic failover than the newest that `known` has; less than a second is the same one, told by two clocks. */

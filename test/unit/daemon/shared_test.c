@@ -11,6 +11,9 @@ static void what_is_said_is_read(void **state)
 {
     (void)state;
     SCOPED(arena_close) struct arena *a = arena_open();
+    char by[MODEL_ID_SIZE];
+    shared_leader_read(shared_leader_text(a, "process 7 on \"x\"", 1), by, sizeof(by));
+    assert_string_equal(by, "process 7 on \"x\"");
     struct shared_users users = {.site = "dr", .moved_ms = 1700000000123}, users_read;
     shared_users_read(shared_users_text(a, &users, "process 7 on \"x\"", 1), &users_read);
     assert_string_equal(users_read.site, "dr");
@@ -43,6 +46,9 @@ static void what_nobody_of_us_wrote_says_nothing(void **state)
     for (size_t i = 0; i < COUNT_OF(texts); i++) {
         struct shared_users users = {.site = "old", .moved_ms = 1};
         struct shared_pause pause = {.said_ms = 1, .until_ms = 1, .who = "old", .why = "old"};
+        char by[MODEL_ID_SIZE] = "old";
+        shared_leader_read(str_of(texts[i]), by, sizeof(by));
+        assert_string_equal(by, "");
         shared_users_read(str_of(texts[i]), &users);
         shared_pause_read(str_of(texts[i]), &pause);
         assert_true(users.site[0] == 0 && users.moved_ms == 0);
